@@ -1,0 +1,219 @@
+//! Lines: one JSON object each, with a version and a type.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AdminRequest, Answer, Intent, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX, TargetRef, VERSION,
+};
+
+/// Most bytes of one line, its newline included.
+pub const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// A line that is wrong and would be wrong again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// The message's id where one could be read, else empty.
+    pub id: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// Why no further line can be read from a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineError {
+    /// More than [`LINE_BYTES_MAX`] bytes without a newline.
+    TooLong,
+}
+
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    v: u32,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(flatten)]
+    body: &'a T,
+}
+
+/// One line, newline included. `kind` is the `type` of a message whose body
+/// does not carry one itself: `Some("intent")` for an [`Intent`].
+pub fn encode<T: Serialize>(kind: Option<&str>, body: &T) -> Vec<u8> {
+    let mut line = serde_json::to_vec(&Versioned {
+        v: VERSION,
+        kind,
+        body,
+    })
+    .expect("protocol types have string keys and finite numbers");
+    line.push(b'\n');
+    line
+}
+
+/// Reads an intent (one line, with or without its newline), limits checked.
+pub fn decode_intent(line: &[u8]) -> Result<Intent, Reject> {
+    let (kind, object, id) = open(line)?;
+    if kind.as_deref() != Some("intent") {
+        return Err(Reject {
+            id,
+            why: format!("unknown type {kind:?}: this socket takes \"intent\""),
+        });
+    }
+    let intent = parse::<Intent>(object, &id)?;
+    check(&intent).map_err(|why| Reject { id, why })?;
+    Ok(intent)
+}
+
+/// Reads a request on the admin socket.
+pub fn decode_admin(line: &[u8]) -> Result<AdminRequest, Reject> {
+    let (kind, mut object, id) = open(line)?;
+    object.insert("type".into(), kind.into());
+    parse(object, &id)
+}
+
+/// Reads an answer, on the sender's side.
+pub fn decode_answer(line: &[u8]) -> Result<Answer, Reject> {
+    let (_, object, id) = open(line)?;
+    parse(object, &id)
+}
+
+/// Checks the version, takes `v` and `type` out, and finds the id.
+fn open(line: &[u8]) -> Result<(Option<String>, serde_json::Map<String, Value>, String), Reject> {
+    let anonymous = |why: String| Reject {
+        id: String::new(),
+        why,
+    };
+    let value: Value =
+        serde_json::from_slice(line).map_err(|e| anonymous(format!("not a JSON object: {e}")))?;
+    let Value::Object(mut object) = value else {
+        return Err(anonymous("not a JSON object".into()));
+    };
+    let id = match object.get("id") {
+        Some(Value::String(id)) if id.len() <= STRING_BYTES_MAX => id.clone(),
+        _ => String::new(),
+    };
+    match object.remove("v") {
+        Some(v) if v == VERSION => {}
+        Some(v) => {
+            return Err(Reject {
+                id,
+                why: format!("unknown version {v}: this executor speaks {VERSION}"),
+            });
+        }
+        None => {
+            return Err(Reject {
+                id,
+                why: format!("no version: add \"v\":{VERSION}"),
+            });
+        }
+    }
+    let kind = match object.remove("type") {
+        Some(Value::String(kind)) => Some(kind),
+        Some(other) => {
+            return Err(Reject {
+                id,
+                why: format!("type is {other}, not a string"),
+            });
+        }
+        None => None,
+    };
+    Ok((kind, object, id))
+}
+
+fn parse<T: for<'de> Deserialize<'de>>(
+    object: serde_json::Map<String, Value>,
+    id: &str,
+) -> Result<T, Reject> {
+    serde_json::from_value(Value::Object(object)).map_err(|e| Reject {
+        id: id.into(),
+        why: e.to_string(),
+    })
+}
+
+fn check(intent: &Intent) -> Result<(), String> {
+    let target = match &intent.target {
+        TargetRef::Id(s) | TargetRef::Name(s) | TargetRef::Cgroup(s) => s.as_str(),
+        TargetRef::Pid(_) => "-",
+    };
+    for (key, text) in [
+        ("id", intent.id.as_str()),
+        ("target", target),
+        ("rule", &intent.rule),
+    ] {
+        if text.is_empty() {
+            return Err(format!("{key} is empty"));
+        }
+    }
+    for (key, text, max) in [
+        ("id", intent.id.as_str(), STRING_BYTES_MAX),
+        ("target", target, STRING_BYTES_MAX),
+        ("rule", &intent.rule, STRING_BYTES_MAX),
+        ("tag", &intent.tag, STRING_BYTES_MAX),
+        ("source", &intent.source, STRING_BYTES_MAX),
+        ("sample", &intent.sample, SAMPLE_BYTES_MAX),
+    ] {
+        if text.len() > max {
+            return Err(format!(
+                "{key} has {} bytes, at most {max} are allowed",
+                text.len()
+            ));
+        }
+    }
+    if intent.times.is_empty() {
+        return Err("times is empty".into());
+    }
+    if intent.times.len() > TIMES_MAX {
+        return Err(format!(
+            "times has {} entries, at most {TIMES_MAX} are allowed",
+            intent.times.len()
+        ));
+    }
+    if intent.last.1.is_some_and(|nanos| nanos >= 1_000_000_000) {
+        return Err("last has 1,000,000,000 nanoseconds or more".into());
+    }
+    if let TargetRef::Id(id) = &intent.target
+        && !((12..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        return Err("target id is not 12 to 64 hex digits".into());
+    }
+    Ok(())
+}
+
+/// Cuts a byte stream into lines of at most [`LINE_BYTES_MAX`].
+#[derive(Debug, Default)]
+pub struct LineBuffer {
+    bytes: Vec<u8>,
+    /// Where the next search for a newline begins.
+    searched: usize,
+}
+
+impl LineBuffer {
+    /// Adds what was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Takes the next whole line, without its newline.
+    pub fn pop(&mut self) -> Result<Option<Vec<u8>>, LineError> {
+        match self.bytes[self.searched..].iter().position(|&b| b == b'\n') {
+            Some(offset) => {
+                let end = self.searched + offset;
+                if end + 1 > LINE_BYTES_MAX {
+                    return Err(LineError::TooLong);
+                }
+                let mut line: Vec<u8> = self.bytes.drain(..=end).collect();
+                line.pop();
+                self.searched = 0;
+                Ok(Some(line))
+            }
+            None if self.bytes.len() >= LINE_BYTES_MAX => Err(LineError::TooLong),
+            None => {
+                self.searched = self.bytes.len();
+                Ok(None)
+            }
+        }
+    }
+
+    /// True where part of a line is left over.
+    pub fn is_partial(&self) -> bool {
+        !self.bytes.is_empty()
+    }
+}
