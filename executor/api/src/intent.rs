@@ -103,7 +103,8 @@ impl Intent {
         let excess = encode(Some("intent"), self)
             .len()
             .saturating_sub(LINE_BYTES_MAX);
-        clamp_str(&mut self.sample, self.sample.len().saturating_sub(excess));
+        let bytes_max = self.sample.len().saturating_sub(excess);
+        clamp_str(&mut self.sample, bytes_max);
     }
 
     /// Matches in all seconds together.

@@ -1,1 +1,33 @@
-//! Skeleton.
+//! The decisions of the executor, pure: facts and time come in, entries for the
+//! journal and actions come out. No I/O, no clock, no async, no randomness.
+//!
+//! State is a fold: [`Policy::apply`] of every journal record in order gives
+//! the state, at start and while running alike, so memory and disk cannot
+//! drift. The `handle_*` methods do not change the policy; they return a
+//! [`Step`] that proposes entries. Calling order, for every step:
+//!
+//! 1. `step = policy.handle_…(now, …)`
+//! 2. write `step.entries` to the journal (fsync first when `step.durable`)
+//! 3. `policy.apply(&record)` for each record written
+//! 4. answer, then perform `step.actions` in order
+//!
+//! Where 2 fails nothing has happened: the intent is answered `retry`.
+#![forbid(unsafe_code)]
+
+mod config;
+mod entry;
+mod facts;
+mod gate;
+mod policy;
+mod resolve;
+mod step;
+mod time;
+
+pub use config::*;
+pub use entry::*;
+pub use facts::*;
+pub use gate::*;
+pub use policy::*;
+pub use resolve::*;
+pub use step::*;
+pub use time::*;

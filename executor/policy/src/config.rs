@@ -1,0 +1,82 @@
+//! The settings that decisions depend on, already checked and in milliseconds.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one target, or of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Least time between two charges of a target.
+    pub cooldown_ms: u64,
+    /// The span in which `max_per_window` counts.
+    pub window_ms: u64,
+    /// Most charges of a target in any window; 1 or more.
+    pub max_per_window: u32,
+}
+
+/// How attempts of one target are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recovery {
+    /// How long it has to run undisturbed before it counts as recovered.
+    pub stable_for_ms: u64,
+    /// The cooldown's factor after an attempt that did not cure.
+    pub backoff: f64Milli,
+    /// Its ceiling.
+    pub cooldown_max_ms: u64,
+    /// Attempts without recovery after which the target is held.
+    pub max_attempts: u32,
+}
+
+/// A factor in thousandths (2,000 = twice), so that decisions stay exact.
+#[allow(non_camel_case_types)]
+pub type f64Milli = u32;
+
+/// What a refusal by time leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnRefusal {
+    /// Decided again when the time has come.
+    Pending,
+    /// Skipped, as the original did.
+    Drop,
+}
+
+/// One target as listed in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetConfig {
+    /// Listed and not switched off.
+    pub enabled: bool,
+    /// Never restarted.
+    pub protected: bool,
+    /// Decide and record, do not act.
+    pub dry_run: bool,
+    /// Its limits.
+    pub limits: Limits,
+    /// How its attempts are judged.
+    pub recovery: Recovery,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// For targets enabled by a label only.
+    pub defaults: TargetConfig,
+    /// By canonical name.
+    pub targets: BTreeMap<String, TargetConfig>,
+    /// Labels may loosen limits too, not only tighten them.
+    pub labels_may_loosen: bool,
+    /// See [`OnRefusal`].
+    pub on_refusal: OnRefusal,
+    /// Intents whose newest line is older on arrival are `stale`.
+    pub max_age_ms: u64,
+    /// How long a target stays pending; none = the largest limit in force plus 15 min.
+    pub pending_max_ms: Option<u64>,
+    /// Most attempts over all targets in `host_window_ms`.
+    pub host_max: u32,
+    /// See `host_max`.
+    pub host_window_ms: u64,
+    /// Most calls to Docker's restart under way at once.
+    pub attempts_parallel: u32,
+    /// Dry run for everything.
+    pub dry_run: bool,
+}

@@ -1,0 +1,240 @@
+//! What the journal holds. The policy's state is a fold over these.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Gate, Limits, Timestamp, WallTime};
+
+/// One journal entry with its times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The policy's clock when it was written.
+    pub at: Timestamp,
+    /// The wall clock then, milliseconds since the epoch.
+    pub wall_ms: u64,
+    /// See [`Entry`].
+    #[serde(flatten)]
+    pub entry: Entry,
+}
+
+/// An attempt's number: unique in a journal, ascending.
+pub type AttemptId = u64;
+
+/// Things that happened. Extend at will while version 1 has not been released;
+/// a field added later needs a serde default.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "e", rename_all = "kebab-case")]
+pub enum Entry {
+    /// Spends one restart of a target's budget, before the act. Durable.
+    Charge(Charge),
+    /// An API call is about to be made.
+    Sent {
+        /// Whose.
+        attempt: AttemptId,
+        /// Which.
+        call: Call,
+    },
+    /// The engine's answer is known: the container runs anew. Verification begins.
+    Restarted {
+        /// Whose.
+        attempt: AttemptId,
+        /// The new `StartedAt`.
+        started_at: WallTime,
+    },
+    /// An attempt's one and only end.
+    Outcome {
+        /// Whose.
+        attempt: AttemptId,
+        /// Which.
+        outcome: Outcome,
+        /// The gate's name, for `aborted`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Gate>,
+        /// For people.
+        detail: String,
+    },
+    /// A target becomes pending, or its pending is renewed. Durable.
+    Pending(Pending),
+    /// A pending target's end, other than by a charge.
+    PendingEnded {
+        /// [`Pending::key`].
+        key: PendingKey,
+        /// For people: `recovered by itself`, `expired`.
+        why: String,
+    },
+    /// An intent was decided; sent again it is answered with its current state.
+    Decided {
+        /// The intent's id.
+        id: String,
+        /// The target's canonical name, empty where unknown.
+        target: String,
+        /// The rule's name.
+        rule: String,
+        /// As on the wire: `restart`, `pending`, `refused`, `noted`, `escalated`.
+        decision: Verdict,
+        /// The refusing gate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Gate>,
+        /// With figures.
+        detail: String,
+        /// The intent's newest line.
+        line: WallTime,
+        /// Counted towards the rule's threshold: (seconds since the epoch, matches).
+        times: Vec<(u64, u32)>,
+    },
+    /// No restarts of this target until a person says otherwise.
+    Held {
+        /// Canonical name.
+        target: String,
+        /// For people.
+        why: String,
+    },
+    /// A held target is free again.
+    Released {
+        /// Canonical name.
+        target: String,
+        /// `healer resume`, `marker`.
+        by: String,
+    },
+    /// A pause began.
+    Paused {
+        /// Canonical name; none = all targets.
+        target: Option<String>,
+        /// Its end; none = until resumed.
+        until: Option<Timestamp>,
+    },
+    /// A pause ended.
+    Resumed {
+        /// Canonical name; none = all targets and every single pause.
+        target: Option<String>,
+    },
+    /// A restart known from the original's report files, counted as a charge.
+    Imported {
+        /// Canonical name.
+        target: String,
+        /// When, on the policy's clock.
+        restarted_at: Timestamp,
+    },
+    /// The journal was damaged: every target counts as spent until then.
+    FailClosed {
+        /// A full window after the damage was found.
+        until: Timestamp,
+        /// For people.
+        why: String,
+    },
+    /// A person ended that.
+    FailClosedEnded,
+}
+
+/// See [`Entry::Charge`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Its number.
+    pub attempt: AttemptId,
+    /// The target's canonical name.
+    pub target: String,
+    /// 64 hex digits: the very container that was meant.
+    pub container_id: String,
+    /// Its `StartedAt` when the decision fell.
+    pub started_at: WallTime,
+    /// Why.
+    pub cause: Cause,
+    /// The limits in force for this request.
+    pub limits: Limits,
+    /// The container's stop timeout plus a margin: how long a restart call may take.
+    pub stop_wait_ms: u64,
+    /// A dry run's shadow budget: nothing is done.
+    #[serde(default)]
+    pub shadow: bool,
+}
+
+/// Why an attempt was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// A match.
+    Match {
+        /// The rule's name.
+        rule: String,
+        /// The newest line.
+        line: WallTime,
+        /// The intents that it answers.
+        ids: Vec<String>,
+    },
+    /// A person or a script asked for it.
+    Person,
+}
+
+/// An API call of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Call {
+    /// `POST /containers/{id}/restart`
+    Restart,
+    /// `POST /containers/{id}/start`: what our own restart stopped must not stay down.
+    Start,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It ran, healthy if it has a check, for `stable_for`.
+    Recovered,
+    /// It matched again, fell over or became unhealthy while being watched.
+    Relapsed,
+    /// The engine would not restart it.
+    Failed,
+    /// Not done: facts changed, or the container went.
+    Aborted,
+    /// Nobody knows; the target is held where it may be down.
+    Unknown,
+}
+
+/// A decision, as on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Charged.
+    Restart,
+    /// Decided again later.
+    Pending,
+    /// A gate said no.
+    Refused,
+    /// Counted.
+    Noted,
+    /// A person is told.
+    Escalated,
+}
+
+/// A target that waits for a later decision. One per key: the newest line wins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Which.
+    pub key: PendingKey,
+    /// The gate that refused.
+    pub gate: Gate,
+    /// The rule of the newest line.
+    pub rule: String,
+    /// The newest line.
+    pub line: WallTime,
+    /// The container that printed it, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
+    /// The intents that it answers (newest 64).
+    pub ids: Vec<String>,
+    /// When to decide again.
+    pub due: Timestamp,
+    /// When to give up.
+    pub expires: Timestamp,
+}
+
+/// Pending targets are keyed by canonical name; where no facts could be had
+/// the name may not be known yet, and the reference on the wire stands in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PendingKey {
+    /// Canonical name.
+    Target(String),
+    /// A container id from the wire.
+    Id(String),
+}

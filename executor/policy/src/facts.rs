@@ -1,0 +1,83 @@
+//! What Docker says about a container, as far as decisions need it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Timestamp, WallTime};
+
+/// The result of asking Docker about a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// It exists.
+    Found(Facts),
+    /// Docker answered that there is no such container.
+    Gone,
+    /// Docker did not answer, or not in time, or wrongly: nothing is known.
+    Unavailable {
+        /// For people: `inspect timed out after 100 ms`.
+        why: String,
+    },
+}
+
+/// One container, from one `GET /containers/{id}/json`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// 64 hex digits.
+    pub id: String,
+    /// Canonical name, without the leading `/`: the key of all state.
+    pub name: String,
+    /// `State.Status`.
+    pub state: ContainerState,
+    /// `State.StartedAt`, with nanoseconds; none where it never started.
+    pub started_at: Option<WallTime>,
+    /// `State.FinishedAt`; none where it never finished.
+    pub finished_at: Option<WallTime>,
+    /// `State.Health`, none without a health check.
+    pub health: Option<Health>,
+    /// `Config.Labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `Config.StopTimeout` in seconds; negative waits for ever; none = 10 s.
+    pub stop_timeout_s: Option<i64>,
+    /// True for the executor's own container, or the container of the intent
+    /// socket's peer (worked out by the executor).
+    pub is_self_or_peer: bool,
+    /// When Docker was asked, on the policy's clock.
+    pub read_at: Timestamp,
+}
+
+/// `State.Status` of the Engine API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum ContainerState {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+}
+
+/// `State.Health`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// `State.Health.Status`.
+    pub status: HealthStatus,
+    /// `End` of the newest entry in `State.Health.Log`: when that status was last confirmed.
+    pub checked_at: Option<WallTime>,
+    /// `Config.Healthcheck.StartPeriod`, milliseconds.
+    pub start_period_ms: u64,
+    /// `Config.Healthcheck.Interval`, milliseconds (Docker's default 30 s where 0).
+    pub interval_ms: u64,
+}
+
+/// `State.Health.Status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum HealthStatus {
+    Starting,
+    Healthy,
+    Unhealthy,
+}

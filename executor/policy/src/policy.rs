@@ -1,0 +1,137 @@
+//! The policy.
+
+use crate::{AttemptId, Called, Config, Look, Now, PendingKey, Record, Step, Timestamp, WallTime};
+
+/// An intent as the policy sees it: typed, limits checked, rule looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntentInput {
+    /// The intent's id.
+    pub id: String,
+    /// How the wire names the target, where that is an id (for [`PendingKey::Id`]).
+    pub wire_id: Option<String>,
+    /// How the wire names the target, for people.
+    pub wire_target: String,
+    /// The rule's name.
+    pub rule: String,
+    /// From the executor's own rules; none = unknown rule.
+    pub known: Option<RuleFacts>,
+    /// (seconds since the epoch, matches).
+    pub times: Vec<(u64, u32)>,
+    /// The newest line.
+    pub line: WallTime,
+}
+
+/// What the executor's own copy of a rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleFacts {
+    /// See [`RuleRemedy`].
+    pub remedy: RuleRemedy,
+    /// (count, within_ms): matches needed before it applies.
+    pub threshold: Option<(u32, u64)>,
+}
+
+/// What a match calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum RuleRemedy {
+    Restart,
+    Escalate,
+    Note,
+}
+
+/// A person's request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestInput {
+    /// As typed.
+    pub target: String,
+    /// Limits given with the request; they replace the configured ones for it.
+    pub cooldown_ms: Option<u64>,
+    /// See `cooldown_ms`.
+    pub window_ms: Option<u64>,
+    /// See `cooldown_ms`.
+    pub max_per_window: Option<u32>,
+}
+
+/// All state of all targets. See the crate's documentation for the calling order.
+#[derive(Debug)]
+pub struct Policy {
+    config: Config,
+}
+
+impl Policy {
+    /// An empty state.
+    pub fn new(config: Config) -> Self {
+        Self { config }
+    }
+    /// New settings; state is kept.
+    pub fn configure(&mut self, config: Config) {
+        self.config = config;
+    }
+    /// Folds one journal record into the state, at start and while running.
+    pub fn apply(&mut self, record: &Record) {
+        let _ = record;
+    }
+    /// The current answer for an intent that was decided before; none = new.
+    pub fn handle_repeat(&self, now: Now, id: &str) -> Option<crate::Decided> {
+        let _ = (now, id);
+        None
+    }
+    /// Decides an intent. `look` may be up to a second old; where the answer
+    /// would be a restart and `look` was read before `arrived`, none is
+    /// returned: look again, afresh, and call again.
+    pub fn handle_intent(
+        &self,
+        now: Now,
+        arrived: Timestamp,
+        intent: &IntentInput,
+        look: &Look,
+    ) -> Option<Step> {
+        let _ = (now, arrived, intent, look);
+        None
+    }
+    /// Decides a person's request. `look` must be fresh. Never leaves anything pending.
+    pub fn handle_request(&self, now: Now, request: &RequestInput, look: &Look) -> Step {
+        let _ = (now, request, look);
+        Step::default()
+    }
+    /// What an inspect for an attempt showed.
+    pub fn handle_attempt_look(&mut self, now: Now, attempt: AttemptId, look: &Look) -> Step {
+        let _ = (now, attempt, look);
+        Step::default()
+    }
+    /// How a call of an attempt went.
+    pub fn handle_called(&mut self, now: Now, attempt: AttemptId, called: &Called) -> Step {
+        let _ = (now, attempt, called);
+        Step::default()
+    }
+    /// What an inspect for a pending target showed: decided anew.
+    pub fn handle_pending_look(&mut self, now: Now, key: &PendingKey, look: &Look) -> Step {
+        let _ = (now, key, look);
+        Step::default()
+    }
+    /// Time has come for something. Call whenever [`Policy::poll_timeout`] has passed.
+    pub fn handle_timeout(&mut self, now: Now) -> Step {
+        let _ = now;
+        Step::default()
+    }
+    /// Pauses all or one; none as `for_ms` = until resumed.
+    pub fn handle_pause(&self, now: Now, target: Option<&str>, for_ms: Option<u64>) -> Step {
+        let _ = (now, target, for_ms);
+        Step::default()
+    }
+    /// Ends pauses and holds of all or one.
+    pub fn handle_resume(&self, now: Now, target: Option<&str>, by: &str) -> Step {
+        let _ = (now, target, by);
+        Step::default()
+    }
+    /// When [`Policy::handle_timeout`] is next needed.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        None
+    }
+    /// The records that give the same state again, oldest first: compaction.
+    /// Keeps every charge for the largest configured limit and at least 7 days.
+    pub fn snapshot(&self, now: Now) -> Vec<Record> {
+        let _ = now;
+        Vec::new()
+    }
+}

@@ -1,0 +1,1 @@
+//! A charge without an outcome: what to do next, given what Docker shows.

@@ -1,0 +1,120 @@
+//! What a `handle_*` method answers: entries to write, actions to perform.
+
+use crate::{AttemptId, Call, Entry, Gate, Outcome, PendingKey, Verdict};
+
+/// See the crate's calling order.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Step {
+    /// To be written in order, before anything else happens.
+    pub entries: Vec<Entry>,
+    /// Fsync them before the answer and the actions.
+    pub durable: bool,
+    /// The answer to the intent or request, where there is one.
+    pub answer: Option<Decided>,
+    /// To be performed in order, after the entries are written and applied.
+    pub actions: Vec<Action>,
+}
+
+/// A decision with its figures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// As on the wire.
+    pub verdict: Verdict,
+    /// The refusing (or delaying) gate.
+    pub gate: Option<Gate>,
+    /// In the original's words where it had them:
+    /// `Cooldown active (45s < 300s)`.
+    pub detail: String,
+    /// The attempt that was charged.
+    pub attempt: Option<AttemptId>,
+}
+
+/// Something for the engine to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Inspect the container by `container_id`, afresh, then call
+    /// [`crate::Policy::handle_attempt_look`].
+    LookForAttempt {
+        /// Whose.
+        attempt: AttemptId,
+        /// 64 hex digits.
+        container_id: String,
+    },
+    /// Inspect the target afresh, then call [`crate::Policy::handle_pending_look`].
+    LookForPending {
+        /// Which.
+        key: PendingKey,
+    },
+    /// Make the call with a client time-out of `wait_ms`, then call
+    /// [`crate::Policy::handle_called`].
+    Call {
+        /// Whose.
+        attempt: AttemptId,
+        /// Which.
+        call: Call,
+        /// 64 hex digits.
+        container_id: String,
+        /// The stop wait.
+        wait_ms: u64,
+    },
+    /// Tell people (log, counter, report files, later notifications).
+    Tell(Event),
+}
+
+/// Something worth telling. The executor turns each into a log line and a counter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Event {
+    /// `Restarting container '…' ...`
+    Restarting {
+        attempt: AttemptId,
+        target: String,
+        container_id: String,
+    },
+    /// `Restart complete.` With what the report files need.
+    Restarted {
+        attempt: AttemptId,
+        target: String,
+        container_id: String,
+    },
+    /// An attempt's end.
+    Ended {
+        attempt: AttemptId,
+        target: String,
+        outcome: Outcome,
+        detail: String,
+    },
+    /// An intent or request was decided (also each time it is pending anew).
+    Decided {
+        target: String,
+        rule: String,
+        decided: Decided,
+    },
+    /// A pending target's end without a charge.
+    PendingEnded { target: String, why: String },
+    /// Remedy `escalate`.
+    Escalated { target: String, rule: String },
+    /// A target is held.
+    Held { target: String, why: String },
+    /// A held target is free again.
+    Released { target: String, by: String },
+}
+
+/// How a call to Docker went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// 2xx (or 304 for start): done, as far as the engine says.
+    Done,
+    /// The engine refused: status and its message.
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The engine's own words, cut to 512 bytes.
+        message: String,
+    },
+    /// No answer, a broken one, or not in time: it may have happened or not.
+    Unclear {
+        /// For people.
+        why: String,
+    },
+}
