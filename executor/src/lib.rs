@@ -1,1 +1,4 @@
-//! Skeleton.
+//! The executor of log-healer: decides, restarts, verifies and records.
+#![forbid(unsafe_code)]
+
+pub mod config;

@@ -1,1 +1,2 @@
+//! The `healer` program.
 fn main() {}

@@ -1,0 +1,85 @@
+//! What is wrong with the configuration, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// One fault. Shown as `PLACE: KEY: WHY`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    pub(super) place: Place,
+    pub(super) key: String,
+    pub(super) why: String,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A line and column of a file, both from 1; none where it is about all of it.
+    File(PathBuf, Option<(usize, usize)>),
+    /// An environment variable, or a flag.
+    Named(String),
+    /// A default that does not go with another setting.
+    Default,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File(path, Some((line, column))) => {
+                write!(f, "{}:{line}:{column}: ", path.display())?;
+            }
+            Place::File(path, None) => write!(f, "{}: ", path.display())?,
+            Place::Named(name) => write!(f, "{name}: ")?,
+            Place::Default => {}
+        }
+        // `--set KEY` says it already.
+        let said = matches!(&self.place, Place::Named(name) if name.ends_with(&self.key));
+        if !self.key.is_empty() && !said {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    pub(super) fn in_toml(path: &Path, text: &str, error: &toml::de::Error) -> Self {
+        let at = error.span().map(|span| position(text, span.start));
+        Self {
+            place: Place::File(path.to_owned(), at),
+            key: String::new(),
+            why: error.message().replace('\n', "; "),
+        }
+    }
+}
+
+/// Line and column (in characters) of a byte offset, both from 1.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// Where a key (`targets.NAME.cooldown`) stands in a file that is known to parse.
+pub(super) fn locate(text: &str, key: &str) -> Option<(usize, usize)> {
+    let root = toml::de::DeTable::parse(text).ok()?;
+    let mut table = root.get_ref();
+    let mut rest = key;
+    loop {
+        // A name may hold dots, so the longest key that is there wins.
+        let (name, value) = table
+            .iter()
+            .filter(|(name, _)| {
+                rest.strip_prefix(name.get_ref().as_ref())
+                    .is_some_and(|r| r.is_empty() || r.starts_with('.'))
+            })
+            .max_by_key(|(name, _)| name.get_ref().len())?;
+        rest = rest[name.get_ref().len()..].trim_start_matches('.');
+        match value.get_ref() {
+            toml::de::DeValue::Table(inner) if !rest.is_empty() => table = inner,
+            _ => return Some(position(text, name.span().start)),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The configuration as written: every key optional, unknown keys refused.
+//! What it means, and which values are allowed, is `resolve`'s part.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use policy::OnRefusal;
+use serde::Deserialize;
+
+use super::values::{Factor, Millis, Mode, OrOff, text};
+use super::{LogFormat, LogLevel};
+
+/// `healer.toml`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    pub(super) rules: Option<String>,
+    pub(super) dry_run: Option<bool>,
+    pub(super) intents_socket: Option<PathBuf>,
+    #[serde(deserialize_with = "text")]
+    pub(super) intents_mode: Option<Mode>,
+    pub(super) intents_group: Option<String>,
+    pub(super) admin_socket: Option<PathBuf>,
+    pub(super) docker_socket: Option<String>,
+    pub(super) state_dir: Option<PathBuf>,
+    #[serde(deserialize_with = "text")]
+    pub(super) report_dir: Option<OrOff<PathBuf>>,
+    pub(super) procfs: Option<PathBuf>,
+    pub(super) shutdown_grace: Option<Millis>,
+    pub(super) http: HttpSection,
+    pub(super) log: LogSection,
+    pub(super) reports: ReportsSection,
+    pub(super) policy: PolicySection,
+    pub(super) defaults: DefaultsSection,
+    pub(super) targets: BTreeMap<String, TargetSection>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct HttpSection {
+    #[serde(deserialize_with = "text")]
+    pub(super) listen: Option<OrOff<SocketAddr>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct LogSection {
+    #[serde(deserialize_with = "text")]
+    pub(super) format: Option<LogFormat>,
+    #[serde(deserialize_with = "text")]
+    pub(super) level: Option<LogLevel>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ReportsSection {
+    pub(super) rotate_bytes: Option<u64>,
+    pub(super) rotated_files: Option<u32>,
+    pub(super) marker_keep: Option<Millis>,
+}
+
+/// What holds for all targets together.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct PolicySection {
+    pub(super) max_age: Option<Millis>,
+    pub(super) pending_max: Option<Millis>,
+    #[serde(deserialize_with = "text")]
+    pub(super) on_refusal: Option<OnRefusal>,
+    pub(super) host_max: Option<u32>,
+    pub(super) host_window: Option<Millis>,
+    pub(super) attempts_parallel: Option<u32>,
+    pub(super) labels_may_loosen: Option<bool>,
+}
+
+/// The limits of each target that does not state its own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DefaultsSection {
+    pub(super) cooldown: Option<Millis>,
+    pub(super) window: Option<Millis>,
+    pub(super) max_per_window: Option<u32>,
+    pub(super) stable_for: Option<Millis>,
+    pub(super) backoff: Option<Factor>,
+    pub(super) cooldown_max: Option<Millis>,
+    pub(super) max_attempts: Option<u32>,
+    pub(super) stop_timeout: Option<Millis>,
+}
+
+/// `[targets.NAME]`: the same, and three switches.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TargetSection {
+    pub(super) enabled: Option<bool>,
+    pub(super) protect: Option<bool>,
+    pub(super) dry_run: Option<bool>,
+    pub(super) cooldown: Option<Millis>,
+    pub(super) window: Option<Millis>,
+    pub(super) max_per_window: Option<u32>,
+    pub(super) stable_for: Option<Millis>,
+    pub(super) backoff: Option<Factor>,
+    pub(super) cooldown_max: Option<Millis>,
+    pub(super) max_attempts: Option<u32>,
+    pub(super) stop_timeout: Option<Millis>,
+}
+
+impl TargetSection {
+    /// The limits alone, in the shape that they share with `[defaults]`.
+    pub(super) fn limits(&self) -> DefaultsSection {
+        DefaultsSection {
+            cooldown: self.cooldown,
+            window: self.window,
+            max_per_window: self.max_per_window,
+            stable_for: self.stable_for,
+            backoff: self.backoff,
+            cooldown_max: self.cooldown_max,
+            max_attempts: self.max_attempts,
+            stop_timeout: self.stop_timeout,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Every key that can be set, with its place in the file and its name in the
+//! environment. `--set KEY=VALUE`, the environment and the test of
+//! `conf/healer.toml` all go by this one table.
+
+use super::file::{ConfigFile, TargetSection};
+use super::values::FromText;
+
+type Set<T> = fn(&mut T, &str) -> Result<(), String>;
+
+/// One key.
+pub(super) struct Key<T> {
+    /// As in the file: `defaults.cooldown`.
+    pub(super) path: &'static str,
+    /// As in the environment; empty for keys of a single target.
+    pub(super) env: &'static str,
+    pub(super) set: Set<T>,
+}
+
+macro_rules! keys {
+    ($type:ty: $($path:literal $env:literal $($field:ident).+;)+) => {
+        &[$(Key::<$type> {
+            path: $path,
+            env: $env,
+            set: |file, text| {
+                file.$($field).+ = Some(FromText::from_text(text)?);
+                Ok(())
+            },
+        }),+]
+    };
+}
+
+/// All keys outside `[targets.NAME]`.
+pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
+    "rules" "HEALER_RULES" rules;
+    "dry_run" "HEALER_DRY_RUN" dry_run;
+    "intents_socket" "HEALER_INTENTS_SOCKET" intents_socket;
+    "intents_mode" "HEALER_INTENTS_MODE" intents_mode;
+    "intents_group" "HEALER_INTENTS_GROUP" intents_group;
+    "admin_socket" "HEALER_ADMIN_SOCKET" admin_socket;
+    "docker_socket" "HEALER_DOCKER_SOCKET" docker_socket;
+    "state_dir" "HEALER_STATE_DIR" state_dir;
+    "report_dir" "HEALER_REPORT_DIR" report_dir;
+    "procfs" "HEALER_PROCFS" procfs;
+    "shutdown_grace" "HEALER_SHUTDOWN_GRACE" shutdown_grace;
+    "http.listen" "HEALER_HTTP_LISTEN" http.listen;
+    "log.format" "HEALER_LOG_FORMAT" log.format;
+    "log.level" "HEALER_LOG_LEVEL" log.level;
+    "reports.rotate_bytes" "HEALER_REPORTS_ROTATE_BYTES" reports.rotate_bytes;
+    "reports.rotated_files" "HEALER_REPORTS_ROTATED_FILES" reports.rotated_files;
+    "reports.marker_keep" "HEALER_REPORTS_MARKER_KEEP" reports.marker_keep;
+    "policy.max_age" "HEALER_MAX_AGE" policy.max_age;
+    "policy.pending_max" "HEALER_PENDING_MAX" policy.pending_max;
+    "policy.on_refusal" "HEALER_ON_REFUSAL" policy.on_refusal;
+    "policy.host_max" "HEALER_HOST_MAX" policy.host_max;
+    "policy.host_window" "HEALER_HOST_WINDOW" policy.host_window;
+    "policy.attempts_parallel" "HEALER_ATTEMPTS_PARALLEL" policy.attempts_parallel;
+    "policy.labels_may_loosen" "HEALER_LABELS_MAY_LOOSEN" policy.labels_may_loosen;
+    "defaults.cooldown" "HEALER_COOLDOWN" defaults.cooldown;
+    "defaults.window" "HEALER_WINDOW" defaults.window;
+    "defaults.max_per_window" "HEALER_MAX_PER_WINDOW" defaults.max_per_window;
+    "defaults.stable_for" "HEALER_STABLE_FOR" defaults.stable_for;
+    "defaults.backoff" "HEALER_BACKOFF" defaults.backoff;
+    "defaults.cooldown_max" "HEALER_COOLDOWN_MAX" defaults.cooldown_max;
+    "defaults.max_attempts" "HEALER_MAX_ATTEMPTS" defaults.max_attempts;
+    "defaults.stop_timeout" "HEALER_STOP_TIMEOUT" defaults.stop_timeout;
+};
+
+/// The keys of `[targets.NAME]`.
+pub(super) const TARGET_KEYS: &[Key<TargetSection>] = keys! { TargetSection:
+    "enabled" "" enabled;
+    "protect" "" protect;
+    "dry_run" "" dry_run;
+    "cooldown" "" cooldown;
+    "window" "" window;
+    "max_per_window" "" max_per_window;
+    "stable_for" "" stable_for;
+    "backoff" "" backoff;
+    "cooldown_max" "" cooldown_max;
+    "max_attempts" "" max_attempts;
+    "stop_timeout" "" stop_timeout;
+};
+
+/// Sets one key by its path, `targets.NAME.KEY` included.
+pub(super) fn set(file: &mut ConfigFile, path: &str, text: &str) -> Result<(), String> {
+    // A container's name may hold dots; the key after it cannot.
+    if let Some((name, key)) = path
+        .strip_prefix("targets.")
+        .and_then(|rest| rest.rsplit_once('.'))
+    {
+        let known = TARGET_KEYS
+            .iter()
+            .find(|k| k.path == key)
+            .ok_or_else(|| unknown(key, TARGET_KEYS.iter().map(|k| k.path)))?;
+        return (known.set)(file.targets.entry(name.to_owned()).or_default(), text);
+    }
+    let known = KEYS
+        .iter()
+        .find(|k| k.path == path)
+        .ok_or_else(|| unknown(path, KEYS.iter().map(|k| k.path)))?;
+    (known.set)(file, text)
+}
+
+fn unknown(path: &str, known: impl Iterator<Item = &'static str>) -> String {
+    match nearest(path, known) {
+        Some(near) => format!("unknown key; did you mean {near}?"),
+        None => "unknown key; conf/healer.toml lists all".to_owned(),
+    }
+}
+
+/// The known word that `word` was probably meant to be.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|k| (strsim::damerau_levenshtein(word, k), k))
+        .min()
+        .filter(|&(distance, k)| distance <= 1.max(k.len() / 3))
+        .map(|(_, k)| k)
+}
