@@ -1,0 +1,165 @@
+//! The real engine client.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use policy::{Call, Called};
+
+use super::Docker;
+use super::error::DockerError;
+use super::exchange::{Deadline, Reply, exchange};
+use super::inspected::Inspected;
+use super::version::{ApiVersion, Refusal};
+use super::wire::{self, Ask, EngineVersion, Listed};
+
+/// Speaks to the engine behind one Unix socket.
+#[derive(Debug)]
+pub struct Client {
+    socket: PathBuf,
+    /// As agreed by the last ping; none = ping first. Held only to read or write it.
+    agreed: Mutex<Option<ApiVersion>>,
+}
+
+impl Client {
+    /// A client for the socket at this path. Connects to nothing yet.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+            agreed: Mutex::new(None),
+        }
+    }
+
+    /// The socket's path.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The version agreed last, none before the first and after a failed request.
+    pub fn api_version(&self) -> Option<ApiVersion> {
+        *self.agreed.lock()
+    }
+
+    /// Sends a request in the agreed version, which is agreed first where
+    /// there is none, and once more where the engine refuses it: nothing has
+    /// happened then, so that sending again is safe for every request.
+    async fn ask(&self, ask: &Ask, deadline: Deadline) -> Result<Reply, DockerError> {
+        let agreed = self.api_version();
+        let version = match agreed {
+            Some(version) => version,
+            None => self.agree(deadline).await?,
+        };
+        let reply = self.send(ask, Some(version), deadline).await?;
+        let Some(refusal) = wire::version_refusal(&reply) else {
+            return Ok(reply);
+        };
+        let version = self.agree_anew(version, refusal, deadline).await?;
+        let reply = self.send(ask, Some(version), deadline).await?;
+        match wire::version_refusal(&reply) {
+            Some(refusal) => Err(no_common_version(refusal)),
+            None => Ok(reply),
+        }
+    }
+
+    async fn agree(&self, deadline: Deadline) -> Result<ApiVersion, DockerError> {
+        let ping = Ask::ping();
+        let reply = self.send(&ping, None, deadline).await?;
+        let version = wire::read_ping(&ping, &reply)?;
+        *self.agreed.lock() = Some(version);
+        Ok(version)
+    }
+
+    /// The engine was replaced behind our back, or its ping does not tell the
+    /// truth; in the latter case the bound that its refusal names decides.
+    async fn agree_anew(
+        &self,
+        refused: ApiVersion,
+        refusal: Refusal,
+        deadline: Deadline,
+    ) -> Result<ApiVersion, DockerError> {
+        let pinged = self.agree(deadline).await?;
+        if pinged != refused {
+            return Ok(pinged);
+        }
+        let stated = refusal
+            .agree()
+            .filter(|&stated| stated != refused)
+            .ok_or_else(|| no_common_version(refusal))?;
+        *self.agreed.lock() = Some(stated);
+        Ok(stated)
+    }
+
+    /// After a failed exchange the engine may come back as another version.
+    async fn send(
+        &self,
+        ask: &Ask,
+        version: Option<ApiVersion>,
+        deadline: Deadline,
+    ) -> Result<Reply, DockerError> {
+        let reply = exchange(&self.socket, ask, version, deadline).await;
+        if reply.is_err() {
+            *self.agreed.lock() = None;
+        }
+        reply
+    }
+}
+
+fn no_common_version(refusal: Refusal) -> DockerError {
+    DockerError::Version {
+        engine: refusal.to_string(),
+    }
+}
+
+impl Docker for Client {
+    async fn ping(&self, deadline: Duration) -> Result<ApiVersion, DockerError> {
+        self.agree(Deadline::after(deadline)).await
+    }
+
+    async fn version(&self, deadline: Duration) -> Result<EngineVersion, DockerError> {
+        let ask = Ask::version();
+        let reply = self.ask(&ask, Deadline::after(deadline)).await?;
+        wire::read_json(&ask, reply)
+    }
+
+    async fn inspect(
+        &self,
+        reference: &str,
+        deadline: Duration,
+    ) -> Result<Option<Inspected>, DockerError> {
+        let reference = reference.strip_prefix('/').unwrap_or(reference);
+        if !wire::can_name_a_container(reference) {
+            return Ok(None);
+        }
+        let ask = Ask::inspect(reference);
+        let reply = self.ask(&ask, Deadline::after(deadline)).await?;
+        wire::read_inspect(&ask, reference, reply)
+    }
+
+    async fn list(&self, deadline: Duration) -> Result<Vec<Listed>, DockerError> {
+        let ask = Ask::list();
+        let reply = self.ask(&ask, Deadline::after(deadline)).await?;
+        wire::read_list(&ask, reply)
+    }
+
+    async fn call(
+        &self,
+        call: Call,
+        container_id: &str,
+        wait: Duration,
+        stop_timeout: Option<i64>,
+    ) -> Called {
+        if !wire::can_name_a_container(container_id) {
+            return Called::Refused {
+                status: 400,
+                message: "not sent: this cannot be a container's id".to_owned(),
+            };
+        }
+        let ask = Ask::call(call, container_id, stop_timeout);
+        match self.ask(&ask, Deadline::after(wait)).await {
+            Ok(reply) => wire::read_called(call, &reply),
+            Err(error) => Called::Unclear {
+                why: error.to_string(),
+            },
+        }
+    }
+}
