@@ -67,6 +67,9 @@ pub enum Entry {
         id: String,
         /// The target's canonical name, empty where unknown.
         target: String,
+        /// The container id on the wire, where the name is unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wire_id: Option<String>,
         /// The rule's name.
         rule: String,
         /// As on the wire: `restart`, `pending`, `refused`, `noted`, `escalated`.
@@ -79,7 +82,11 @@ pub enum Entry {
         /// The intent's newest line.
         line: WallTime,
         /// Counted towards the rule's threshold: (seconds since the epoch, matches).
+        /// Empty where the rule has none.
         times: Vec<(u64, u32)>,
+        /// The attempt that answers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<AttemptId>,
     },
     /// No restarts of this target until a person says otherwise.
     Held {
@@ -123,6 +130,69 @@ pub enum Entry {
     },
     /// A person ended that.
     FailClosedEnded,
+    /// A part of the state as compaction writes it; never written otherwise.
+    Kept(Kept),
+}
+
+/// What only compaction writes: state that would else need the entries that
+/// it was folded from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kept", rename_all = "kebab-case")]
+pub enum Kept {
+    /// An intent id and its current answer.
+    Id {
+        /// The intent's id.
+        id: String,
+        /// Forgotten from then on.
+        until: Timestamp,
+        /// Where the target is pending: which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<PendingKey>,
+        /// The current answer.
+        decision: Verdict,
+        /// Its gate.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Gate>,
+        /// With figures.
+        detail: String,
+        /// The attempt that answers it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<AttemptId>,
+    },
+    /// Matches counted towards a threshold.
+    Counts {
+        /// Whose.
+        key: PendingKey,
+        /// The rule's name.
+        rule: String,
+        /// (seconds since the epoch, matches), ascending.
+        times: Vec<(u64, u32)>,
+    },
+    /// Attempts in a row that did not cure.
+    Uncured {
+        /// Canonical name.
+        target: String,
+        /// How many.
+        attempts: u32,
+    },
+    /// Refusals of one kind, as `healer history` shows them.
+    Refusals {
+        /// The target's canonical name, or as the wire names it.
+        target: String,
+        /// The rule's name, empty for a person's request.
+        rule: String,
+        /// The refusing gate.
+        gate: Option<Gate>,
+        /// The newest one's figures.
+        detail: String,
+        /// How many in a row.
+        count: u64,
+    },
+    /// The number of the next attempt.
+    NextAttempt {
+        /// See [`AttemptId`].
+        attempt: AttemptId,
+    },
 }
 
 /// See [`Entry::Charge`].
@@ -220,8 +290,15 @@ pub struct Pending {
     /// The container that printed it, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
-    /// The intents that it answers (newest 64).
+    /// The intents that it answers (newest 64). None after a failed attempt,
+    /// whose charge has answered them already.
     pub ids: Vec<String>,
+    /// The rule's threshold: (count, within_ms).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<(u32, u64)>,
+    /// The key it had before the canonical name was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<PendingKey>,
     /// When to decide again.
     pub due: Timestamp,
     /// When to give up.

@@ -65,7 +65,10 @@ pub enum ContainerState {
 pub struct Health {
     /// `State.Health.Status`.
     pub status: HealthStatus,
-    /// `End` of the newest entry in `State.Health.Log`: when that status was last confirmed.
+    /// `End` of the newest entry in `State.Health.Log` if it agrees with the
+    /// status (exit code 0 for `healthy`): when that status was last confirmed.
+    /// None where there is no entry, or where the newest one disagrees (a
+    /// container stays `healthy` until several checks in a row have failed).
     pub checked_at: Option<WallTime>,
     /// `Config.Healthcheck.StartPeriod`, milliseconds.
     pub start_period_ms: u64,

@@ -71,6 +71,18 @@ impl Policy {
     pub fn apply(&mut self, record: &Record) {
         let _ = record;
     }
+    /// The state is read (all records applied) and the executor begins: looks
+    /// for every attempt without an outcome, and what time has come for.
+    pub fn handle_start(&mut self, now: Now) -> Step {
+        let _ = now;
+        Step::default()
+    }
+    /// As [`Policy::handle_start`] for a one-shot under the state lock: only
+    /// this target's attempts are looked after, from now on, and nothing pending.
+    pub fn handle_start_one(&mut self, now: Now, target: &str) -> Step {
+        let _ = (now, target);
+        Step::default()
+    }
     /// The current answer for an intent that was decided before; none = new.
     pub fn handle_repeat(&self, now: Now, id: &str) -> Option<crate::Decided> {
         let _ = (now, id);
@@ -80,7 +92,7 @@ impl Policy {
     /// would be a restart and `look` was read before `arrived`, none is
     /// returned: look again, afresh, and call again.
     pub fn handle_intent(
-        &self,
+        &mut self,
         now: Now,
         arrived: Timestamp,
         intent: &IntentInput,
@@ -90,7 +102,7 @@ impl Policy {
         None
     }
     /// Decides a person's request. `look` must be fresh. Never leaves anything pending.
-    pub fn handle_request(&self, now: Now, request: &RequestInput, look: &Look) -> Step {
+    pub fn handle_request(&mut self, now: Now, request: &RequestInput, look: &Look) -> Step {
         let _ = (now, request, look);
         Step::default()
     }

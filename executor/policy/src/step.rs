@@ -98,6 +98,15 @@ pub enum Event {
     Held { target: String, why: String },
     /// A held target is free again.
     Released { target: String, by: String },
+    /// A `healer.*` label of a container is ignored: not a value it can have,
+    /// or it would loosen what the configuration does not let labels loosen.
+    /// Told once per container, label and value while the executor runs.
+    LabelIgnored {
+        target: String,
+        label: String,
+        value: String,
+        why: String,
+    },
 }
 
 /// How a call to Docker went.
