@@ -1,0 +1,80 @@
+//! The command line: what can be asked, and the one place where causes become
+//! exit codes. Each command has its own module.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong use (a bad flag or setting), 3 refused
+//! by a gate. A reader that goes away (`| head`) ends a command quietly with 0.
+
+mod client;
+mod output;
+mod scan;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use executor_api::ExitCode;
+
+use crate::config::{Config, Sources};
+use output::{Failure, tell_error};
+
+/// Restarts containers that hit GPU memory errors, safely.
+#[derive(Debug, Parser)]
+#[command(name = "healer", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Configuration file [default: /etc/healer/healer.toml, where it exists]
+    #[arg(long, global = true, value_name = "FILE", env = "HEALER_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, as in --set defaults.cooldown=60s; wins over file and environment
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Judge log lines by the rules, and hand matches to the executor
+    Scan(scan::ScanArgs),
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(key, value)| (key.trim().to_owned(), value.to_owned()))
+        .ok_or_else(|| "not KEY=VALUE".to_owned())
+}
+
+impl Settings {
+    fn sources(&self) -> Sources {
+        Sources::from_process(self.config.clone(), self.set.clone())
+    }
+
+    fn load(&self) -> Result<Config, Failure> {
+        self.load_from(&self.sources())
+    }
+
+    fn load_from(&self, sources: &Sources) -> Result<Config, Failure> {
+        Config::load(sources).map_err(|e| Failure::wrong_use(format!("configuration: {e}")))
+    }
+}
+
+/// Runs one command and says what to exit with. Errors are told on stderr.
+pub fn execute(cli: Cli) -> ExitCode {
+    let Cli { settings, command } = cli;
+    let done = match command {
+        Command::Scan(args) => scan::scan(&settings, &args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(Failure::ReaderGone) => ExitCode::Done,
+        Err(Failure::Told { code, message }) => {
+            tell_error(&message);
+            code
+        }
+    }
+}

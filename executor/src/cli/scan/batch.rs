@@ -1,0 +1,129 @@
+//! Matches gathered into intents: one for each rule, however many lines.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use executor_api::{Intent, Remedy, SAMPLE_BYTES_MAX, TargetRef, merge_times};
+
+use super::time::RecordTime;
+
+/// Matches of one target that have not been sent.
+#[derive(Debug)]
+pub(super) struct Batch {
+    target: TargetRef,
+    /// Keyed so that `escalate` goes first: in one storm the news that no
+    /// restart can help has to arrive before the wish for one.
+    rules: BTreeMap<(u8, String), Matches>,
+    /// When the oldest of them was read.
+    pub(super) since: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Matches {
+    remedy: Remedy,
+    times: Vec<(u64, u32)>,
+    last: RecordTime,
+    sample: Vec<u8>,
+    hash: Fnv128,
+}
+
+impl Batch {
+    pub(super) fn new(target: TargetRef) -> Self {
+        Self {
+            target,
+            rules: BTreeMap::new(),
+            since: None,
+        }
+    }
+
+    /// Adds a match. A record without a time of its own happened `now`, and is
+    /// never taken for one that was sent before.
+    pub(super) fn add(
+        &mut self,
+        rule: &str,
+        remedy: Remedy,
+        time: Option<RecordTime>,
+        text: &[u8],
+    ) {
+        self.since.get_or_insert_with(Instant::now);
+        let order = match remedy {
+            Remedy::Escalate => 0,
+            Remedy::Restart => 1,
+            Remedy::Note => 2,
+        };
+        let time = time.unwrap_or_else(RecordTime::now);
+        let target = &self.target;
+        let matches = self
+            .rules
+            .entry((order, rule.to_owned()))
+            .or_insert_with(|| Matches {
+                remedy,
+                times: Vec::new(),
+                last: time,
+                sample: text[..text.len().min(SAMPLE_BYTES_MAX)].to_vec(),
+                hash: Fnv128::of_target(target, rule),
+            });
+        matches.hash.add(&time.secs.to_le_bytes());
+        matches
+            .hash
+            .add(&time.nanos.unwrap_or(u32::MAX).to_le_bytes());
+        matches.hash.add(text);
+        matches.last = matches.last.max(time);
+        match matches.times.last_mut() {
+            Some((secs, n)) if *secs == time.secs => *n = n.saturating_add(1),
+            _ => matches.times.push((time.secs, 1)),
+        }
+        if matches.times.len() > 2 * executor_api::TIMES_MAX {
+            merge_times(&mut matches.times);
+        }
+    }
+
+    /// Takes all intents out, ready to be sent in this order.
+    pub(super) fn take(&mut self) -> Vec<Intent> {
+        self.since = None;
+        std::mem::take(&mut self.rules)
+            .into_iter()
+            .map(|((_, rule), matches)| {
+                let mut intent = Intent {
+                    id: format!("scan-{:032x}", matches.hash.0),
+                    target: self.target.clone(),
+                    rule,
+                    remedy: matches.remedy,
+                    times: matches.times,
+                    last: matches.last.to_last(),
+                    sample: String::from_utf8_lossy(&matches.sample).into_owned(),
+                    tag: String::new(),
+                    source: "scan".to_owned(),
+                };
+                intent.clamp();
+                intent
+            })
+            .collect()
+    }
+}
+
+/// FNV-1a with 128 bits: the same on every machine and in every version, so
+/// that a chunk sent again has the same id.
+#[derive(Debug, Clone, Copy)]
+struct Fnv128(u128);
+
+impl Fnv128 {
+    fn of_target(target: &TargetRef, rule: &str) -> Self {
+        let mut hash = Self(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d);
+        let target = serde_json::to_vec(target).expect("a target is plain strings and numbers");
+        hash.add(&target);
+        hash.add(rule.as_bytes());
+        hash
+    }
+
+    /// Adds a field with its length, so that fields cannot run into each other.
+    fn add(&mut self, field: &[u8]) {
+        let length = (field.len() as u64).to_le_bytes();
+        for byte in length.iter().chain(field) {
+            self.0 ^= u128::from(*byte);
+            self.0 = self
+                .0
+                .wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+        }
+    }
+}
