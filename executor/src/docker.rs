@@ -37,7 +37,7 @@ pub use error::{DockerError, Phase, SocketProblem};
 pub use inspected::Inspected;
 pub use rfc3339::parse_rfc3339;
 pub use version::ApiVersion;
-pub use wire::{EngineVersion, Listed, MESSAGE_BYTES_MAX, socket_from_docker_host};
+pub use wire::{EngineVersion, Listed, MESSAGE_BYTES_MAX};
 
 /// The calls that log-healer makes to a Docker Engine.
 ///

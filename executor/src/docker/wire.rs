@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use hyper::Method;
 use policy::{Call, Called};
@@ -309,19 +308,6 @@ fn cut(text: &str) -> String {
         .collect()
 }
 
-/// The socket's path from a `DOCKER_HOST`: `unix:///run/docker.sock`, or a
-/// plain absolute path. The error says what is wrong and what is supported.
-pub fn socket_from_docker_host(docker_host: &str) -> Result<PathBuf, String> {
-    let path = docker_host.strip_prefix("unix://").unwrap_or(docker_host);
-    if path.starts_with('/') {
-        return Ok(PathBuf::from(path));
-    }
-    Err(format!(
-        "DOCKER_HOST is '{docker_host}': only a Unix socket on this machine is supported \
-         (unix:///var/run/docker.sock)"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -535,22 +521,5 @@ mod tests {
         assert_eq!(names, ["", "alpha", "zeta"]);
         assert_eq!(listed[2].labels["healer.enable"], "true");
         assert_eq!(listed[1].state, "exited");
-    }
-
-    #[test]
-    fn docker_host_has_to_be_a_unix_socket() {
-        let path = Ok(PathBuf::from("/run/docker.sock"));
-        assert_eq!(socket_from_docker_host("unix:///run/docker.sock"), path);
-        assert_eq!(socket_from_docker_host("/run/docker.sock"), path);
-        for other in [
-            "tcp://127.0.0.1:2375",
-            "ssh://host",
-            "unix://run",
-            "",
-            "unix://",
-        ] {
-            let error = socket_from_docker_host(other).unwrap_err();
-            assert!(error.contains("only a Unix socket"), "{error}");
-        }
     }
 }
