@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod docker;
+pub mod journal;
 pub mod listen;
 pub mod resolve;
