@@ -88,6 +88,12 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
+/// Says that a test did not look at something, and why.
+#[allow(clippy::print_stderr)]
+pub(crate) fn skip(what: &str) {
+    eprintln!("SKIPPED: {what}");
+}
+
 pub(crate) fn names(dir: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(dir)
         .expect("the directory is there")

@@ -219,8 +219,7 @@ fn a_directory_that_is_not_private_is_refused_with_the_command_to_type() {
     mode(0o755).expect("chmod");
     drop(state.dir());
     if chown(&state.path, Some(54_321), None).is_err() {
-        eprintln!("SKIPPED: a foreign owner (not root)");
-        return;
+        return skip("a foreign owner (needs root)");
     }
     let error = StateDir::open(&state.path).expect_err("it belongs to another");
     assert!(
