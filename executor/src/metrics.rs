@@ -1,0 +1,422 @@
+//! What the executor counts, for Prometheus. One registry, typed methods, base
+//! units, and no label whose values come from outside.
+//!
+//! Every series that can be known in advance exists from the start with 0, so
+//! that a rate or an alert on it works from the first scrape.
+
+use std::fmt;
+
+use policy::{Gate, Outcome};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use executor_api::Decision;
+
+/// Seconds: from a container that stops at once to the longest stop time-out.
+const ATTEMPT_BUCKETS: [f64; 12] = [
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 120.0, 600.0,
+];
+
+/// A word as a label's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
+        EncodeLabelValue::encode(&self.0, encoder)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    decision: Word,
+    gate: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SocketLabels {
+    socket: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: Word,
+}
+
+/// Which socket an error was on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum SocketName {
+    Intents,
+    Admin,
+    Docker,
+    Http,
+}
+
+impl SocketName {
+    const ALL: [Self; 4] = [Self::Intents, Self::Admin, Self::Docker, Self::Http];
+
+    fn word(self) -> Word {
+        Word(match self {
+            Self::Intents => "intents",
+            Self::Admin => "admin",
+            Self::Docker => "docker",
+            Self::Http => "http",
+        })
+    }
+}
+
+/// All counters, gauges and histograms.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    intents_received: Counter,
+    intents_repeated: Counter,
+    decisions: Family<DecisionLabels, Counter>,
+    attempts: Family<OutcomeLabels, Counter>,
+    attempts_in_flight: Gauge,
+    attempt_duration: Histogram,
+    last_restart: Gauge,
+    targets_pending: Gauge,
+    targets_held: Gauge,
+    socket_errors: Family<SocketLabels, Counter>,
+    journal_errors: Counter,
+    report_errors: Counter,
+    config_reloads: Family<ResultLabels, Counter>,
+    engine_up: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at 0.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("healer"),
+            intents_received: Counter::default(),
+            intents_repeated: Counter::default(),
+            decisions: Family::default(),
+            attempts: Family::default(),
+            attempts_in_flight: Gauge::default(),
+            attempt_duration: Histogram::new(ATTEMPT_BUCKETS),
+            last_restart: Gauge::default(),
+            targets_pending: Gauge::default(),
+            targets_held: Gauge::default(),
+            socket_errors: Family::default(),
+            journal_errors: Counter::default(),
+            report_errors: Counter::default(),
+            config_reloads: Family::default(),
+            engine_up: Gauge::default(),
+        };
+        metrics.create_series();
+        metrics.register();
+        metrics
+    }
+
+    fn create_series(&self) {
+        for decision in Decision::ALL {
+            match decision {
+                Decision::Refused => {
+                    for gate in Gate::ALL {
+                        self.decision(decision, Some(gate));
+                    }
+                }
+                Decision::Pending => {
+                    for gate in [
+                        Gate::NoFacts,
+                        Gate::Maintenance,
+                        Gate::InProgress,
+                        Gate::Cooldown,
+                        Gate::Window,
+                        Gate::HostLimit,
+                    ] {
+                        self.decision(decision, Some(gate));
+                    }
+                }
+                _ => {
+                    self.decision(decision, None);
+                }
+            }
+        }
+        for outcome in [
+            Outcome::Recovered,
+            Outcome::Relapsed,
+            Outcome::Failed,
+            Outcome::Aborted,
+            Outcome::Unknown,
+        ] {
+            self.outcome(outcome);
+        }
+        for socket in SocketName::ALL {
+            self.socket(socket);
+        }
+        for result in [Word("done"), Word("failed")] {
+            let _ = self.config_reloads.get_or_create(&ResultLabels { result });
+        }
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "build",
+            "The running executor's version",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        r.register(
+            "intents_received",
+            "Intents read from the intent socket",
+            self.intents_received.clone(),
+        );
+        r.register(
+            "intents_repeated",
+            "Intents whose id was known already; they count once",
+            self.intents_repeated.clone(),
+        );
+        r.register(
+            "decisions",
+            "Decisions on intents and requests, by the gate that refused or delayed",
+            self.decisions.clone(),
+        );
+        r.register(
+            "attempts",
+            "Attempts that ended, by outcome",
+            self.attempts.clone(),
+        );
+        r.register(
+            "attempts_in_flight",
+            "Attempts whose answer from the engine is not known yet",
+            self.attempts_in_flight.clone(),
+        );
+        r.register_with_unit(
+            "attempt_duration",
+            "From the charge to the engine's answer",
+            Unit::Seconds,
+            self.attempt_duration.clone(),
+        );
+        r.register_with_unit(
+            "last_restart_timestamp",
+            "Charge of the latest restart, since the epoch; 0 = none known",
+            Unit::Seconds,
+            self.last_restart.clone(),
+        );
+        r.register(
+            "targets_pending",
+            "Targets that wait for a later decision",
+            self.targets_pending.clone(),
+        );
+        r.register(
+            "targets_held",
+            "Targets that are not restarted until a person says so",
+            self.targets_held.clone(),
+        );
+        r.register(
+            "socket_errors",
+            "Errors on the executor's sockets and on the engine's",
+            self.socket_errors.clone(),
+        );
+        r.register(
+            "journal_errors",
+            "Entries that could not be written to the journal",
+            self.journal_errors.clone(),
+        );
+        r.register(
+            "report_errors",
+            "Report files that could not be written",
+            self.report_errors.clone(),
+        );
+        r.register(
+            "config_reloads",
+            "Reloads of the configuration, by result",
+            self.config_reloads.clone(),
+        );
+        r.register(
+            "engine_up",
+            "Whether the engine answered when last asked",
+            self.engine_up.clone(),
+        );
+    }
+
+    /// An intent was read from its socket.
+    pub fn intent_received(&self) {
+        self.intents_received.inc();
+    }
+
+    /// Its id was known already.
+    pub fn intent_repeated(&self) {
+        self.intents_repeated.inc();
+    }
+
+    /// An intent or request was answered.
+    pub fn decided(&self, decision: Decision, gate: Option<Gate>) {
+        self.decision(decision, gate).inc();
+    }
+
+    /// An attempt was charged.
+    pub fn attempt_began(&self) {
+        self.attempts_in_flight.inc();
+    }
+
+    /// The engine's answer to an attempt is known (or will never be), so long
+    /// after its charge.
+    pub fn attempt_answered(&self, seconds: f64) {
+        self.attempts_in_flight.dec();
+        self.attempt_duration.observe(seconds);
+    }
+
+    /// An attempt has its outcome.
+    pub fn attempt_ended(&self, outcome: Outcome) {
+        self.outcome(outcome).inc();
+    }
+
+    /// A restart was charged at this time, seconds since the epoch.
+    pub fn restarted(&self, epoch_secs: u64) {
+        self.last_restart
+            .set(i64::try_from(epoch_secs).unwrap_or(i64::MAX));
+    }
+
+    /// How many targets wait, and how many are held.
+    pub fn set_targets(&self, pending: usize, held: usize) {
+        let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.targets_pending.set(gauge(pending));
+        self.targets_held.set(gauge(held));
+    }
+
+    /// Something failed on a socket.
+    pub fn socket_error(&self, socket: SocketName) {
+        self.socket(socket).inc();
+    }
+
+    /// The journal could not be written.
+    pub fn journal_error(&self) {
+        self.journal_errors.inc();
+    }
+
+    /// A report file could not be written.
+    pub fn report_error(&self) {
+        self.report_errors.inc();
+    }
+
+    /// The configuration was read again.
+    pub fn config_reloaded(&self, done: bool) {
+        let result = Word(if done { "done" } else { "failed" });
+        self.config_reloads
+            .get_or_create(&ResultLabels { result })
+            .inc();
+    }
+
+    /// Whether the engine answered.
+    pub fn set_engine_up(&self, up: bool) {
+        self.engine_up.set(i64::from(up));
+    }
+
+    /// The whole page, in OpenMetrics text format.
+    pub fn encode(&self) -> String {
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("writing to a string does not fail");
+        page
+    }
+
+    fn decision(&self, decision: Decision, gate: Option<Gate>) -> Counter {
+        self.decisions.get_or_create_owned(&DecisionLabels {
+            decision: Word(decision.as_str()),
+            gate: Word(gate.map_or("", Gate::as_str)),
+        })
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Counter {
+        let outcome = Word(match outcome {
+            Outcome::Recovered => "recovered",
+            Outcome::Relapsed => "relapsed",
+            Outcome::Failed => "failed",
+            Outcome::Aborted => "aborted",
+            Outcome::Unknown => "unknown",
+        });
+        self.attempts
+            .get_or_create_owned(&OutcomeLabels { outcome })
+    }
+
+    fn socket(&self, socket: SocketName) -> Counter {
+        self.socket_errors.get_or_create_owned(&SocketLabels {
+            socket: socket.word(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_series_exist_from_the_start() {
+        let page = Metrics::new().encode();
+        for line in [
+            "healer_build_info{version=\"0.1.0\"} 1",
+            "healer_intents_received_total 0",
+            "healer_decisions_total{decision=\"restart\",gate=\"\"} 0",
+            "healer_decisions_total{decision=\"refused\",gate=\"cooldown\"} 0",
+            "healer_decisions_total{decision=\"pending\",gate=\"no-facts\"} 0",
+            "healer_attempts_total{outcome=\"relapsed\"} 0",
+            "healer_attempts_in_flight 0",
+            "healer_attempt_duration_seconds_count 0",
+            "healer_last_restart_timestamp_seconds 0",
+            "healer_targets_pending 0",
+            "healer_targets_held 0",
+            "healer_socket_errors_total{socket=\"docker\"} 0",
+            "healer_journal_errors_total 0",
+            "healer_config_reloads_total{result=\"failed\"} 0",
+            "# EOF",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn events_move_their_series() {
+        let metrics = Metrics::new();
+        metrics.intent_received();
+        metrics.decided(Decision::Refused, Some(Gate::Cooldown));
+        metrics.attempt_began();
+        metrics.attempt_answered(0.3);
+        metrics.attempt_ended(Outcome::Recovered);
+        metrics.restarted(1_760_978_852);
+        metrics.set_targets(2, 1);
+        metrics.socket_error(SocketName::Intents);
+        metrics.journal_error();
+        metrics.report_error();
+        metrics.config_reloaded(true);
+        metrics.set_engine_up(true);
+        let page = metrics.encode();
+        for line in [
+            "healer_intents_received_total 1",
+            "healer_decisions_total{decision=\"refused\",gate=\"cooldown\"} 1",
+            "healer_attempts_in_flight 0",
+            "healer_attempt_duration_seconds_bucket{le=\"0.25\"} 0",
+            "healer_attempt_duration_seconds_bucket{le=\"0.5\"} 1",
+            "healer_attempts_total{outcome=\"recovered\"} 1",
+            "healer_last_restart_timestamp_seconds 1760978852",
+            "healer_targets_pending 2",
+            "healer_targets_held 1",
+            "healer_socket_errors_total{socket=\"intents\"} 1",
+            "healer_journal_errors_total 1",
+            "healer_report_errors_total 1",
+            "healer_config_reloads_total{result=\"done\"} 1",
+            "healer_engine_up 1",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        }
+    }
+}
