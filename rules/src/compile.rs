@@ -1,0 +1,163 @@
+//! From a rule as written to a rule that matches, every limit checked on the way.
+
+use std::ops::Range;
+
+use memchr::memmem::Finder;
+use toml::Spanned;
+
+use crate::error::{Error, Text};
+use crate::format::{Written, WrittenRule, WrittenThreshold, WrittenUnless};
+use crate::limits::{
+    NAME_BYTES_MAX, PATTERNS_PER_RULE_MAX, THRESHOLD_COUNT_MAX, THRESHOLD_WITHIN_MS_MAX,
+    WORD_BYTES_MIN,
+};
+use crate::matcher::{Matcher, Patterns};
+use crate::need::{self, Need};
+use crate::pattern;
+use crate::rule::{Rule, Threshold};
+
+/// A compiled rule, what the raw scan must look for on its behalf, and where its name stands.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) rule: Rule,
+    pub(crate) needs: Vec<Need>,
+    pub(crate) name_span: Range<usize>,
+}
+
+/// Checks and compiles one rule.
+pub(crate) fn rule(text: Text<'_>, written: Spanned<WrittenRule>) -> Result<Compiled, Error> {
+    let rule_span = written.span();
+    let written = written.into_inner();
+    let name_span = written.name.span();
+    check_words(text, &written)?;
+    if written.literals.is_empty() && written.regexes.is_empty() {
+        return Err(text.error(
+            &rule_span,
+            format!(
+                "rule `{}` has neither literals nor regexes",
+                written.name.get_ref()
+            ),
+            "give it `literals = [\"…\"]` or `regexes = ['…']`",
+        ));
+    }
+    check_count(text, "literals", &written.literals)?;
+    check_count(text, "regexes", &written.regexes)?;
+    let mut needs = Vec::new();
+    let mut wanted = Patterns::default();
+    for literal in &written.literals {
+        let bytes = pattern::literal(text, literal)?;
+        needs.push(Need::new(&bytes).ok_or_else(|| no_word(text, literal))?);
+        wanted.literals.push(Finder::new(&bytes).into_owned());
+    }
+    for regex in &written.regexes {
+        let compiled = pattern::regex(text, regex)?;
+        needs.extend(need::of_regex(&compiled.hir).ok_or_else(|| no_word(text, regex))?);
+        wanted.regexes.push(compiled.regex);
+    }
+    let unless = unless(text, &written.unless)?;
+    let threshold = written
+        .threshold
+        .map(|written| threshold(text, &written))
+        .transpose()?;
+    let rule = Rule {
+        name: written.name.into_inner(),
+        summary: written.summary.into_inner(),
+        remedy: written.remedy,
+        why: written.why,
+        links: written.links,
+        threshold,
+        kernel: written.kernel,
+        examples: written.examples,
+        counter_examples: written.counter_examples,
+        source: text.source.to_owned(),
+        matcher: Matcher { wanted, unless },
+    };
+    Ok(Compiled {
+        rule,
+        needs,
+        name_span,
+    })
+}
+
+fn check_words(text: Text<'_>, written: &WrittenRule) -> Result<(), Error> {
+    let name = written.name.get_ref();
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(letters) {
+        return Err(text.error(
+            &written.name.span(),
+            format!("rule name `{name}`"),
+            format!("use 1 to {NAME_BYTES_MAX} of a-z, 0-9 and -, as in `cuda-oom`"),
+        ));
+    }
+    if written.summary.get_ref().trim().is_empty() {
+        return Err(text.error(
+            &written.summary.span(),
+            format!("rule `{name}` has an empty summary"),
+            "say in one sentence what a match means",
+        ));
+    }
+    Ok(())
+}
+
+fn check_count(text: Text<'_>, key: &str, patterns: &[Written]) -> Result<(), Error> {
+    match patterns.get(PATTERNS_PER_RULE_MAX) {
+        None => Ok(()),
+        Some(first_too_many) => Err(text.error(
+            &first_too_many.span(),
+            format!(
+                "{} {key} in one rule (at most {PATTERNS_PER_RULE_MAX})",
+                patterns.len()
+            ),
+            "split the rule",
+        )),
+    }
+}
+
+fn no_word(text: Text<'_>, written: &Written) -> Error {
+    text.error(
+        &written.span(),
+        format!(
+            "`{}` has no word of {WORD_BYTES_MIN} or more fixed characters in a row \
+             that each of its matches must hold",
+            written.get_ref()
+        ),
+        "add such a word: without one every log line would have to be looked at",
+    )
+}
+
+fn unless(text: Text<'_>, written: &WrittenUnless) -> Result<Patterns, Error> {
+    check_count(text, "excusing literals", &written.literals)?;
+    check_count(text, "excusing regexes", &written.regexes)?;
+    let mut patterns = Patterns::default();
+    for literal in &written.literals {
+        let bytes = pattern::literal(text, literal)?;
+        patterns.literals.push(Finder::new(&bytes).into_owned());
+    }
+    for regex in &written.regexes {
+        patterns.regexes.push(pattern::regex(text, regex)?.regex);
+    }
+    Ok(patterns)
+}
+
+fn threshold(text: Text<'_>, written: &Spanned<WrittenThreshold>) -> Result<Threshold, Error> {
+    let WrittenThreshold { count, within } = written.get_ref();
+    let count = u32::try_from(*count)
+        .ok()
+        .filter(|n| (1..=THRESHOLD_COUNT_MAX).contains(n));
+    let within_ms = within
+        .ms()
+        .filter(|ms| (1..=THRESHOLD_WITHIN_MS_MAX).contains(ms));
+    match (count, within_ms) {
+        (Some(count), Some(within_ms)) => Ok(Threshold { count, within_ms }),
+        (None, _) => Err(text.error(
+            &written.span(),
+            "a threshold's `count` out of range",
+            format!("give a whole number from 1 to {THRESHOLD_COUNT_MAX}"),
+        )),
+        (_, None) => Err(text.error(
+            &written.span(),
+            "a threshold's `within` that is no duration, or out of range",
+            "give `within = \"60s\"` (ms, s, m, h; bare numbers are seconds), at most 24h",
+        )),
+    }
+}

@@ -1,0 +1,195 @@
+//! Literals and regexes as written, checked and brought into the form in which texts are
+//! compared: lower case, white space as one space.
+
+use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ast::{self, Ast, Flag, Flags, GroupKind};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
+
+use crate::ansi::ESC;
+use crate::error::{Error, Text};
+use crate::format::Written;
+use crate::limits::{
+    LITERAL_BYTES_MAX, REGEX_BYTES_MAX, REGEX_CACHE_BYTES_MAX, REGEX_COMPILED_BYTES_MAX,
+    REGEX_NESTING_MAX,
+};
+use crate::normalise::is_space;
+
+/// A literal in normal form; never empty, no white space at its ends.
+pub(crate) fn literal(text: Text<'_>, written: &Written) -> Result<Vec<u8>, Error> {
+    let literal = written.get_ref().as_bytes();
+    let refuse = |problem: String, advice: &str| Err(text.error(&written.span(), problem, advice));
+    if literal.len() > LITERAL_BYTES_MAX {
+        return refuse(
+            format!(
+                "a literal of {} bytes (at most {LITERAL_BYTES_MAX})",
+                literal.len()
+            ),
+            "keep the part that tells the failure",
+        );
+    }
+    if literal.iter().all(|&byte| is_space(byte)) {
+        return refuse(
+            "an empty literal would match every line, an empty one too".into(),
+            "write the words to look for, or remove it",
+        );
+    }
+    if is_space(literal[0]) || is_space(literal[literal.len() - 1]) {
+        return refuse(
+            "white space at the end of a literal".into(),
+            "remove it: texts are compared without white space at their ends",
+        );
+    }
+    if literal.contains(&ESC) {
+        return refuse(
+            "an escape character in a literal".into(),
+            "remove the escape sequence: texts are compared without them",
+        );
+    }
+    let words = literal
+        .split(|&byte| is_space(byte))
+        .filter(|word| !word.is_empty());
+    Ok(words.collect::<Vec<_>>().join(&b' ').to_ascii_lowercase())
+}
+
+/// A compiled regex and its structure over normal texts.
+#[derive(Debug)]
+pub(crate) struct CompiledRegex {
+    pub(crate) regex: Regex,
+    pub(crate) hir: Hir,
+}
+
+/// Compiles a regex: ASCII only, without case, within limits, never matching an empty text.
+pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, Error> {
+    let pattern = written.get_ref();
+    let at = |span: &ast::Span| format!("at character {} of the regex", span.start.column);
+    let refuse = |problem: String, advice: &str| text.error(&written.span(), problem, advice);
+    if pattern.len() > REGEX_BYTES_MAX {
+        return Err(refuse(
+            format!(
+                "a regex of {} bytes (at most {REGEX_BYTES_MAX})",
+                pattern.len()
+            ),
+            "split it into several regexes of the same rule",
+        ));
+    }
+    let ast = ast::parse::ParserBuilder::new()
+        .nest_limit(REGEX_NESTING_MAX)
+        .build()
+        .parse(pattern)
+        .map_err(|error| {
+            refuse(
+                format!(
+                    "a regex that cannot be read: {}, {}",
+                    error.kind(),
+                    at(error.span())
+                ),
+                "mend it (syntax: https://docs.rs/regex, without look-around and back-references)",
+            )
+        })?;
+    if let Some(span) = forbidden_flag(&ast) {
+        return Err(refuse(
+            format!(
+                "a regex that changes how letters are compared, {}",
+                at(&span)
+            ),
+            "remove the flag `u` or `-i`: texts are compared in ASCII and without case",
+        ));
+    }
+    let hir = regex_syntax::hir::translate::TranslatorBuilder::new()
+        .case_insensitive(true)
+        .unicode(false)
+        .utf8(false)
+        .build()
+        .translate(pattern, &ast)
+        .map_err(|error| {
+            refuse(
+                format!(
+                    "a regex that cannot be used: {}, {}",
+                    error.kind(),
+                    at(error.span())
+                ),
+                "write it in ASCII; other letters may stand in it outside of brackets",
+            )
+        })?;
+    if hir.properties().minimum_len().unwrap_or(0) == 0 {
+        return Err(refuse(
+            "a regex that can match an empty line".into(),
+            "make at least one word of it obligatory (`+` in place of `*`, no `?` around it all)",
+        ));
+    }
+    let regex = RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .unicode(false)
+        .nest_limit(REGEX_NESTING_MAX)
+        .size_limit(REGEX_COMPILED_BYTES_MAX)
+        .dfa_size_limit(REGEX_CACHE_BYTES_MAX)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(limit) => refuse(
+                format!("a regex that compiles to more than {limit} bytes"),
+                "lower its counted repetitions (`{n,m}`) or split it into several regexes",
+            ),
+            other => refuse(
+                format!("a regex that cannot be compiled: {other}"),
+                "mend it",
+            ),
+        })?;
+    Ok(CompiledRegex {
+        regex,
+        hir: in_lower_case(&hir),
+    })
+}
+
+/// The place of the first flag that would turn on Unicode or turn off case folding.
+fn forbidden_flag(ast: &Ast) -> Option<ast::Span> {
+    struct Finder;
+    impl ast::Visitor for Finder {
+        type Output = ();
+        type Err = ast::Span;
+        fn finish(self) -> Result<(), ast::Span> {
+            Ok(())
+        }
+        fn visit_pre(&mut self, ast: &Ast) -> Result<(), ast::Span> {
+            match ast {
+                Ast::Flags(set) => refuse_flags(&set.flags),
+                Ast::Group(group) => match &group.kind {
+                    GroupKind::NonCapturing(flags) => refuse_flags(flags),
+                    _ => Ok(()),
+                },
+                _ => Ok(()),
+            }
+        }
+    }
+    fn refuse_flags(flags: &Flags) -> Result<(), ast::Span> {
+        let unicode = flags.flag_state(Flag::Unicode) == Some(true);
+        let with_case = flags.flag_state(Flag::CaseInsensitive) == Some(false);
+        if unicode || with_case {
+            Err(flags.span)
+        } else {
+            Ok(())
+        }
+    }
+    ast::visit(ast, Finder).err()
+}
+
+/// The same expression for texts that hold no upper-case ASCII letter: `[Cc]` becomes `c`, so
+/// that words can be read from it.
+fn in_lower_case(hir: &Hir) -> Hir {
+    match hir.kind() {
+        HirKind::Empty => Hir::empty(),
+        HirKind::Literal(literal) => Hir::literal(literal.0.clone()),
+        HirKind::Look(look) => Hir::look(*look),
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut class = class.clone();
+            class.difference(&ClassBytes::new([ClassBytesRange::new(b'A', b'Z')]));
+            Hir::class(Class::Bytes(class))
+        }
+        HirKind::Class(Class::Unicode(class)) => Hir::class(Class::Unicode(class.clone())),
+        HirKind::Repetition(repetition) => {
+            Hir::repetition(repetition.with(in_lower_case(&repetition.sub)))
+        }
+        HirKind::Capture(capture) => in_lower_case(&capture.sub),
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(in_lower_case).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(in_lower_case).collect()),
+    }
+}

@@ -1,0 +1,154 @@
+//! All rules of one setting, and the two questions asked of them.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::compile;
+use crate::error::{Error, Text};
+use crate::format;
+use crate::limits::RULES_MAX;
+use crate::need::Need;
+use crate::normalise::Scratch;
+use crate::prefilter::Prefilter;
+use crate::rule::{Origin, Rule, RuleIndex};
+use crate::source::{self, Source};
+
+/// All rules of one `Rules` setting, compiled once; matching never compiles and never recurses.
+#[derive(Debug)]
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    prefilter: Prefilter,
+}
+
+impl RuleSet {
+    /// Loads a comma-separated list of built-in pack names ([`crate::pack_names`]) and rule file
+    /// paths (an entry with a `/` or ending in `.toml`).
+    ///
+    /// The order of the list, and in each file the order of the rules, is their precedence.
+    ///
+    /// # Errors
+    ///
+    /// An unknown pack, a file that cannot be read, a rule that is wrong in itself, one name
+    /// twice; the error names the place and says what to do.
+    pub fn load(setting: &str) -> Result<Self, Error> {
+        Self::from_sources(&source::read_all(setting)?)
+    }
+
+    /// Loads rules from the text of one rule file; `name` stands in errors for its path.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::load`].
+    pub fn parse(name: &str, toml: &str) -> Result<Self, Error> {
+        Self::from_sources(&[Source {
+            name: name.to_owned(),
+            toml: toml.to_owned(),
+        }])
+    }
+
+    fn from_sources(sources: &[Source]) -> Result<Self, Error> {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut needs: Vec<(RuleIndex, Need)> = Vec::new();
+        let mut names = Names::default();
+        for source in sources {
+            let text = Text {
+                source: &source.name,
+                toml: &source.toml,
+            };
+            for written in format::parse(text)? {
+                if rules.len() == RULES_MAX {
+                    return Err(text.error(
+                        &written.span(),
+                        format!("more than {RULES_MAX} rules"),
+                        "put several literals into one rule, or leave packs out",
+                    ));
+                }
+                let compiled = compile::rule(text, written)?;
+                names.add(text, &compiled.rule.name, &compiled.name_span)?;
+                needs.extend(compiled.needs.into_iter().map(|need| (rules.len(), need)));
+                rules.push(compiled.rule);
+            }
+        }
+        let prefilter = Prefilter::new(&needs).map_err(|problem| {
+            Error::setting(
+                format!("the rules cannot be compiled together: {problem}"),
+                "leave packs or files out",
+            )
+        })?;
+        Ok(Self { rules, prefilter })
+    }
+
+    /// The rules in order of precedence.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// A rule by its name.
+    pub fn find(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// Whether raw bytes (a whole MessagePack chunk) may hold a match: no allocation, linear in
+    /// time. Returns the offset of the first candidate at or after `from`.
+    ///
+    /// No false negatives: for every text at `chunk[a..b]` with `a >= from` that [`Self::judge`]
+    /// accepts, the answer is an offset below `b`; and with `from == a`, one within the text. So
+    /// a caller judges the record around the answer and asks again from that record's end.
+    pub fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
+        self.prefilter.candidate(chunk, from)
+    }
+
+    /// Judges one text (any bytes): ANSI escapes removed, white-space runs equal to one space,
+    /// ASCII case ignored. The first matching rule in order of precedence.
+    pub fn judge(&self, text: &[u8], origin: Origin, scratch: &mut Scratch) -> Option<RuleIndex> {
+        let Scratch {
+            text: normal,
+            called,
+        } = scratch;
+        normal.set(text);
+        called.clear();
+        called.resize(self.rules.len().div_ceil(64), 0);
+        self.prefilter.call(normal.bytes(), called);
+        set_bits(called).find(|&index| {
+            let rule = &self.rules[index];
+            rule.applies_to(origin) && rule.matcher.matches(normal)
+        })
+    }
+}
+
+/// The positions of the bits that are set, ascending.
+fn set_bits(words: &[u64]) -> impl Iterator<Item = usize> {
+    let bits_of = |&word: &u64| {
+        let mut rest = word;
+        std::iter::from_fn(move || {
+            let lowest = rest.trailing_zeros() as usize;
+            rest &= rest.wrapping_sub(1);
+            (lowest < 64).then_some(lowest)
+        })
+    };
+    words
+        .iter()
+        .map(bits_of)
+        .enumerate()
+        .flat_map(|(at, bits)| bits.map(move |bit| at * 64 + bit))
+}
+
+/// Names met so far and where.
+#[derive(Default)]
+struct Names(BTreeMap<String, Error>);
+
+impl Names {
+    fn add(&mut self, text: Text<'_>, name: &str, span: &Range<usize>) -> Result<(), Error> {
+        let here = text.error(span, "", "");
+        if let Some(first) = self.0.get(name).and_then(Error::position) {
+            let (source, line, _) = first;
+            return Err(text.error(
+                span,
+                format!("a second rule named `{name}`; the first is in {source}, line {line}"),
+                "rename one of them",
+            ));
+        }
+        self.0.insert(name.to_owned(), here);
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! From the `Rules` setting to texts: built-in packs by name, files by path.
+
+use std::fs::File;
+use std::io::Read;
+
+use crate::error::Error;
+use crate::limits::{FILE_BYTES_MAX, SOURCES_MAX};
+use crate::packs;
+
+/// A pack or file, read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The pack's name or the path as the setting wrote it.
+    pub(crate) name: String,
+    pub(crate) toml: String,
+}
+
+/// Reads every entry of a comma-separated setting, in its order.
+pub(crate) fn read_all(setting: &str) -> Result<Vec<Source>, Error> {
+    let entries: Vec<&str> = setting.split(',').map(str::trim).collect();
+    if entries.len() > SOURCES_MAX {
+        return Err(Error::setting(
+            format!("{} packs and files (at most {SOURCES_MAX})", entries.len()),
+            "put the rules into fewer files",
+        ));
+    }
+    for (at, entry) in entries.iter().enumerate() {
+        if entry.is_empty() {
+            return Err(Error::setting(
+                format!("an empty entry in `{setting}`"),
+                format!(
+                    "name packs ({}) or rule files, comma-separated",
+                    packs::listed()
+                ),
+            ));
+        }
+        if entries[..at].contains(entry) {
+            return Err(Error::setting(
+                format!("`{entry}` stands twice in it"),
+                "name it once",
+            ));
+        }
+    }
+    entries.into_iter().map(read).collect()
+}
+
+fn read(entry: &str) -> Result<Source, Error> {
+    let toml = if entry.contains('/') || entry.ends_with(".toml") {
+        read_file(entry)?
+    } else {
+        let Some(toml) = packs::find(entry) else {
+            return Err(Error::setting(
+                format!("unknown pack `{entry}`"),
+                format!(
+                    "built in: {}; a rule file has a `/` or ends in `.toml`",
+                    packs::listed()
+                ),
+            ));
+        };
+        toml.to_owned()
+    };
+    Ok(Source {
+        name: entry.to_owned(),
+        toml,
+    })
+}
+
+fn read_file(path: &str) -> Result<String, Error> {
+    let failed = |error: std::io::Error| {
+        Error::source(
+            path,
+            format!("cannot be read: {error}"),
+            "check the path and its permissions",
+        )
+    };
+    // Asked before opening: opening a FIFO would wait for its writer.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(Error::source(
+            path,
+            "not a regular file",
+            "name a TOML file of rules",
+        ));
+    }
+    let mut bytes = Vec::new();
+    let limit = FILE_BYTES_MAX as u64 + 1;
+    File::open(path)
+        .map_err(failed)?
+        .take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(Error::source(
+            path,
+            format!("larger than {FILE_BYTES_MAX} bytes"),
+            "split it into several files",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at]
+            .iter()
+            .filter(|&&byte| byte == b'\n')
+            .count()
+            + 1;
+        Error::source(
+            path,
+            format!("not UTF-8 in line {line}"),
+            "save the file as UTF-8",
+        )
+    })
+}

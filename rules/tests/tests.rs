@@ -1,0 +1,6 @@
+//! Tests of the public interface of `rules`, one file a subject.
+
+mod equality;
+mod files;
+mod judging;
+mod packs;
