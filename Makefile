@@ -1,0 +1,33 @@
+# The one door to everything. `make help` lists it.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: help build test lint fmt release images clean
+
+CARGO ?= cargo
+DIST := target/dist
+
+help: ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## target/release/libout_healer.so and target/release/healer.
+	$(CARGO) build --release
+
+test: ## The quick ladder: everything that runs in ten minutes on two cores.
+	@CARGO="$(CARGO)" tests/run quick
+
+lint: ## Formatting and clippy; warnings are errors.
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+fmt: ## Formats the sources.
+	$(CARGO) fmt --all
+
+release: ## The plugin for old glibc and the static executor, in target/dist.
+	@CARGO="$(CARGO)" docker/release $(DIST)
+
+images: release ## Both container images (pulls the Fluent Bit image).
+	docker build -f docker/executor.Dockerfile -t log-healer/executor:0.1.0 .
+	docker build -f docker/plugin.Dockerfile -t log-healer/fluent-bit:0.1.0 .
+
+clean: ## Removes target/.
+	$(CARGO) clean

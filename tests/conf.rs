@@ -1,0 +1,6 @@
+//! Every file of `conf/` and `docker/` is loaded by what will load it, or held
+//! against what the code says.
+
+mod fluent_bit;
+mod packaging;
+mod scripts;

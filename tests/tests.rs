@@ -1,0 +1,6 @@
+//! The whole suite of the root package as one binary: quick to link, one place
+//! for shared support.
+
+mod conf;
+mod house;
+mod support;
