@@ -76,7 +76,10 @@ fn the_one_for_compose_changes_the_listener_and_nothing_else() {
     let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
     assert_eq!(
         lines,
-        ["@INCLUDE fluent-bit.conf", "@SET HEALER_HTTP_LISTEN=0.0.0.0"]
+        [
+            "@INCLUDE fluent-bit.conf",
+            "@SET HEALER_HTTP_LISTEN=0.0.0.0"
+        ]
     );
 }
 
@@ -86,7 +89,12 @@ fn fluentd_sections_are_closed_in_order() {
     let text = repository_file("conf/fluentd.conf");
     for (number, line) in text.lines().map(str::trim).enumerate() {
         if let Some(name) = line.strip_prefix("</") {
-            assert_eq!(open.pop(), Some(name.trim_end_matches('>')), "line {}", number + 1);
+            assert_eq!(
+                open.pop(),
+                Some(name.trim_end_matches('>')),
+                "line {}",
+                number + 1
+            );
         } else if let Some(head) = line.strip_prefix('<') {
             let name = head.trim_end_matches('>').split(' ').next();
             open.push(name.expect("split gives one"));

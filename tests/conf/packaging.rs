@@ -32,7 +32,10 @@ fn systemd_takes_the_unit() {
     let text = repository_file("conf/systemd/healer.service")
         .replace("/usr/local/bin/healer", "/bin/true");
     std::fs::write(&unit, text).expect("written");
-    let out = run(Command::new(analyze).arg("verify").arg("--man=no").arg(&unit));
+    let out = run(Command::new(analyze)
+        .arg("verify")
+        .arg("--man=no")
+        .arg(&unit));
     let said = String::from_utf8_lossy(&out.stderr);
     let ours: Vec<&str> = said.lines().filter(|l| l.contains("healer")).collect();
     assert_eq!(ours, Vec::<&str>::new());
@@ -42,7 +45,10 @@ fn systemd_takes_the_unit() {
 fn the_unit_stops_later_than_the_executor() {
     let unit = repository_file("conf/systemd/healer.service");
     let seconds = |text: &str, key: &str| -> u64 {
-        let line = text.lines().map(str::trim).find_map(|l| l.strip_prefix(key));
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find_map(|l| l.strip_prefix(key));
         let value = line.unwrap_or_else(|| panic!("no {key}"));
         value.trim_end_matches('s').parse().expect("seconds")
     };
@@ -55,17 +61,32 @@ fn the_unit_stops_later_than_the_executor() {
 
 #[test]
 fn systemd_makes_user_and_directories() {
-    let (Some(sysusers), Some(tmpfiles)) = (program("systemd-sysusers"), program("systemd-tmpfiles"))
+    let (Some(sysusers), Some(tmpfiles)) =
+        (program("systemd-sysusers"), program("systemd-tmpfiles"))
     else {
-        return skipped("user and directories of the unit", "systemd is not installed");
+        return skipped(
+            "user and directories of the unit",
+            "systemd is not installed",
+        );
     };
     if !is_root() {
-        return skipped("user and directories of the unit", "only root may make them");
+        return skipped(
+            "user and directories of the unit",
+            "only root may make them",
+        );
     }
     let dir = tempfile::tempdir().expect("a temporary directory");
     let root = dir.path();
-    put(root, "conf/systemd/sysusers.conf", "usr/lib/sysusers.d/log-healer.conf");
-    put(root, "conf/systemd/tmpfiles.conf", "usr/lib/tmpfiles.d/log-healer.conf");
+    put(
+        root,
+        "conf/systemd/sysusers.conf",
+        "usr/lib/sysusers.d/log-healer.conf",
+    );
+    put(
+        root,
+        "conf/systemd/tmpfiles.conf",
+        "usr/lib/tmpfiles.d/log-healer.conf",
+    );
     std::fs::create_dir_all(root.join("etc")).expect("made");
     std::fs::write(root.join("etc/group"), "root:x:0:\ndocker:x:990:\n").expect("written");
     std::fs::write(root.join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("written");
@@ -109,7 +130,10 @@ fn compose_gives_the_docker_socket_to_the_executor_alone() {
     let names: Vec<&str> = services.keys().map(String::as_str).collect();
     assert_eq!(names, ["app", "executor", "fluent-bit"]);
     let mounts = |service: &str| services[service].contains("/docker.sock:/");
-    assert_eq!((mounts("executor"), mounts("fluent-bit"), mounts("app")), (true, false, false));
+    assert_eq!(
+        (mounts("executor"), mounts("fluent-bit"), mounts("app")),
+        (true, false, false)
+    );
     for service in ["executor", "fluent-bit"] {
         let text = &services[service];
         assert!(text.contains("<<: *hardened"), "{service}");
@@ -149,7 +173,10 @@ fn compose_takes_its_file() {
     let shown = String::from_utf8(run(&mut config("990")).stdout).expect("UTF-8");
     assert!(shown.contains("log-healer/executor"), "{shown}");
     let refused = config("").output().expect("runs");
-    assert!(!refused.status.success(), "without the socket's group it must not start");
+    assert!(
+        !refused.status.success(),
+        "without the socket's group it must not start"
+    );
     assert!(String::from_utf8_lossy(&refused.stderr).contains("stat -c %g"));
 }
 
@@ -174,7 +201,9 @@ fn ansible_takes_the_tasks() {
         "- hosts: localhost\n  gather_facts: false\n  tasks:\n    - ansible.builtin.import_tasks: {file}\n"
     );
     std::fs::write(&playbook, play).expect("written");
-    run(Command::new(ansible).args(["--syntax-check", "-i", "localhost,"]).arg(playbook));
+    run(Command::new(ansible)
+        .args(["--syntax-check", "-i", "localhost,"])
+        .arg(playbook));
 }
 
 #[test]
@@ -187,7 +216,10 @@ fn images_are_built_from_what_release_leaves() {
         let text = repository_file(dockerfile);
         assert!(text.contains(product), "{dockerfile} takes {product}");
         let name = product.rsplit('/').next().expect("a name");
-        assert!(release.contains(&format!("$dist/{name}")), "release leaves {name}");
+        assert!(
+            release.contains(&format!("$dist/{name}")),
+            "release leaves {name}"
+        );
     }
     let ignored = repository_file(".dockerignore");
     assert!(ignored.lines().any(|l| l == "!target/dist"));

@@ -12,7 +12,8 @@ use crate::support::tools::{program, repository_file, run, skipped};
 fn script(name: &str, env: &[(&str, &str)], says: &str, code: u8) -> (Output, String) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let healer = dir.path().join("healer");
-    let body = "#!/bin/sh\nprintf '%s|' \"$@\" > \"$NOTES\"\nprintf '%s' \"$SAYS\"\nexit \"$CODE\"\n";
+    let body =
+        "#!/bin/sh\nprintf '%s|' \"$@\" > \"$NOTES\"\nprintf '%s' \"$SAYS\"\nexit \"$CODE\"\n";
     std::fs::write(&healer, body).expect("written");
     std::fs::set_permissions(&healer, PermissionsExt::from_mode(0o755)).expect("made executable");
     let notes = dir.path().join("notes");
@@ -132,11 +133,16 @@ fn the_shell_scripts_are_clean() {
     }
     for (shell, script) in scripts {
         let text = repository_file(script);
-        assert!(text.starts_with(&format!("#!/usr/bin/env {shell}\n")) || text.starts_with("#!/bin/sh\n"));
+        assert!(
+            text.starts_with(&format!("#!/usr/bin/env {shell}\n"))
+                || text.starts_with("#!/bin/sh\n")
+        );
         let file = format!("{}/{script}", env!("CARGO_MANIFEST_DIR"));
         run(Command::new(shell).arg("-n").arg(&file));
         if let Some(shellcheck) = &shellcheck {
-            run(Command::new(shellcheck).args(["-s", shell, "-e", "SC1091"]).arg(&file));
+            run(Command::new(shellcheck)
+                .args(["-s", shell, "-e", "SC1091"])
+                .arg(&file));
         }
     }
 }

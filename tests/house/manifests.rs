@@ -120,7 +120,12 @@ fn the_protocol_and_the_policy_stay_pure() {
         let path = PACKAGES.iter().find(|p| p.0 == package).expect("known").1;
         names(&manifest(path), &["dependencies", "build-dependencies"])
     };
-    let set = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+    let set = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| (*n).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(own("executor-api"), set(&["serde", "serde_json"]));
     assert_eq!(own("policy"), set(&["serde"]));
     assert_eq!(own("fluent-bit-sys"), set(&[]));
@@ -131,7 +136,14 @@ fn what_fluent_bit_loads_stays_short_enough_to_audit() {
     let tree = tree("out-healer");
     // parking_lot's contended path leaves a thread-local destructor behind,
     // which would run after dlclose.
-    let kept_out = ["tokio", "hyper", "parking_lot", "policy", "healer", "tracing"];
+    let kept_out = [
+        "tokio",
+        "hyper",
+        "parking_lot",
+        "policy",
+        "healer",
+        "tracing",
+    ];
     for name in kept_out {
         assert!(!tree.contains(name), "{name} is in the plugin: {tree:?}");
     }

@@ -38,12 +38,20 @@ impl Source {
             || self.path.ends_with("tests.rs")
     }
 
+    /// Whether it is the tests of the module beside it.
+    pub(super) fn is_inner_test(&self) -> bool {
+        self.path.ends_with("tests.rs") && !self.path.starts_with("tests")
+    }
+
     pub(super) fn is_generated(&self) -> bool {
         self.path.ends_with("bindings.rs")
     }
 
-    /// Whether its first line of prose is a module doc.
+    /// Whether its first line of prose is a module doc. A line or two need none.
     pub(super) fn has_module_docs(&self) -> bool {
+        if self.text.lines().count() <= 2 {
+            return true;
+        }
         self.text
             .lines()
             .find(|line| !line.trim().is_empty() && !line.starts_with("#!["))
@@ -154,8 +162,8 @@ fn literal_len(rest: &str, before: Option<u8>) -> usize {
     if rest.starts_with("/*") {
         return block_comment_len(rest);
     }
-    if rest.starts_with('"') {
-        return 1 + escaped_len(&rest[1..], '"');
+    if let Some(body) = rest.strip_prefix('"') {
+        return 1 + escaped_len(body, '"');
     }
     if rest.starts_with('r') && !(within_word && before != Some(b'b')) {
         let hashes = rest[1..].bytes().take_while(|&b| b == b'#').count();
@@ -166,11 +174,11 @@ fn literal_len(rest: &str, before: Option<u8>) -> usize {
             return end.unwrap_or(rest.len());
         }
     }
-    if rest.starts_with('\'') {
-        let mut chars = rest[1..].chars();
+    if let Some(body) = rest.strip_prefix('\'') {
+        let mut chars = body.chars();
         let first = chars.next();
         if first == Some('\\') || chars.next() == Some('\'') {
-            return 1 + escaped_len(&rest[1..], '\'');
+            return 1 + escaped_len(body, '\'');
         }
     }
     0

@@ -21,20 +21,19 @@ pub(crate) fn fluent_bit() -> Option<PathBuf> {
         assert!(named.is_file(), "FLUENT_BIT={} is no file", named.display());
         return Some(named);
     }
-    let usual = ["/opt/fluent-bit/bin/fluent-bit", "/fluent-bit/bin/fluent-bit"];
-    program("fluent-bit").or_else(|| {
-        usual
-            .iter()
-            .map(PathBuf::from)
-            .find(|file| file.is_file())
-    })
+    let usual = [
+        "/opt/fluent-bit/bin/fluent-bit",
+        "/fluent-bit/bin/fluent-bit",
+    ];
+    program("fluent-bit").or_else(|| usual.iter().map(PathBuf::from).find(|file| file.is_file()))
 }
 
 /// Says that a test, or a part of one, did not run. Past the test harness's
 /// capture, so that it is seen although the test passes; `make test` collects
 /// these lines.
 pub(crate) fn skipped(what: &str, why: &str) {
-    let line = format!("SKIPPED: {what}: {why}\n");
+    // The harness may be in the middle of a line.
+    let line = format!("\nSKIPPED: {what}: {why}\n");
     // A closed stderr is no reason to fail.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use policy::{Limits, OnRefusal, Recovery, TargetConfig};
 
-use super::file::{ConfigFile, DefaultsSection, TargetSection};
+use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::values::{Millis, OrOff, show_duration_ms};
 use super::{Config, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
 
@@ -190,15 +190,6 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
             stop_timeouts.targets_s.insert(name.clone(), seconds);
         }
     }
-    let pending_max_ms = match section.pending_max {
-        Some(_) => Some(duration(
-            "policy.pending_max",
-            section.pending_max,
-            0,
-            SECOND..=LIMIT_MS_MAX,
-        )?),
-        None => None,
-    };
     let policy = policy::Config {
         defaults: base,
         targets,
@@ -210,7 +201,7 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
             15 * MINUTE,
             SECOND..=7 * DAY,
         )?,
-        pending_max_ms,
+        pending_max_ms: pending_max(section)?,
         host_max: number("policy.host_max", section.host_max, 10, 1..=10_000)?,
         host_window_ms: duration(
             "policy.host_window",
@@ -227,6 +218,15 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         dry_run: file.dry_run.unwrap_or(false),
     };
     Ok((policy, stop_timeouts))
+}
+
+/// None where it is not given: the policy then takes it from the limits.
+fn pending_max(section: &PolicySection) -> Result<Option<u64>, Fault> {
+    if section.pending_max.is_none() {
+        return Ok(None);
+    }
+    let range = SECOND..=LIMIT_MS_MAX;
+    duration("policy.pending_max", section.pending_max, 0, range).map(Some)
 }
 
 /// A target's own limits, and the defaults where it states none.
