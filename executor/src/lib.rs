@@ -8,6 +8,7 @@ pub mod docker;
 pub mod http;
 pub mod journal;
 pub mod listen;
+pub mod lock;
 pub mod logging;
 pub mod metrics;
 pub mod resolve;

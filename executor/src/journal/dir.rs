@@ -131,6 +131,20 @@ impl StateDir {
             Err(e) => Err(JournalError::io("examine", &self.path, e)),
         }
     }
+
+    /// That `name` still leads to this open file of ours, and the path here.
+    pub(crate) fn check_holds(&self, name: &str, file: &File) -> Result<(), JournalError> {
+        self.check_in_place()?;
+        let path = self.path_of(name);
+        let own = rustix::fs::fstat(file).map_err(|e| JournalError::io("examine", &path, e))?;
+        match self.stat(name)? {
+            Some(there) if is_same_file(&own, &there) => Ok(()),
+            _ => {
+                let why = "the file was removed or replaced meanwhile; start again".into();
+                Err(JournalError::Gone { path, why })
+            }
+        }
+    }
 }
 
 pub(crate) fn is_same_file(a: &Stat, b: &Stat) -> bool {

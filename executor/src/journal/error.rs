@@ -102,7 +102,7 @@ impl fmt::Display for JournalError {
                 write!(f, "state directory {} {why}; type: {fix}", path.display())
             }
             Self::Gone { path, why } | Self::Limit { path, why } => {
-                write!(f, "journal {}: {why}", path.display())
+                write!(f, "{}: {why}", path.display())
             }
             Self::Closed => write!(f, "the journal is closed: start the executor again"),
         }

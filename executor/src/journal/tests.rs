@@ -1,8 +1,11 @@
 //! The journal's tests.
 
 mod basics;
+mod crash;
 mod damage;
 mod faults;
+mod golden;
+mod mounts;
 
 use std::path::{Path, PathBuf};
 
