@@ -66,6 +66,78 @@ pub struct AdminAnswer {
     pub data: serde_json::Value,
 }
 
+/// `data` of the answer to [`AdminRequest::Status`]. Times are seconds since the epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The executor's version.
+    pub version: String,
+    /// Why it could not heal now, one line each; empty = ready.
+    pub faults: Vec<String>,
+    /// What the engine is, or why it is not known: `Docker 20.10.24, API 1.41`.
+    pub engine: String,
+    /// Nothing is restarted, only recorded.
+    pub dry_run: bool,
+    /// All targets are paused.
+    pub paused: Option<Pause>,
+    /// Every target that is listed or has a state, by name.
+    pub targets: Vec<TargetStatus>,
+}
+
+/// A pause in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pause {
+    /// Its end; none = until resumed.
+    pub until: Option<u64>,
+}
+
+/// One target of [`Status`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TargetStatus {
+    /// Canonical name.
+    pub name: String,
+    /// `idle`, `in-progress`, `verifying`, `pending`, `held`, `paused`.
+    pub state: String,
+    /// For people: why it is held, what it waits for.
+    pub detail: String,
+    /// The charge of the latest restart.
+    pub last_restart: Option<u64>,
+    /// Its outcome, where there is one.
+    pub last_outcome: Option<String>,
+    /// Charges in the current window.
+    pub used: u32,
+    /// Of so many that are allowed.
+    pub max_per_window: u32,
+    /// When the next restart is possible by the limits; none = now.
+    pub next_possible: Option<u64>,
+}
+
+/// One line of `healer history`; `data` of that answer is a list of them, the
+/// newest last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HistoryEntry {
+    /// Seconds since the epoch.
+    pub at: u64,
+    /// Canonical name.
+    pub target: String,
+    /// `restarting`, an attempt's outcome, a decision, `held`, `released`, ...
+    pub what: String,
+    /// The gate that refused, or aborted the attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    /// The rule that matched; none for a person's request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// 12 hex digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
+    /// With figures.
+    pub detail: String,
+}
+
 /// Exit codes of the CLI. On the wire a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "u8", try_from = "u8")]

@@ -20,7 +20,9 @@ mod answer;
 mod frame;
 mod intent;
 
-pub use admin::{AdminAnswer, AdminRequest, ExitCode, RestartRequest};
+pub use admin::{
+    AdminAnswer, AdminRequest, ExitCode, HistoryEntry, Pause, RestartRequest, Status, TargetStatus,
+};
 pub use answer::{Answer, Decision};
 pub use frame::{
     LINE_BYTES_MAX, LineBuffer, LineError, Reject, decode_admin, decode_answer, decode_intent,
