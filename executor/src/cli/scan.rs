@@ -46,7 +46,8 @@ pub(super) struct ScanArgs {
     /// Hand the matches to the executor; exits 1 when they could not be decided
     #[arg(long, requires = "target")]
     send: bool,
-    /// The container that printed the lines: its name or id
+    /// The container that printed the lines: its name or id, or `auto`: the id
+    /// in each record's `filepath`, as Fluentd's tail input gives it
     #[arg(long, value_name = "TARGET", requires = "send")]
     target: Option<String>,
     /// The lines are the kernel's log, not a container's
@@ -72,9 +73,17 @@ struct Scanner<'a> {
     scratch: Scratch,
     json: bool,
     out: BufWriter<io::StdoutLock<'static>>,
-    batch: Option<Batch>,
+    target: Option<Target>,
+    batch: Batch,
     lines: u64,
     matches: u64,
+}
+
+/// Whose lines they are, where they are sent.
+enum Target {
+    /// Each record says so by its path.
+    Auto,
+    Given(TargetRef),
 }
 
 pub(super) fn scan(settings: &Settings, args: &ScanArgs) -> Result<ExitCode, Failure> {
@@ -95,7 +104,8 @@ pub(super) fn scan(settings: &Settings, args: &ScanArgs) -> Result<ExitCode, Fai
         scratch: Scratch::default(),
         json: args.json,
         out: BufWriter::new(io::stdout().lock()),
-        batch: args.target.as_deref().map(|t| Batch::new(target_ref(t))),
+        target: args.target.as_deref().map(target),
+        batch: Batch::default(),
         lines: 0,
         matches: 0,
     };
@@ -127,9 +137,8 @@ impl Scanner<'_> {
     /// Before a read that may wait: shows what there is, and sends it where the
     /// input has fallen silent or the oldest match has waited long enough.
     fn pause(&mut self, input: &Lines, sender: &mut Sender) -> Result<(), Failure> {
-        let since = self.batch.as_ref().and_then(|batch| batch.since);
         if input.is_stream
-            && let Some(since) = since
+            && let Some(since) = self.batch.since
         {
             let waited_ms = since.elapsed().as_millis();
             let silent = || input.wait(PAUSE_MS).map(|ready| !ready);
@@ -150,17 +159,35 @@ impl Scanner<'_> {
         self.lines += 1;
         let record = Record::of(line);
         let mut found: Option<(&Rule, &[u8])> = None;
+        let mut homeless = false;
         for text in &record.texts {
             if let Some(index) = self.rules.judge(text, self.origin, &mut self.scratch) {
                 let rule = &self.rules.rules()[index];
                 found.get_or_insert((rule, text));
-                if let Some(batch) = &mut self.batch {
-                    batch.add(&rule.name, wire(rule.remedy), record.time, text);
-                }
+                let target = match &self.target {
+                    None => continue,
+                    Some(Target::Given(target)) => target.clone(),
+                    Some(Target::Auto) => match record.container_id() {
+                        Some(id) => TargetRef::Id(id.to_owned()),
+                        None => {
+                            homeless = true;
+                            continue;
+                        }
+                    },
+                };
+                let remedy = wire(rule.remedy);
+                self.batch
+                    .add(&target, &rule.name, remedy, record.time, text);
             }
         }
         self.matches += u64::from(found.is_some());
         let number = self.lines;
+        if homeless {
+            // Sent again it would be no wiser, so this is no failure.
+            tell_error(&format!(
+                "line {number} matches, but names no container: its filepath has to hold one id"
+            ));
+        }
         if self.json {
             let judged = Judged {
                 line: number,
@@ -190,10 +217,7 @@ impl Scanner<'_> {
     }
 
     fn send(&mut self, sender: &mut Sender) -> Result<(), Failure> {
-        let Some(batch) = &mut self.batch else {
-            return Ok(());
-        };
-        for intent in batch.take() {
+        for intent in self.batch.take() {
             let told = sender.send(&encode(Some("intent"), &intent));
             if self.json {
                 continue;
@@ -213,7 +237,7 @@ impl Scanner<'_> {
         write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         match write(&mut self.out) {
-            Err(e) if self.batch.is_some() && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) if self.target.is_some() && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Failure::stdout),
         }
     }
@@ -284,6 +308,13 @@ fn answer_line(rule: &str, answer: &Answer) -> String {
     let separator = if detail.is_empty() { "" } else { ": " };
     let decision = answer.decision.as_str();
     format!("{}{rule}: {decision}{separator}{detail}", prefix())
+}
+
+fn target(given: &str) -> Target {
+    match given {
+        "auto" => Target::Auto,
+        given => Target::Given(target_ref(given)),
+    }
 }
 
 /// A full id is an id; all else the engine looks up as a name or a short id.

@@ -1,4 +1,5 @@
-//! Matches gathered into intents: one for each rule, however many lines.
+//! Matches gathered into intents: one for each target and rule, however many
+//! lines.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -7,13 +8,12 @@ use executor_api::{Intent, Remedy, SAMPLE_BYTES_MAX, TargetRef, merge_times};
 
 use super::time::RecordTime;
 
-/// Matches of one target that have not been sent.
-#[derive(Debug)]
+/// Matches that have not been sent.
+#[derive(Debug, Default)]
 pub(super) struct Batch {
-    target: TargetRef,
     /// Keyed so that `escalate` goes first: in one storm the news that no
     /// restart can help has to arrive before the wish for one.
-    rules: BTreeMap<(u8, String), Matches>,
+    matches: BTreeMap<(u8, TargetRef, String), Matches>,
     /// When the oldest of them was read.
     pub(super) since: Option<Instant>,
 }
@@ -28,18 +28,11 @@ struct Matches {
 }
 
 impl Batch {
-    pub(super) fn new(target: TargetRef) -> Self {
-        Self {
-            target,
-            rules: BTreeMap::new(),
-            since: None,
-        }
-    }
-
     /// Adds a match. A record without a time of its own happened `now`, and is
     /// never taken for one that was sent before.
     pub(super) fn add(
         &mut self,
+        target: &TargetRef,
         rule: &str,
         remedy: Remedy,
         time: Option<RecordTime>,
@@ -52,10 +45,9 @@ impl Batch {
             Remedy::Note => 2,
         };
         let time = time.unwrap_or_else(RecordTime::now);
-        let target = &self.target;
         let matches = self
-            .rules
-            .entry((order, rule.to_owned()))
+            .matches
+            .entry((order, target.clone(), rule.to_owned()))
             .or_insert_with(|| Matches {
                 remedy,
                 times: Vec::new(),
@@ -81,12 +73,12 @@ impl Batch {
     /// Takes all intents out, ready to be sent in this order.
     pub(super) fn take(&mut self) -> Vec<Intent> {
         self.since = None;
-        std::mem::take(&mut self.rules)
+        std::mem::take(&mut self.matches)
             .into_iter()
-            .map(|((_, rule), matches)| {
+            .map(|((_, target, rule), matches)| {
                 let mut intent = Intent {
                     id: format!("scan-{:032x}", matches.hash.0),
-                    target: self.target.clone(),
+                    target,
                     rule,
                     remedy: matches.remedy,
                     times: matches.times,

@@ -1,6 +1,6 @@
 //! What a line is: plain text, or a record in JSON as Docker's json-file driver,
 //! Fluentd and Fluent Bit write them. Of a record every text field is judged,
-//! and its own time counts.
+//! its own time counts, and the path that tail gives it names its container.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,11 +16,19 @@ const TEXT_KEYS: [&str; 5] = ["log", "message", "MESSAGE", "msg", "body"];
 /// Docker and Fluentd: `time`; Fluent Bit: `date`; Logstash: `@timestamp`.
 const TIME_KEYS: [&str; 4] = ["time", "date", "@timestamp", "timestamp"];
 
-/// The texts to judge, and the record's own time.
+/// Where tail puts the file's path, if it is told to (`path_key filepath`).
+const PATH_KEY: &str = "filepath";
+
+/// Hex digits of a container's full id.
+const ID_DIGITS: usize = 64;
+
+/// The texts to judge, the record's own time, and where it was read.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Record<'a> {
     pub(super) texts: Vec<Cow<'a, [u8]>>,
     pub(super) time: Option<RecordTime>,
+    /// Every value of [`PATH_KEY`]; more than one is a conflict.
+    paths: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Record<'a> {
@@ -34,8 +42,20 @@ impl<'a> Record<'a> {
         }
         Self {
             texts: vec![Cow::Borrowed(line)],
-            time: None,
+            ..Self::default()
         }
+    }
+
+    /// The container id in the path of the file that the record was read from:
+    /// the log driver made that path, the container could not choose it. None
+    /// where there is no path, more than one, or not exactly one id in it.
+    pub(super) fn container_id(&self) -> Option<&str> {
+        let [path] = &*self.paths else { return None };
+        let mut ids = path
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .filter(|part| part.len() == ID_DIGITS);
+        let id = ids.next()?;
+        ids.all(|other| other == id).then_some(id)
     }
 }
 
@@ -79,6 +99,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                     Scalar::Other => None,
                 };
                 record.time = time.or(record.time);
+            } else if key == PATH_KEY {
+                if let Scalar::Text(Text(path)) = map.next_value::<Scalar<'de>>()? {
+                    record.paths.push(path);
+                }
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -99,4 +123,36 @@ enum Scalar<'a> {
     Number(serde_json::Number),
     #[allow(dead_code)] // Lists, objects and the like: read and left alone.
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    #[test]
+    fn the_path_names_the_container_only_where_it_cannot_be_doubted() {
+        let a = "a".repeat(64);
+        let b = "b".repeat(64);
+        let path = |id: &str| format!("/var/lib/docker/containers/{id}/{id}-json.log");
+        let record = |fields: &str| {
+            let line = format!("{{\"log\":\"x\"{fields}}}");
+            Record::of(line.as_bytes())
+                .container_id()
+                .map(str::to_owned)
+        };
+        let field = |path: &str| format!(",\"filepath\":\"{path}\"");
+        assert_eq!(record(&field(&path(&a))), Some(a.clone()));
+        assert_eq!(record(""), None);
+        assert_eq!(record(&field("/var/log/app.log")), None);
+        assert_eq!(record(&field(&format!("/{a}/{b}-json.log"))), None);
+        assert_eq!(record(&field(&path(&a[1..]))), None);
+        assert_eq!(record(&field(&path(&format!("{a}a")))), None);
+        assert_eq!(record(&(field(&path(&a)) + &field(&path(&b)))), None);
+        assert_eq!(record(",\"filepath\":7"), None);
+        // The application's own text cannot name one.
+        let text = field(&path(&a)).replace('"', "\\\"");
+        let line = format!("{{\"log\":\"x{text}\"}}");
+        assert_eq!(Record::of(line.as_bytes()).container_id(), None);
+        assert_eq!(Record::of(path(&a).as_bytes()).container_id(), None);
+    }
 }
