@@ -4,3 +4,5 @@ mod equality;
 mod files;
 mod judging;
 mod packs;
+mod stack;
+mod support;
