@@ -4,9 +4,14 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong use (a bad flag or setting), 3 refused
 //! by a gate. A reader that goes away (`| head`) ends a command quietly with 0.
 
+mod admin;
 mod client;
 mod output;
+mod pause;
+mod restart;
 mod scan;
+mod status;
+mod table;
 
 use std::path::PathBuf;
 
@@ -29,8 +34,8 @@ pub struct Cli {
 /// Flags that every command takes.
 #[derive(Debug, Args)]
 struct Settings {
-    /// Configuration file [default: /etc/healer/healer.toml, where it exists]
-    #[arg(long, global = true, value_name = "FILE", env = "HEALER_CONFIG")]
+    /// Configuration file [env: HEALER_CONFIG] [default: /etc/healer/healer.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// One setting, as in --set defaults.cooldown=60s; wins over file and environment
     #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -39,6 +44,16 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Restart one container, through the same policy and state as a match
+    Restart(restart::RestartArgs),
+    /// What the running executor knows: targets, budgets, faults
+    Status(status::StatusArgs),
+    /// Attempts and decisions, the newest last
+    History(status::HistoryArgs),
+    /// No restarts, of one container or of all
+    Pause(pause::PauseArgs),
+    /// End a pause, and free a held container
+    Resume(pause::ResumeArgs),
     /// Judge log lines by the rules, and hand matches to the executor
     Scan(scan::ScanArgs),
 }
@@ -51,7 +66,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 impl Settings {
     fn sources(&self) -> Sources {
-        Sources::from_process(self.config.clone(), self.set.clone())
+        // Not by clap: a variable that is set but empty means nothing to us.
+        let named = std::env::var_os("HEALER_CONFIG").filter(|path| !path.is_empty());
+        let file = self.config.clone().or(named.map(PathBuf::from));
+        Sources::from_process(file, self.set.clone())
     }
 
     fn load(&self) -> Result<Config, Failure> {
@@ -67,6 +85,11 @@ impl Settings {
 pub fn execute(cli: Cli) -> ExitCode {
     let Cli { settings, command } = cli;
     let done = match command {
+        Command::Restart(args) => restart::restart(&settings, &args),
+        Command::Status(args) => status::status(&settings, &args),
+        Command::History(args) => status::history(&settings, &args),
+        Command::Pause(args) => pause::pause(&settings, &args),
+        Command::Resume(args) => pause::resume(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
     };
     match done {
