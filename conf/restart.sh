@@ -20,6 +20,7 @@ fi
 # The lines of the original: those of an act bear the time, refusals do not.
 prefix() {
     while IFS= read -r line; do
+        line=${line#"[healer] "*"Z "}
         case $line in
             Restart*) printf '[restart.sh] %s %s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$line" ;;
             *) printf '[restart.sh] %s\n' "$line" ;;
