@@ -4,34 +4,29 @@
 mod batch;
 mod lines;
 mod record;
+mod sender;
 mod time;
-
-#[cfg(test)]
-mod tests;
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Instant;
 
 use clap::Args;
-use executor_api::{Answer, Decision, ExitCode, Remedy, TargetRef, decode_answer, encode};
+use executor_api::{Answer, ExitCode, Remedy, TargetRef, encode};
 use rules::{Origin, Rule, RuleSet, Scratch};
 use serde::Serialize;
 
 use super::Settings;
-use super::client::Client;
 use super::output::{Failure, prefix, printable, tell_error};
-use crate::config::Config;
 use batch::Batch;
 use lines::{LINE_BYTES_MAX, Lines};
 use record::Record;
+use sender::Sender;
 
 /// A pause of this length in a pipe sends what has been gathered.
 const PAUSE_MS: u64 = 200;
 /// No match waits longer than this for a pause.
 const GATHER_MS_MAX: u64 = 2_000;
-/// Longest wait for the answer to one intent. The executor answers once the
-/// decision is durable, so seconds mean that its disk hangs.
-const ANSWER_MS_MAX: u64 = 5_000;
 /// Most characters of a line that are shown.
 const SHOWN_CHARS_MAX: usize = 400;
 
@@ -46,8 +41,8 @@ pub(super) struct ScanArgs {
     /// Hand the matches to the executor; exits 1 when they could not be decided
     #[arg(long, requires = "target")]
     send: bool,
-    /// The container that printed the lines: its name or id, or `auto`: the id
-    /// in each record's `filepath`, as Fluentd's tail input gives it
+    /// The container that printed the lines: its name or id; `auto`: the id in each record's
+    /// `filepath`, which Fluentd's and Fluent Bit's tail inputs add
     #[arg(long, value_name = "TARGET", requires = "send")]
     target: Option<String>,
     /// The lines are the kernel's log, not a container's
@@ -73,17 +68,53 @@ struct Scanner<'a> {
     scratch: Scratch,
     json: bool,
     out: BufWriter<io::StdoutLock<'static>>,
-    target: Option<Target>,
-    batch: Batch,
+    /// Where matches go, with `--send`.
+    sending: Option<Sending>,
     lines: u64,
     matches: u64,
 }
 
-/// Whose lines they are, where they are sent.
-enum Target {
-    /// Each record says so by its path.
-    Auto,
-    Given(TargetRef),
+struct Sending {
+    /// Whose the lines are; none = each record says so itself.
+    target: Option<TargetRef>,
+    batch: Batch,
+    /// Matches that no container could be named for.
+    homeless: u64,
+}
+
+impl Sending {
+    fn new(target: &str) -> Self {
+        Self {
+            target: (target != "auto").then(|| target_ref(target)),
+            batch: Batch::default(),
+            homeless: 0,
+        }
+    }
+
+    /// Says once for a whole storm which matches cannot be sent. Sent again they
+    /// would be no wiser, so this is no failure.
+    fn tell_homeless(&mut self) {
+        let homeless = std::mem::take(&mut self.homeless);
+        if homeless > 0 {
+            tell_error(&format!(
+                "{homeless} matches name no container and were not sent: records need the path of \
+                 their log file in `filepath`, or give --target NAME"
+            ));
+        }
+    }
+
+    fn add(&mut self, rule: &Rule, record: &Record<'_>, text: &[u8]) {
+        self.batch.since.get_or_insert_with(Instant::now);
+        let own = || record.container_id().map(|id| TargetRef::Id(id.to_owned()));
+        match self.target.clone().or_else(own) {
+            Some(target) => {
+                let remedy = wire(rule.remedy);
+                self.batch
+                    .add(target, &rule.name, remedy, record.time, text);
+            }
+            None => self.homeless += 1,
+        }
+    }
 }
 
 pub(super) fn scan(settings: &Settings, args: &ScanArgs) -> Result<ExitCode, Failure> {
@@ -104,8 +135,7 @@ pub(super) fn scan(settings: &Settings, args: &ScanArgs) -> Result<ExitCode, Fai
         scratch: Scratch::default(),
         json: args.json,
         out: BufWriter::new(io::stdout().lock()),
-        target: args.target.as_deref().map(target),
-        batch: Batch::default(),
+        sending: args.target.as_deref().map(Sending::new),
         lines: 0,
         matches: 0,
     };
@@ -137,8 +167,12 @@ impl Scanner<'_> {
     /// Before a read that may wait: shows what there is, and sends it where the
     /// input has fallen silent or the oldest match has waited long enough.
     fn pause(&mut self, input: &Lines, sender: &mut Sender) -> Result<(), Failure> {
-        if input.is_stream
-            && let Some(since) = self.batch.since
+        let batch = self.sending.as_ref().map(|sending| &sending.batch);
+        let since = batch.and_then(|batch| batch.since);
+        if batch.is_some_and(Batch::is_full) {
+            self.send(sender)?;
+        } else if input.is_stream
+            && let Some(since) = since
         {
             let waited_ms = since.elapsed().as_millis();
             let silent = || input.wait(PAUSE_MS).map(|ready| !ready);
@@ -159,35 +193,17 @@ impl Scanner<'_> {
         self.lines += 1;
         let record = Record::of(line);
         let mut found: Option<(&Rule, &[u8])> = None;
-        let mut homeless = false;
         for text in &record.texts {
             if let Some(index) = self.rules.judge(text, self.origin, &mut self.scratch) {
                 let rule = &self.rules.rules()[index];
                 found.get_or_insert((rule, text));
-                let target = match &self.target {
-                    None => continue,
-                    Some(Target::Given(target)) => target.clone(),
-                    Some(Target::Auto) => match record.container_id() {
-                        Some(id) => TargetRef::Id(id.to_owned()),
-                        None => {
-                            homeless = true;
-                            continue;
-                        }
-                    },
-                };
-                let remedy = wire(rule.remedy);
-                self.batch
-                    .add(&target, &rule.name, remedy, record.time, text);
+                if let Some(sending) = &mut self.sending {
+                    sending.add(rule, &record, text);
+                }
             }
         }
         self.matches += u64::from(found.is_some());
         let number = self.lines;
-        if homeless {
-            // Sent again it would be no wiser, so this is no failure.
-            tell_error(&format!(
-                "line {number} matches, but names no container: its filepath has to hold one id"
-            ));
-        }
         if self.json {
             let judged = Judged {
                 line: number,
@@ -217,7 +233,11 @@ impl Scanner<'_> {
     }
 
     fn send(&mut self, sender: &mut Sender) -> Result<(), Failure> {
-        for intent in self.batch.take() {
+        let Some(sending) = &mut self.sending else {
+            return Ok(());
+        };
+        sending.tell_homeless();
+        for intent in sending.batch.take() {
             let told = sender.send(&encode(Some("intent"), &intent));
             if self.json {
                 continue;
@@ -237,68 +257,9 @@ impl Scanner<'_> {
         write: impl FnOnce(&mut BufWriter<io::StdoutLock<'static>>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         match write(&mut self.out) {
-            Err(e) if self.target.is_some() && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(e) if self.sending.is_some() && e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other.map_err(Failure::stdout),
         }
-    }
-}
-
-/// Sends intents one after the other over one connection, made when needed.
-struct Sender {
-    runtime: tokio::runtime::Runtime,
-    socket: PathBuf,
-    client: Option<Client>,
-    /// Intents that were not delivered, or answered `retry` or `error`.
-    undecided: u64,
-}
-
-impl Sender {
-    fn new(config: &Config) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::failed(format!("starting the runtime: {e}")))?;
-        Ok(Self {
-            runtime,
-            socket: config.sockets.intents.clone(),
-            client: None,
-            undecided: 0,
-        })
-    }
-
-    fn send(&mut self, line: &[u8]) -> Option<Answer> {
-        let answer = self.exchange(line);
-        match &answer {
-            Ok(answer) if matches!(answer.decision, Decision::Retry | Decision::Error) => {
-                self.undecided += 1;
-                let why = answer.detail.as_deref().unwrap_or("no reason given");
-                tell_error(&format!(
-                    "not decided ({}): {why}",
-                    answer.decision.as_str()
-                ));
-            }
-            Ok(_) => {}
-            Err(why) => {
-                self.undecided += 1;
-                // What comes late on this connection must not answer the next intent.
-                self.client = None;
-                tell_error(&format!("not delivered: {why}"));
-            }
-        }
-        answer.ok()
-    }
-
-    fn exchange(&mut self, line: &[u8]) -> Result<Answer, String> {
-        let connected = match self.client.take() {
-            Some(client) => Ok(client),
-            None => self.runtime.block_on(Client::connect(&self.socket)),
-        };
-        let client = self.client.insert(connected.map_err(|e| e.to_string())?);
-        let answer = self
-            .runtime
-            .block_on(client.exchange(line, ANSWER_MS_MAX))
-            .map_err(|e| e.to_string())?;
-        decode_answer(&answer).map_err(|e| format!("the answer is not understood: {}", e.why))
     }
 }
 
@@ -308,13 +269,6 @@ fn answer_line(rule: &str, answer: &Answer) -> String {
     let separator = if detail.is_empty() { "" } else { ": " };
     let decision = answer.decision.as_str();
     format!("{}{rule}: {decision}{separator}{detail}", prefix())
-}
-
-fn target(given: &str) -> Target {
-    match given {
-        "auto" => Target::Auto,
-        given => Target::Given(target_ref(given)),
-    }
 }
 
 /// A full id is an id; all else the engine looks up as a name or a short id.

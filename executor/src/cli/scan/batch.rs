@@ -8,13 +8,16 @@ use executor_api::{Intent, Remedy, SAMPLE_BYTES_MAX, TargetRef, merge_times};
 
 use super::time::RecordTime;
 
+/// Most intents that are gathered before they are sent.
+pub(super) const INTENTS_MAX: usize = 4_096;
+
 /// Matches that have not been sent.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Keyed so that `escalate` goes first: in one storm the news that no
     /// restart can help has to arrive before the wish for one.
-    matches: BTreeMap<(u8, TargetRef, String), Matches>,
-    /// When the oldest of them was read.
+    intents: BTreeMap<(u8, TargetRef, String), Matches>,
+    /// When the oldest match was read.
     pub(super) since: Option<Instant>,
 }
 
@@ -28,32 +31,36 @@ struct Matches {
 }
 
 impl Batch {
+    pub(super) fn is_full(&self) -> bool {
+        self.intents.len() >= INTENTS_MAX
+    }
+
     /// Adds a match. A record without a time of its own happened `now`, and is
     /// never taken for one that was sent before.
     pub(super) fn add(
         &mut self,
-        target: &TargetRef,
+        target: TargetRef,
         rule: &str,
         remedy: Remedy,
         time: Option<RecordTime>,
         text: &[u8],
     ) {
-        self.since.get_or_insert_with(Instant::now);
         let order = match remedy {
             Remedy::Escalate => 0,
             Remedy::Restart => 1,
             Remedy::Note => 2,
         };
         let time = time.unwrap_or_else(RecordTime::now);
+        let hash = Fnv128::of_target(&target, rule);
         let matches = self
-            .matches
-            .entry((order, target.clone(), rule.to_owned()))
+            .intents
+            .entry((order, target, rule.to_owned()))
             .or_insert_with(|| Matches {
                 remedy,
                 times: Vec::new(),
                 last: time,
                 sample: text[..text.len().min(SAMPLE_BYTES_MAX)].to_vec(),
-                hash: Fnv128::of_target(target, rule),
+                hash,
             });
         matches.hash.add(&time.secs.to_le_bytes());
         matches
@@ -73,7 +80,7 @@ impl Batch {
     /// Takes all intents out, ready to be sent in this order.
     pub(super) fn take(&mut self) -> Vec<Intent> {
         self.since = None;
-        std::mem::take(&mut self.matches)
+        std::mem::take(&mut self.intents)
             .into_iter()
             .map(|((_, target, rule), matches)| {
                 let mut intent = Intent {

@@ -1,0 +1,12 @@
+//! The real `healer` program as a process: exit codes, words, pipes, sockets.
+//! A thread that speaks the protocol stands in for the executor here.
+
+#[path = "process/scan.rs"]
+mod scan;
+#[path = "process/support.rs"]
+mod support;
+#[path = "process/usage.rs"]
+mod usage;
+
+#[path = "process/admin.rs"]
+mod admin;
