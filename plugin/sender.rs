@@ -1,0 +1,352 @@
+//! Hands intents to the executor over its Unix socket and collects the answers.
+//!
+//! Kept true:
+//! - one deadline bounds a whole exchange: connecting, sending, all answers. A
+//!   plain connect to a full backlog, or a send to a reader that hangs, would
+//!   block for ever; the socket's time-outs are set to what is left of the
+//!   deadline before each call;
+//! - intents are pipelined, in windows small enough that neither side's socket
+//!   buffer can fill up while the other is waiting: no deadlock;
+//! - no SIGPIPE: each send says so itself, as an object loaded into another
+//!   program cannot rely on that program's settings;
+//! - after a failure the executor counts as away for [`AWAY_MS`]: every
+//!   exchange fails at once, without a system call;
+//! - parallel flushes use a connection each; no lock is held while waiting.
+//!
+//! Not here: what a missing answer means for the chunk (`held`).
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind, Read};
+use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use executor_api::{Answer, Decision, Intent, LineBuffer, decode_answer, encode};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+/// How long a failure is remembered, ms.
+pub const AWAY_MS: u64 = 1_000;
+/// Most intents under way on one connection.
+const WINDOW_INTENTS_MAX: usize = 64;
+/// A window is closed when it holds this many bytes or more, so it holds less
+/// than this and one line: half a Unix socket's usual buffer.
+const WINDOW_BYTES: usize = 64 * 1024;
+/// Most connections kept open between flushes.
+const IDLE_MAX: usize = 4;
+/// Most lines of one exchange that answer nothing that was asked.
+const STRAY_LINES_MAX: usize = 64;
+
+/// Why an exchange did not bring every answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A failure less than [`AWAY_MS`] ago; nothing was tried.
+    Away,
+    /// Something failed: which step, and how.
+    Failed(String),
+}
+
+/// The answers, in the order of the intents.
+#[derive(Debug)]
+pub struct Exchange {
+    /// One per intent.
+    pub answers: Vec<Option<Answer>>,
+    /// Set where an answer is missing.
+    pub fault: Option<Fault>,
+}
+
+/// One instance's connections.
+#[derive(Debug)]
+pub struct Sender {
+    path: PathBuf,
+    timeout: Duration,
+    idle: Mutex<Vec<Connection>>,
+    /// 0: not away.
+    away_until_ms: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    socket: Socket,
+    lines: LineBuffer,
+}
+
+/// A failed step; `is_stale` when the peer was gone before anything came back.
+struct Break {
+    why: String,
+    is_stale: bool,
+}
+
+impl Sender {
+    /// Connects to nothing yet.
+    pub fn new(path: &Path, timeout: Duration) -> Self {
+        Self {
+            path: path.into(),
+            timeout,
+            idle: Mutex::new(Vec::new()),
+            away_until_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// The socket's path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a recent failure makes every exchange fail at once.
+    pub fn is_away(&self, now_ms: u64) -> bool {
+        now_ms < self.away_until_ms.load(Ordering::Relaxed)
+    }
+
+    /// Only connects: tells whether the executor listens.
+    pub fn probe(&self, now_ms: u64) -> Result<(), Fault> {
+        let deadline = Instant::now() + self.timeout;
+        match self.connect(deadline) {
+            Ok(connection) => {
+                self.put_back(connection);
+                self.away_until_ms.store(0, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(why) => {
+                self.remember(now_ms);
+                Err(Fault::Failed(why))
+            }
+        }
+    }
+
+    /// Sends `intents` in their order and waits for their answers.
+    pub fn exchange(&self, now_ms: u64, intents: &[&Intent]) -> Exchange {
+        let mut answers = vec![None; intents.len()];
+        if self.is_away(now_ms) {
+            return Exchange {
+                answers,
+                fault: Some(Fault::Away),
+            };
+        }
+        let deadline = Instant::now() + self.timeout;
+        let fault = match self.attempt(intents, &mut answers, deadline) {
+            Ok(()) => {
+                self.away_until_ms.store(0, Ordering::Relaxed);
+                None
+            }
+            Err(why) => {
+                self.remember(now_ms);
+                Some(Fault::Failed(why))
+            }
+        };
+        Exchange { answers, fault }
+    }
+
+    fn remember(&self, now_ms: u64) {
+        self.away_until_ms
+            .store(now_ms + AWAY_MS, Ordering::Relaxed);
+        self.lock_idle().clear();
+    }
+
+    /// A connection kept from an earlier flush may have been closed since, by
+    /// an executor that was started anew. That is no sign of its being away, so
+    /// it is tried once more on a fresh one.
+    fn attempt(
+        &self,
+        intents: &[&Intent],
+        answers: &mut [Option<Answer>],
+        deadline: Instant,
+    ) -> Result<(), String> {
+        if let Some(mut connection) = self.take_idle() {
+            match connection.exchange(intents, answers, deadline) {
+                Ok(()) => {
+                    self.put_back(connection);
+                    return Ok(());
+                }
+                Err(broken) if broken.is_stale => {}
+                Err(broken) => return Err(broken.why),
+            }
+        }
+        let mut connection = self.connect(deadline)?;
+        connection
+            .exchange(intents, answers, deadline)
+            .map_err(|broken| broken.why)?;
+        self.put_back(connection);
+        Ok(())
+    }
+
+    fn connect(&self, deadline: Instant) -> Result<Connection, String> {
+        let fail = |e: io::Error| format!("connect: {}", describe(&e));
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(fail)?;
+        // On Linux the send time-out bounds a Unix socket's connect as well.
+        socket
+            .set_write_timeout(Some(left(deadline).map_err(fail)?))
+            .map_err(fail)?;
+        let address = SockAddr::unix(&self.path).map_err(fail)?;
+        socket.connect(&address).map_err(fail)?;
+        Ok(Connection {
+            socket,
+            lines: LineBuffer::default(),
+        })
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let connection = self.lock_idle().pop()?;
+            if connection.is_quiet() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn put_back(&self, connection: Connection) {
+        let mut idle = self.lock_idle();
+        if idle.len() < IDLE_MAX && !connection.lines.is_partial() {
+            idle.push(connection);
+        }
+    }
+
+    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // A panic under this lock leaves a shorter list at worst.
+        self.idle
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    /// Open, and nothing unasked-for has arrived.
+    fn is_quiet(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        matches!(
+            self.socket.recv_with_flags(&mut byte, flags),
+            Err(e) if e.kind() == ErrorKind::WouldBlock
+        )
+    }
+
+    fn exchange(
+        &mut self,
+        intents: &[&Intent],
+        answers: &mut [Option<Answer>],
+        deadline: Instant,
+    ) -> Result<(), Break> {
+        let mut heard = false;
+        let mut strays = 0;
+        let mut next = 0;
+        while next < intents.len() {
+            let mut window = Vec::new();
+            let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
+            while next < intents.len()
+                && asked.len() < WINDOW_INTENTS_MAX
+                && window.len() < WINDOW_BYTES
+            {
+                window.extend(encode(Some("intent"), intents[next]));
+                asked.insert(&intents[next].id, next);
+                next += 1;
+            }
+            let sent = self.send(&window, deadline);
+            sent.map_err(|e| Break {
+                why: format!("send: {}", describe(&e)),
+                is_stale: !heard && is_gone(&e),
+            })?;
+            while !asked.is_empty() {
+                let answer = self.answer(deadline).map_err(|(why, is_gone)| Break {
+                    why,
+                    is_stale: !heard && is_gone,
+                })?;
+                heard = true;
+                match asked.remove(answer.id.as_str()) {
+                    Some(index) => answers[index] = Some(answer),
+                    None => note_stray(&answer, &mut strays).map_err(|why| Break {
+                        why,
+                        is_stale: false,
+                    })?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.socket.set_write_timeout(Some(left(deadline)?))?;
+            match self.socket.send_with_flags(bytes, libc::MSG_NOSIGNAL) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next answer; else what went wrong, and whether the peer is gone.
+    fn answer(&mut self, deadline: Instant) -> Result<Answer, (String, bool)> {
+        loop {
+            match self.lines.pop() {
+                Ok(Some(line)) => {
+                    return decode_answer(&line)
+                        .map_err(|e| (format!("an answer that is none: {}", e.why), false));
+                }
+                Ok(None) => {}
+                Err(_) => return Err(("an answer longer than a line may be".into(), false)),
+            }
+            self.receive(deadline)
+                .map_err(|e| (format!("receive: {}", describe(&e)), is_gone(&e)))?;
+        }
+    }
+
+    fn receive(&mut self, deadline: Instant) -> io::Result<()> {
+        let mut buffer = [0; 1024];
+        loop {
+            self.socket.set_read_timeout(Some(left(deadline)?))?;
+            match (&self.socket).read(&mut buffer) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => {
+                    self.lines.push(&buffer[..count]);
+                    return Ok(());
+                }
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// An answer to nothing that is under way: late ones are let pass, within
+/// bounds; one without an id says that a line of ours could not be read.
+fn note_stray(answer: &Answer, strays: &mut usize) -> Result<(), String> {
+    *strays += 1;
+    if answer.id.is_empty() && answer.decision == Decision::Error {
+        let detail = answer.detail.as_deref().unwrap_or("no reason given");
+        return Err(format!("the executor could not read a message: {detail}"));
+    }
+    if *strays > STRAY_LINES_MAX {
+        return Err("too many answers to what was not asked".into());
+    }
+    Ok(())
+}
+
+/// Time until the deadline, at least a millisecond: zero would mean for ever.
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(ErrorKind::TimedOut.into());
+    }
+    Ok(left.max(Duration::from_millis(1)))
+}
+
+fn is_gone(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        ErrorKind::BrokenPipe
+            | ErrorKind::ConnectionReset
+            | ErrorKind::NotConnected
+            | ErrorKind::UnexpectedEof
+    )
+}
+
+/// The system's words, with those for a time-out made plain.
+fn describe(e: &io::Error) -> String {
+    match e.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => "no answer within Ack_Timeout".into(),
+        ErrorKind::UnexpectedEof => "the executor closed the connection".into(),
+        _ => e.to_string(),
+    }
+}

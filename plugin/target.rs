@@ -1,0 +1,347 @@
+//! Which container a record belongs to, by what the host vouches for.
+//!
+//! What a container wrote never decides: an id inside its text is not looked
+//! at, and a key that an application can double (a parser puts the keys of its
+//! text before the host's own) is not believed when it occurs twice. Where two
+//! sources disagree the answer is a conflict, not a guess.
+//!
+//! Kept true: pure and without allocation; every text that leaves is checked to
+//! be what it claims (hex digits, a container name, a path).
+//!
+//! Not here: whether the container exists, or may be restarted (the executor).
+
+use executor_api::{STRING_BYTES_MAX, TargetRef};
+
+use crate::chunk::{Body, Value};
+
+/// `Target`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetMode {
+    /// The id in the tag, else in the path that tail noted.
+    Auto {
+        /// `Path_Key`
+        path_key: Vec<u8>,
+    },
+    /// Keys of the record that the input vouches for.
+    Record,
+    /// A kernel record's process or cgroup.
+    Kernel,
+    /// One container, by name.
+    Fixed(String),
+}
+
+/// A container as a record names it, borrowed from the record, the tag or the
+/// settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// 12 to 64 hex digits.
+    Id(&'a str),
+    /// Without a leading `/`.
+    Name(&'a str),
+    /// In the host's PID namespace.
+    Pid(u32),
+    /// As the kernel prints it.
+    Cgroup(&'a str),
+}
+
+impl Target<'_> {
+    /// The same for the wire.
+    pub fn to_ref(self) -> TargetRef {
+        match self {
+            Self::Id(id) => TargetRef::Id(id.into()),
+            Self::Name(name) => TargetRef::Name(name.into()),
+            Self::Pid(pid) => TargetRef::Pid(pid),
+            Self::Cgroup(path) => TargetRef::Cgroup(path.into()),
+        }
+    }
+
+    /// Whether `other` is this target on the wire.
+    pub fn is(self, other: &TargetRef) -> bool {
+        match (self, other) {
+            (Self::Id(a), TargetRef::Id(b))
+            | (Self::Name(a), TargetRef::Name(b))
+            | (Self::Cgroup(a), TargetRef::Cgroup(b)) => a == b,
+            (Self::Pid(a), TargetRef::Pid(b)) => a == *b,
+            _ => false,
+        }
+    }
+}
+
+/// Why a match has no target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Untargeted {
+    /// Nothing names a container.
+    Missing,
+    /// Two sources disagree, or a key that must be single is doubled.
+    Conflict,
+    /// Something stands in the place of a name or id and is none.
+    Malformed,
+}
+
+impl Untargeted {
+    /// All, in the order of their metrics series.
+    pub const ALL: [Self; 3] = [Self::Missing, Self::Conflict, Self::Malformed];
+
+    /// The metrics label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Conflict => "conflict",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+type Resolved<'a> = Result<Target<'a>, Untargeted>;
+
+impl TargetMode {
+    /// Reads `Target`; any word that is no mode is a container's name.
+    pub fn from_setting(text: &str, path_key: Vec<u8>) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "auto" => Ok(Self::Auto { path_key }),
+            "record" => Ok(Self::Record),
+            "kernel" => Ok(Self::Kernel),
+            _ => container_name(text.as_bytes())
+                .map(|name| Self::Fixed(name.into()))
+                .ok_or_else(|| {
+                    "neither auto, record or kernel nor a container's name \
+                     (letters, digits, _ . and -, beginning with a letter or digit)"
+                        .into()
+                }),
+        }
+    }
+
+    /// Whether the record's text may be believed to come from the kernel.
+    /// journald says so in `_TRANSPORT`; a record without that key is taken as
+    /// kmsg's, which only the kernel and root can write.
+    pub fn accepts(&self, body: Body<'_>) -> bool {
+        *self != Self::Kernel
+            || body
+                .values(b"_TRANSPORT")
+                .all(|value| matches!(value, Value::Text(b"kernel")))
+    }
+
+    /// The target of one matching record. `tag_id` is [`tag_id`] of its tag.
+    pub fn resolve<'a>(
+        &'a self,
+        tag_id: Result<Option<&'a str>, Untargeted>,
+        body: Body<'a>,
+        text: &'a [u8],
+    ) -> Resolved<'a> {
+        match self {
+            Self::Auto { path_key } => auto(tag_id?, body, path_key),
+            Self::Record => record(body),
+            Self::Kernel => kernel(text),
+            Self::Fixed(name) => Ok(Target::Name(name)),
+        }
+    }
+}
+
+/// The one container id in a tag; two different ones are a conflict.
+pub fn tag_id(tag: &[u8]) -> Result<Option<&str>, Untargeted> {
+    only_id(tag)
+}
+
+fn auto<'a>(in_tag: Option<&'a str>, body: Body<'a>, path_key: &[u8]) -> Resolved<'a> {
+    let in_path = match single(body, path_key) {
+        Ok(Some(Value::Text(path))) => only_id(path)?,
+        Ok(_) => None,
+        // The application wrote one of them, and which cannot be told.
+        Err(Doubled) if in_tag.is_none() => return Err(Untargeted::Conflict),
+        Err(Doubled) => None,
+    };
+    match (in_tag, in_path) {
+        (Some(a), Some(b)) if a != b => Err(Untargeted::Conflict),
+        (Some(id), _) | (None, Some(id)) => Ok(Target::Id(id)),
+        (None, None) => Err(Untargeted::Missing),
+    }
+}
+
+fn record(body: Body<'_>) -> Resolved<'_> {
+    let mut found = Found::default();
+    for (key, kind) in [
+        (&b"container_id"[..], Kind::Id),
+        (b"CONTAINER_ID_FULL", Kind::Id),
+        (b"CONTAINER_ID", Kind::Id),
+        (b"container_name", Kind::Name),
+        (b"CONTAINER_NAME", Kind::Name),
+    ] {
+        found.note(kind, single(body, key))?;
+    }
+    match single(body, b"kubernetes") {
+        Ok(Some(Value::Map(kubernetes))) => {
+            found.note(Kind::Id, single(kubernetes, b"docker_id"))?;
+        }
+        Ok(_) => {}
+        Err(Doubled) => return Err(Untargeted::Conflict),
+    }
+    match found {
+        Found { id: Some(id), .. } => Ok(Target::Id(id)),
+        Found {
+            name: Some(name), ..
+        } => Ok(Target::Name(name)),
+        _ => Err(Untargeted::Missing),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Id,
+    Name,
+}
+
+#[derive(Default)]
+struct Found<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+}
+
+impl<'a> Found<'a> {
+    fn note(
+        &mut self,
+        kind: Kind,
+        value: Result<Option<Value<'a>>, Doubled>,
+    ) -> Result<(), Untargeted> {
+        let text = match value {
+            Ok(None) => return Ok(()),
+            Ok(Some(Value::Text(text))) => text,
+            Ok(Some(_)) => return Err(Untargeted::Malformed),
+            Err(Doubled) => return Err(Untargeted::Conflict),
+        };
+        match kind {
+            Kind::Id => {
+                let id = container_id(text).ok_or(Untargeted::Malformed)?;
+                self.id = Some(longer_id(self.id, id).ok_or(Untargeted::Conflict)?);
+            }
+            Kind::Name => {
+                let name = container_name(text).ok_or(Untargeted::Malformed)?;
+                if self.name.is_some_and(|known| known != name) {
+                    return Err(Untargeted::Conflict);
+                }
+                self.name = Some(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The longer of two ids of which one begins the other; none if they differ.
+fn longer_id<'a>(known: Option<&'a str>, id: &'a str) -> Option<&'a str> {
+    match known {
+        Some(known) if known.starts_with(id) => Some(known),
+        Some(known) if !id.starts_with(known) => None,
+        _ => Some(id),
+    }
+}
+
+/// A key occurs twice.
+struct Doubled;
+
+fn single<'a>(body: Body<'a>, key: &[u8]) -> Result<Option<Value<'a>>, Doubled> {
+    let mut values = body.values(key);
+    let first = values.next();
+    match values.next() {
+        None => Ok(first),
+        Some(_) => Err(Doubled),
+    }
+}
+
+/// The only container id in a path or tag: a run of exactly 64 hex digits.
+fn only_id(text: &[u8]) -> Result<Option<&str>, Untargeted> {
+    let mut found: Option<&[u8]> = None;
+    for run in text.split(|byte| !byte.is_ascii_hexdigit()) {
+        if run.len() != 64 || run.iter().any(u8::is_ascii_uppercase) {
+            continue;
+        }
+        if found.is_some_and(|known| known != run) {
+            return Err(Untargeted::Conflict);
+        }
+        found = Some(run);
+    }
+    Ok(found.and_then(|id| std::str::from_utf8(id).ok()))
+}
+
+/// A container id as an input gives it: 12 to 64 lower-case hex digits.
+fn container_id(text: &[u8]) -> Option<&str> {
+    let is_id = (12..=64).contains(&text.len())
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte));
+    std::str::from_utf8(text).ok().filter(|_| is_id)
+}
+
+/// A container name as Docker allows it, a leading `/` dropped.
+fn container_name(text: &[u8]) -> Option<&str> {
+    let name = text.strip_prefix(b"/").unwrap_or(text);
+    let (first, rest) = name.split_first()?;
+    let is_name = first.is_ascii_alphanumeric()
+        && rest
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(byte))
+        && name.len() <= STRING_BYTES_MAX;
+    std::str::from_utf8(name).ok().filter(|_| is_name)
+}
+
+fn kernel(text: &[u8]) -> Resolved<'_> {
+    let text = std::str::from_utf8(text).unwrap_or_else(|e| {
+        // Both records are ASCII up to what is read here.
+        std::str::from_utf8(&text[..e.valid_up_to()]).unwrap_or_default()
+    });
+    if let Some((_, xid)) = text.split_once("NVRM: Xid (") {
+        return xid_pid(xid);
+    }
+    if let Some((_, oom)) = text.split_once("oom-kill:") {
+        return oom_cgroup(oom);
+    }
+    Err(Untargeted::Missing)
+}
+
+/// `PCI:0000:01:00): 31, pid=1234, name=…`. The driver quotes the number in
+/// some versions and writes `<unknown>` where it knows none. What follows the
+/// pid (the process's name) is not the kernel's and not looked at.
+fn xid_pid(text: &str) -> Resolved<'_> {
+    let pid = text
+        .split_once("): ")
+        .and_then(|(_, rest)| rest.split_once(", "))
+        .and_then(|(_, rest)| rest.strip_prefix("pid="))
+        .ok_or(Untargeted::Missing)?;
+    let pid = pid.trim_start_matches('\'');
+    let end = pid.bytes().take_while(u8::is_ascii_digit).count();
+    match pid[..end].parse() {
+        Ok(0) | Err(_) => Err(Untargeted::Missing),
+        Ok(pid) => Ok(Target::Pid(pid)),
+    }
+}
+
+/// `constraint=…,cpuset=ID,mems_allowed=0,…,task_memcg=/docker/ID,task=…`:
+/// the memory cgroup of the task that was killed, else its cpuset. The first
+/// of each is the kernel's; the task's own name comes after them.
+fn oom_cgroup(text: &str) -> Resolved<'_> {
+    let field = |key: &str| {
+        text.split(',')
+            .take_while(|part| !part.starts_with("task="))
+            .find_map(|part| part.strip_prefix(key))
+            .filter(|path| !matches!(*path, "" | "/"))
+    };
+    let path = field("task_memcg=")
+        .or_else(|| field("cpuset="))
+        .ok_or(Untargeted::Missing)?;
+    let is_path =
+        path.len() <= STRING_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_path {
+        Ok(Target::Cgroup(path))
+    } else {
+        Err(Untargeted::Malformed)
+    }
+}
+
+impl std::fmt::Display for TargetMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Auto { .. } => f.write_str("auto"),
+            Self::Record => f.write_str("record"),
+            Self::Kernel => f.write_str("kernel"),
+            Self::Fixed(name) => write!(f, "container {name}"),
+        }
+    }
+}
