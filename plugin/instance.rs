@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::guard::Verdict;
 use crate::held::{Fate, Held, Settled};
 use crate::intent::wire_remedy;
-use crate::log::Line;
+use crate::log::{Level, Line};
 use crate::metrics::{Counter, DRY_RUN, Gauge, Metrics, UNANSWERED};
 use crate::notes::Notes;
 use crate::scan::{Findings, scan};
@@ -112,7 +112,8 @@ impl Instance {
     pub fn probe(&self, now_ms: u64) -> Vec<Line> {
         let mut lines = Vec::new();
         let found = self.sender.probe(now_ms);
-        self.note_contact(now_ms, found.as_ref().err(), &mut lines);
+        // Nothing waits for the executor yet.
+        self.note_contact(now_ms, Level::Warn, found.as_ref().err(), &mut lines);
         lines
     }
 
@@ -237,7 +238,7 @@ impl Instance {
         let order: Vec<&Intent> = all.iter().map(|(intent, _)| *intent).collect();
 
         let exchange = self.sender.exchange(now_ms, &order);
-        self.note_contact(now_ms, exchange.fault.as_ref(), lines);
+        self.note_contact(now_ms, Level::Error, exchange.fault.as_ref(), lines);
 
         let was_tried = exchange.fault != Some(Fault::Away);
         let mut outcome = Outcome::default();
@@ -285,20 +286,30 @@ impl Instance {
 
     /// Follows the executor's coming and going. A flush that tried nothing
     /// knows nothing new.
-    fn note_contact(&self, now_ms: u64, fault: Option<&Fault>, lines: &mut Vec<Line>) {
-        match fault {
-            Some(Fault::Away) => {}
+    fn note_contact(
+        &self,
+        now_ms: u64,
+        level: Level,
+        fault: Option<&Fault>,
+        lines: &mut Vec<Line>,
+    ) {
+        let socket = self.sender.path();
+        let line = match fault {
+            Some(Fault::Away) => None,
             Some(Fault::Failed(why)) => {
                 self.probe_from_ms
                     .store((now_ms + PROBE_MS).max(1), Ordering::Relaxed);
                 self.metrics.set(Gauge::ExecutorUp, 0);
-                lines.extend(self.notes.executor_away(now_ms, self.sender.path(), why));
+                self.notes.executor_away(now_ms, level, socket, why)
             }
             None => {
                 self.probe_from_ms.store(0, Ordering::Relaxed);
                 self.metrics.set(Gauge::ExecutorUp, 1);
-                lines.extend(self.notes.executor_back(self.sender.path()));
+                self.notes.executor_back(socket)
             }
+        };
+        if !self.config.dry_run {
+            lines.extend(line);
         }
     }
 

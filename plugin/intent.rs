@@ -180,7 +180,7 @@ mod tests {
             b"docker.app",
             &[(AT, b"CUDA out of memory")],
         );
-        assert_eq!(one.id, "PINNED");
+        assert_eq!(one.id, "10a04b4955f21dd2c47cc5d98c88e207");
     }
 
     #[test]

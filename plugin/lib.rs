@@ -25,7 +25,7 @@
 pub mod chunk;
 pub mod config;
 #[allow(unsafe_code)]
-mod ffi;
+pub mod ffi;
 pub mod guard;
 pub mod held;
 pub mod instance;

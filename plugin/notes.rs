@@ -80,7 +80,13 @@ impl Notes {
 
     /// The executor could not be reached: said at once when it was there
     /// before, then once a minute.
-    pub fn executor_away(&self, now_ms: u64, socket: &Path, why: &str) -> Option<Line> {
+    pub fn executor_away(
+        &self,
+        now_ms: u64,
+        level: Level,
+        socket: &Path,
+        why: &str,
+    ) -> Option<Line> {
         let text = || {
             format!(
                 "the executor does not answer on {}: {why}; matches are kept and sent when it \
@@ -90,10 +96,10 @@ impl Notes {
         };
         if !self.is_away.swap(true, Ordering::Relaxed) {
             // Uses up this minute's line as well.
-            let line = self.away.line(now_ms, Level::Error, text);
-            return line.or_else(|| Some(Line::new(Level::Error, text())));
+            let line = self.away.line(now_ms, level, text);
+            return line.or_else(|| Some(Line::new(level, text())));
         }
-        self.away.line(now_ms, Level::Error, text)
+        self.away.line(now_ms, level, text)
     }
 
     /// The executor answered; said when it was away.

@@ -57,7 +57,6 @@ impl Host {
         let key = CString::new(key).ok()?;
         // SAFETY: the key ends with a zero; `o_ins` is valid.
         let value = unsafe { get(key.as_ptr(), self.o_ins) };
-        // SAFETY: null or a string of the host's that lives through Init.
         copy(value)
     }
 
@@ -127,10 +126,10 @@ impl Host {
 
 /// Copies a C string of the host's.
 fn copy(text: *const c_char) -> Option<String> {
-    // SAFETY: null or ends with a zero, and lives through this call.
-    (!text.is_null()).then(|| {
-        unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned()
-    })
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: it ends with a zero and lives through this call.
+    let text = unsafe { CStr::from_ptr(text) };
+    Some(text.to_string_lossy().into_owned())
 }
