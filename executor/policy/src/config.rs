@@ -80,3 +80,23 @@ pub struct Config {
     /// Dry run for everything.
     pub dry_run: bool,
 }
+
+impl Config {
+    /// The settings of a target by its canonical name.
+    pub fn target(&self, name: &str) -> &TargetConfig {
+        self.targets.get(name).unwrap_or(&self.defaults)
+    }
+
+    /// The longest time for which any configured limit looks back, ms.
+    pub fn longest_limit_ms(&self) -> u64 {
+        let targets = self.targets.values().chain([&self.defaults]);
+        targets
+            .map(|t| {
+                let grown_ms = t.limits.cooldown_ms.max(t.recovery.cooldown_max_ms);
+                grown_ms.max(t.limits.window_ms)
+            })
+            .chain([self.host_window_ms])
+            .max()
+            .unwrap_or(0)
+    }
+}

@@ -52,7 +52,7 @@ pub enum Entry {
         /// For people.
         detail: String,
     },
-    /// A target becomes pending, or its pending is renewed. Durable.
+    /// A target becomes pending (durable), or its pending is renewed.
     Pending(Pending),
     /// A pending target's end, other than by a charge.
     PendingEnded {
@@ -188,8 +188,13 @@ pub enum Kept {
         /// How many in a row.
         count: u64,
     },
-    /// The number of the next attempt.
-    NextAttempt {
+    /// The rule that was last unknown.
+    UnknownRule {
+        /// Its name on the wire.
+        rule: String,
+    },
+    /// The newest attempt's number, so that numbers are never used again.
+    LastAttempt {
         /// See [`AttemptId`].
         attempt: AttemptId,
     },
@@ -260,6 +265,28 @@ pub enum Outcome {
     Unknown,
 }
 
+impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Recovered,
+        Self::Relapsed,
+        Self::Failed,
+        Self::Aborted,
+        Self::Unknown,
+    ];
+
+    /// The name in metrics and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recovered => "recovered",
+            Self::Relapsed => "relapsed",
+            Self::Failed => "failed",
+            Self::Aborted => "aborted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A decision, as on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -314,4 +341,13 @@ pub enum PendingKey {
     Target(String),
     /// A container id from the wire.
     Id(String),
+}
+
+impl PendingKey {
+    /// The name or the id.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Target(text) | Self::Id(text) => text,
+        }
+    }
 }

@@ -60,6 +60,21 @@ pub enum ContainerState {
     Dead,
 }
 
+impl ContainerState {
+    /// As the Engine API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// `State.Health`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {

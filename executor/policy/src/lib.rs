@@ -14,20 +14,47 @@
 //! Where 2 fails nothing has happened: the intent is answered `retry`.
 #![forbid(unsafe_code)]
 
+mod act;
+mod bounds;
 mod config;
+mod draft;
 mod entry;
 mod facts;
+mod figures;
 mod gate;
+mod gates;
+mod intent;
+mod judge;
+mod labels;
+mod live;
+mod pending;
+mod people;
 mod policy;
+mod request;
 mod resolve;
+mod snapshot;
+mod state;
+mod status;
 mod step;
+#[cfg(test)]
+mod testing;
 mod time;
+mod timeout;
+mod verify;
 
+#[cfg(test)]
+mod tests;
+
+pub use bounds::*;
 pub use config::*;
 pub use entry::*;
 pub use facts::*;
 pub use gate::*;
+pub use labels::{
+    LABEL_COOLDOWN, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW,
+};
 pub use policy::*;
 pub use resolve::*;
+pub use status::*;
 pub use step::*;
 pub use time::*;

@@ -1,6 +1,11 @@
-//! The policy.
+//! The policy: all state of all targets behind a handful of methods. What each
+//! does stands in a module of its own.
 
-use crate::{AttemptId, Called, Config, Look, Now, PendingKey, Record, Step, Timestamp, WallTime};
+use crate::live::Live;
+use crate::state::State;
+use crate::{
+    AttemptId, Called, Config, Decided, Look, Now, PendingKey, Record, Step, Timestamp, WallTime,
+};
 
 /// An intent as the policy sees it: typed, limits checked, rule looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,39 +60,49 @@ pub struct RequestInput {
 /// All state of all targets. See the crate's documentation for the calling order.
 #[derive(Debug)]
 pub struct Policy {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) state: State,
+    pub(crate) live: Live,
 }
 
 impl Policy {
     /// An empty state.
     pub fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            config,
+            state: State::default(),
+            live: Live::default(),
+        }
     }
+
     /// New settings; state is kept.
     pub fn configure(&mut self, config: Config) {
         self.config = config;
     }
+
     /// Folds one journal record into the state, at start and while running.
     pub fn apply(&mut self, record: &Record) {
-        let _ = record;
+        self.state.apply(record, &self.config);
+        self.live.apply(record);
     }
+
     /// The state is read (all records applied) and the executor begins: looks
     /// for every attempt without an outcome, and what time has come for.
     pub fn handle_start(&mut self, now: Now) -> Step {
-        let _ = now;
-        Step::default()
+        self.start(now, None)
     }
+
     /// As [`Policy::handle_start`] for a one-shot under the state lock: only
     /// this target's attempts are looked after, from now on, and nothing pending.
     pub fn handle_start_one(&mut self, now: Now, target: &str) -> Step {
-        let _ = (now, target);
-        Step::default()
+        self.start(now, Some(target))
     }
+
     /// The current answer for an intent that was decided before; none = new.
-    pub fn handle_repeat(&self, now: Now, id: &str) -> Option<crate::Decided> {
-        let _ = (now, id);
-        None
+    pub fn handle_repeat(&self, now: Now, id: &str) -> Option<Decided> {
+        self.repeat(now, id)
     }
+
     /// Decides an intent. `look` may be up to a second old; where the answer
     /// would be a restart and `look` was read before `arrived`, none is
     /// returned: look again, afresh, and call again.
@@ -98,52 +113,48 @@ impl Policy {
         intent: &IntentInput,
         look: &Look,
     ) -> Option<Step> {
-        let _ = (now, arrived, intent, look);
-        None
+        self.intent(now, arrived, intent, look)
     }
-    /// Decides a person's request. `look` must be fresh. Never leaves anything pending.
+
+    /// Decides a person's request. `look` must be fresh. Never leaves anything
+    /// pending. An answer `refused` without a gate is wrong use.
     pub fn handle_request(&mut self, now: Now, request: &RequestInput, look: &Look) -> Step {
-        let _ = (now, request, look);
-        Step::default()
+        self.request(now, request, look)
     }
+
     /// What an inspect for an attempt showed.
     pub fn handle_attempt_look(&mut self, now: Now, attempt: AttemptId, look: &Look) -> Step {
-        let _ = (now, attempt, look);
-        Step::default()
+        self.attempt_look(now, attempt, look)
     }
+
     /// How a call of an attempt went.
     pub fn handle_called(&mut self, now: Now, attempt: AttemptId, called: &Called) -> Step {
-        let _ = (now, attempt, called);
-        Step::default()
+        self.called(now, attempt, called)
     }
+
     /// What an inspect for a pending target showed: decided anew.
     pub fn handle_pending_look(&mut self, now: Now, key: &PendingKey, look: &Look) -> Step {
-        let _ = (now, key, look);
-        Step::default()
+        self.pending_look(now, key, look)
     }
+
     /// Time has come for something. Call whenever [`Policy::poll_timeout`] has passed.
     pub fn handle_timeout(&mut self, now: Now) -> Step {
-        let _ = now;
-        Step::default()
+        self.timeout(now)
     }
+
     /// Pauses all or one; none as `for_ms` = until resumed.
     pub fn handle_pause(&self, now: Now, target: Option<&str>, for_ms: Option<u64>) -> Step {
-        let _ = (now, target, for_ms);
-        Step::default()
+        self.pause(now, target, for_ms)
     }
-    /// Ends pauses and holds of all or one.
+
+    /// Ends pauses and holds of all or one; for all also what a damaged journal
+    /// has closed.
     pub fn handle_resume(&self, now: Now, target: Option<&str>, by: &str) -> Step {
-        let _ = (now, target, by);
-        Step::default()
+        self.resume(now, target, by)
     }
+
     /// When [`Policy::handle_timeout`] is next needed.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        None
-    }
-    /// The records that give the same state again, oldest first: compaction.
-    /// Keeps every charge for the largest configured limit and at least 7 days.
-    pub fn snapshot(&self, now: Now) -> Vec<Record> {
-        let _ = now;
-        Vec::new()
+        self.next_timeout()
     }
 }

@@ -1,0 +1,149 @@
+//! A [`Step`] in the making: the pieces that several handlers share.
+
+use crate::state::Attempt;
+use crate::{
+    Action, AttemptId, Cause, Decided, Entry, Event, Gate, Outcome, Pending, Policy, Step, Verdict,
+};
+
+impl Step {
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.actions.push(Action::Tell(event));
+    }
+
+    /// Answers with `decided`, and tells it.
+    pub(crate) fn answer(&mut self, target: &str, rule: &str, decided: Decided) {
+        self.tell(Event::Decided {
+            target: target.to_owned(),
+            rule: rule.to_owned(),
+            decided: decided.clone(),
+        });
+        self.answer = Some(decided);
+    }
+
+    /// A target becomes pending, or its pending is renewed.
+    pub(crate) fn pend(&mut self, pending: Pending, is_new: bool) {
+        self.durable |= is_new;
+        self.entries.push(Entry::Pending(pending));
+    }
+
+    /// Ends a pending target, other than by a charge.
+    pub(crate) fn end_pending(&mut self, pending: &Pending, why: &str) {
+        self.entries.push(Entry::PendingEnded {
+            key: pending.key.clone(),
+            why: why.to_owned(),
+        });
+        self.tell(Event::PendingEnded {
+            target: pending.key.as_str().to_owned(),
+            why: why.to_owned(),
+        });
+    }
+}
+
+/// How an attempt ends.
+pub(crate) struct Ending {
+    pub(crate) outcome: Outcome,
+    pub(crate) gate: Option<Gate>,
+    pub(crate) detail: String,
+    /// The container may be down, or nobody knows: a person has to look.
+    pub(crate) hold: bool,
+}
+
+impl Ending {
+    pub(crate) fn new(outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            outcome,
+            gate: None,
+            detail: detail.into(),
+            hold: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Ends an attempt, and holds its target where the ending or the number of
+    /// attempts that did not cure calls for it. Returns why, where it is held.
+    pub(crate) fn end_attempt(
+        &self,
+        step: &mut Step,
+        id: AttemptId,
+        attempt: &Attempt,
+        ending: Ending,
+    ) -> Option<String> {
+        let Ending {
+            outcome,
+            gate,
+            detail,
+            hold,
+        } = ending;
+        let target = &attempt.charge.target;
+        step.entries.push(Entry::Outcome {
+            attempt: id,
+            outcome,
+            gate,
+            detail: detail.clone(),
+        });
+        step.tell(Event::Ended {
+            attempt: id,
+            target: target.clone(),
+            outcome,
+            detail: detail.clone(),
+        });
+        let why = if hold {
+            Some(format!("attempt {id} ended {}: {detail}", outcome.as_str()))
+        } else {
+            self.given_up(id, target, outcome)
+        }?;
+        step.entries.push(Entry::Held {
+            target: target.clone(),
+            why: why.clone(),
+        });
+        step.tell(Event::Held {
+            target: target.clone(),
+            why: why.clone(),
+        });
+        Some(why)
+    }
+
+    /// Why no further restart is tried where `outcome` makes it one too many.
+    fn given_up(&self, id: AttemptId, target: &str, outcome: Outcome) -> Option<String> {
+        if !matches!(outcome, Outcome::Relapsed | Outcome::Failed) {
+            return None;
+        }
+        let uncured = self.state.target(target).map_or(0, |t| t.uncured) + 1;
+        if uncured < self.config.target(target).recovery.max_attempts {
+            return None;
+        }
+        let earlier = self.state.attempts.iter().rev();
+        let mut tried: Vec<String> = earlier
+            .filter(|(other, a)| **other != id && a.charge.target == target && !a.charge.shadow)
+            .filter_map(|(other, a)| Some((other, a.end.as_ref()?)))
+            .take(uncured.saturating_sub(1).min(16) as usize)
+            .map(|(other, end)| format!("{other} {}", end.outcome.as_str()))
+            .collect();
+        tried.reverse();
+        tried.push(format!("{id} {}", outcome.as_str()));
+        Some(format!(
+            "{uncured} restarts without recovery (attempts {})",
+            tried.join(", ")
+        ))
+    }
+}
+
+/// What a charge says of the match that caused it.
+pub(crate) fn cause_of(pending: &Pending) -> Cause {
+    Cause::Match {
+        rule: pending.rule.clone(),
+        line: pending.line,
+        ids: pending.ids.clone(),
+    }
+}
+
+/// A refusal as an answer.
+pub(crate) fn decided(verdict: Verdict, gate: Option<Gate>, detail: impl Into<String>) -> Decided {
+    Decided {
+        verdict,
+        gate,
+        detail: detail.into(),
+        attempt: None,
+    }
+}

@@ -1,0 +1,67 @@
+//! Whether the line speaks of what runs now.
+
+use super::identity::is_before_start;
+use super::{Ask, Refusal, Who};
+use crate::figures::{before, gone, limit, wall_ms};
+use crate::{ContainerState, Gate, WallTime};
+
+/// A line from before the current start restarts nothing, nor does one that was
+/// too old when it came.
+pub(super) fn stale(ask: &Ask<'_>) -> Option<Refusal> {
+    let Who::Match(matched) = ask.who else {
+        return None;
+    };
+    if matched.is_arrival
+        && let Some(detail) = too_old(matched.line, ask.now.wall_ms, ask.config.max_age_ms)
+    {
+        return Some(Refusal::new(Gate::Stale, detail));
+    }
+    let start = is_before_start(matched.line, ask)?;
+    Some(Refusal::new(
+        Gate::Stale,
+        format!(
+            "Line is older than the container's start (by {})",
+            before(matched.line, start)
+        ),
+    ))
+}
+
+/// Whether a line is older than `max_age_ms` on its arrival, and how old.
+pub(crate) fn too_old(line: WallTime, wall_ms_now: u64, max_age_ms: u64) -> Option<String> {
+    let age_ms = match line.nanos {
+        Some(_) => wall_ms_now.saturating_sub(wall_ms(line)),
+        // Whole seconds: as young as it may be.
+        None => (wall_ms_now / 1_000).saturating_sub(line.secs) * 1_000,
+    };
+    (age_ms > max_age_ms).then(|| {
+        format!(
+            "Line is too old ({} > {} on arrival)",
+            gone_up(age_ms),
+            limit(max_age_ms)
+        )
+    })
+}
+
+/// Rounded up where that is needed to stay above a limit in whole seconds.
+fn gone_up(age_ms: u64) -> String {
+    gone(age_ms.next_multiple_of(1_000))
+}
+
+pub(super) fn not_running(ask: &Ask<'_>) -> Option<Refusal> {
+    let facts = ask.facts;
+    if let Some(id) = ask.wire_id
+        && !facts.id.starts_with(id)
+    {
+        return Some(Refusal::new(
+            Gate::NotRunning,
+            format!("'{}' is another container by now", facts.name),
+        ));
+    }
+    if facts.state == ContainerState::Running {
+        return None;
+    }
+    Some(Refusal::new(
+        Gate::NotRunning,
+        format!("'{}' is {}, not running", facts.name, facts.state.as_str()),
+    ))
+}

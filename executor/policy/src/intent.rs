@@ -1,0 +1,398 @@
+//! An intent's answer.
+
+use crate::draft::{cause_of, decided};
+use crate::figures::{left, wall_ms};
+use crate::gates::{self, Ask, Matched, Refusal, Who, too_old};
+use crate::judge::Ruling;
+use crate::labels::{Settings, settings};
+use crate::{
+    Decided, Entry, Event, Facts, Gate, IntentInput, LOOK_WAIT_MIN_MS, Look, Now, OnRefusal,
+    PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, RuleFacts, RuleRemedy, Step,
+    Timestamp, Verdict, WallTime,
+};
+
+/// An intent whose rule is known, its times no later than its arrival.
+struct Arrival<'a> {
+    intent: &'a IntentInput,
+    rule: RuleFacts,
+    line: WallTime,
+    /// Empty without a threshold.
+    times: Vec<(u64, u32)>,
+}
+
+impl Policy {
+    pub(crate) fn intent(
+        &mut self,
+        now: Now,
+        arrived: Timestamp,
+        intent: &IntentInput,
+        look: &Look,
+    ) -> Option<Step> {
+        let Some(rule) = intent.known else {
+            let detail = format!("Unknown rule '{}' in this executor's rules", intent.rule);
+            let refusal = Refusal::new(Gate::UnknownRule, detail);
+            return Some(refuse_unseen(intent, &refusal));
+        };
+        let arrival = Arrival {
+            intent,
+            rule,
+            line: no_later(intent.line, now),
+            times: times_no_later(intent, rule, now),
+        };
+        match look {
+            Look::Gone => {
+                let detail = format!("No container '{}'", intent.wire_target);
+                let refusal = Refusal::new(Gate::UnknownTarget, detail);
+                Some(refuse_unseen(intent, &refusal))
+            }
+            Look::Unavailable { why } => Some(self.unseen(now, &arrival, why)),
+            Look::Found(facts) => {
+                let settings = settings(&self.config, facts);
+                let mut step = match rule.remedy {
+                    RuleRemedy::Restart => self.seen(now, arrived, &arrival, facts, &settings)?,
+                    remedy => self.told(now, &arrival, facts, &settings, remedy),
+                };
+                self.tell_labels(&mut step, facts, &settings);
+                Some(step)
+            }
+        }
+    }
+
+    /// Remedy `restart`, with facts.
+    fn seen(
+        &self,
+        now: Now,
+        arrived: Timestamp,
+        arrival: &Arrival<'_>,
+        facts: &Facts,
+        settings: &Settings,
+    ) -> Option<Step> {
+        let mut step = Step::default();
+        let asking = self.asking(now, arrival, facts, settings);
+        match self.judge_match(asking, &mut step) {
+            // What would act, or would have acted, needs fresh facts.
+            Ruling::Go { .. } if facts.read_at < arrived => return None,
+            Ruling::Go { limits, shadow } => {
+                let pending = self.merged(arrival, facts);
+                let attempt = self.charge(&mut step, facts, cause_of(&pending), limits, shadow);
+                let answer = Decided {
+                    attempt: Some(attempt),
+                    ..charged(&facts.name, shadow)
+                };
+                arrival.settle(&mut step, &facts.name, answer);
+            }
+            Ruling::Refused(refusal) => match refusal.until {
+                Some(due) if self.config.on_refusal == OnRefusal::Pending => {
+                    let pending = Pending {
+                        gate: refusal.gate,
+                        due,
+                        expires: self.pending_expires(now, settings.limits, due),
+                        ..self.merged(arrival, facts)
+                    };
+                    self.wait(&mut step, arrival, pending, &refusal);
+                }
+                _ => arrival.settle(&mut step, &facts.name, refused(&refusal)),
+            },
+        }
+        Some(step)
+    }
+
+    /// Remedies `escalate` and `note`: gates up to `maintenance`, no budget. A
+    /// rule's threshold says when its remedy applies, so it holds for `escalate`.
+    fn told(
+        &self,
+        now: Now,
+        arrival: &Arrival<'_>,
+        facts: &Facts,
+        settings: &Settings,
+        remedy: RuleRemedy,
+    ) -> Step {
+        let mut step = Step::default();
+        let asking = self.asking(now, arrival, facts, settings);
+        let refusal = gates::ask(&asking, Gate::Protected, Gate::Maintenance).or_else(|| {
+            let counts = remedy == RuleRemedy::Escalate;
+            counts
+                .then(|| gates::ask(&asking, Gate::BelowThreshold, Gate::BelowThreshold))
+                .flatten()
+        });
+        match refusal {
+            Some(refusal) => arrival.settle(&mut step, &facts.name, refused(&refusal)),
+            None => arrival.note(&mut step, &facts.name, remedy, ""),
+        }
+        step
+    }
+
+    /// No facts could be had in time.
+    fn unseen(&self, now: Now, arrival: &Arrival<'_>, why: &str) -> Step {
+        let intent = arrival.intent;
+        let mut step = Step::default();
+        // Judged on arrival or never: by the time there are facts it is too late.
+        if let Some(detail) = too_old(arrival.line, now.wall_ms, self.config.max_age_ms) {
+            let refusal = Refusal::new(Gate::Stale, detail);
+            arrival.settle(&mut step, "", refused(&refusal));
+            return step;
+        }
+        if arrival.rule.remedy != RuleRemedy::Restart {
+            arrival.note(&mut step, "", arrival.rule.remedy, why);
+            return step;
+        }
+        let due = now.at.plus(LOOK_WAIT_MIN_MS);
+        let refusal =
+            Refusal::new(Gate::NoFacts, format!("No facts from Docker: {why}")).until(due);
+        if self.config.on_refusal == OnRefusal::Drop {
+            arrival.settle(&mut step, "", refused(&refusal));
+            return step;
+        }
+        let key = match &intent.wire_id {
+            Some(id) => PendingKey::Id(id.clone()),
+            None => PendingKey::Target(intent.wire_target.clone()),
+        };
+        let limits = self.config.target(key.as_str()).limits;
+        let pending = Pending {
+            gate: Gate::NoFacts,
+            due,
+            expires: self.pending_expires(now, limits, due),
+            ..self.merged_with(arrival, key, intent.wire_id.clone())
+        };
+        self.wait(&mut step, arrival, pending, &refusal);
+        step
+    }
+
+    /// Answers `pending`, where there is room for one more.
+    fn wait(&self, step: &mut Step, arrival: &Arrival<'_>, pending: Pending, refusal: &Refusal) {
+        let name = match &pending.key {
+            PendingKey::Target(name) => name.clone(),
+            PendingKey::Id(_) => String::new(),
+        };
+        let is_new = !self.state.pendings.contains_key(&pending.key);
+        if is_new && self.state.pendings.len() >= PENDINGS_MAX {
+            let mut answer = refused(refusal);
+            answer.detail += &format!("; not kept: {PENDINGS_MAX} targets are pending already");
+            arrival.settle(step, &name, answer);
+            return;
+        }
+        step.pend(pending, is_new);
+        let answer = decided(Verdict::Pending, Some(refusal.gate), &*refusal.detail);
+        arrival.settle(step, &name, answer);
+    }
+
+    fn asking<'a>(
+        &'a self,
+        now: Now,
+        arrival: &'a Arrival<'_>,
+        facts: &'a Facts,
+        settings: &'a Settings,
+    ) -> Ask<'a> {
+        Ask {
+            config: &self.config,
+            state: &self.state,
+            now,
+            who: Who::Match(Matched {
+                rule: &arrival.intent.rule,
+                line: arrival.line,
+                threshold: arrival.rule.threshold,
+                times: &arrival.times,
+                counted_as: None,
+                is_arrival: true,
+            }),
+            facts,
+            settings,
+            wire_id: arrival.intent.wire_id.as_deref(),
+            limits: settings.limits,
+            attempt: None,
+        }
+    }
+
+    fn merged(&self, arrival: &Arrival<'_>, facts: &Facts) -> Pending {
+        let key = PendingKey::Target(facts.name.clone());
+        self.merged_with(arrival, key, Some(facts.id.clone()))
+    }
+
+    /// The arrival together with what is pending already: the newest line wins.
+    fn merged_with(
+        &self,
+        arrival: &Arrival<'_>,
+        key: PendingKey,
+        container_id: Option<String>,
+    ) -> Pending {
+        let new = Pending {
+            key,
+            gate: Gate::NoFacts,
+            rule: arrival.intent.rule.clone(),
+            line: arrival.line,
+            container_id,
+            ids: vec![arrival.intent.id.clone()],
+            threshold: arrival.rule.threshold,
+            was: None,
+            due: Timestamp(0),
+            expires: Timestamp(0),
+        };
+        match self.state.pendings.get(&new.key) {
+            Some(old) => merge(old, new),
+            None => new,
+        }
+    }
+
+    pub(crate) fn repeat(&self, now: Now, id: &str) -> Option<Decided> {
+        let known = self.state.ids.get(id, now.at)?;
+        let pending = known
+            .key
+            .as_ref()
+            .and_then(|key| self.state.pendings.get(key));
+        if let Some(pending) = pending {
+            let wait = left(pending.due, now.at);
+            let detail = format!("Pending: decided again in {wait}");
+            return Some(decided(Verdict::Pending, Some(pending.gate), detail));
+        }
+        let attempt = known.attempt.filter(|_| known.verdict == Verdict::Restart);
+        Some(Decided {
+            verdict: known.verdict,
+            gate: known.gate,
+            detail: match attempt {
+                Some(attempt) => self.attempt_in_words(attempt),
+                None => known.detail.clone(),
+            },
+            attempt: known.attempt,
+        })
+    }
+}
+
+impl Arrival<'_> {
+    /// Answers, tells, and remembers the id.
+    fn settle(&self, step: &mut Step, name: &str, answer: Decided) {
+        let counts = answer.gate.is_none_or(|gate| gate >= Gate::Maintenance);
+        step.entries.push(Entry::Decided {
+            id: self.intent.id.clone(),
+            target: known_name(self.intent, name),
+            wire_id: self.intent.wire_id.clone().filter(|_| name.is_empty()),
+            rule: self.intent.rule.clone(),
+            decision: answer.verdict,
+            gate: answer.gate,
+            detail: answer.detail.clone(),
+            line: self.intent.line,
+            times: if counts {
+                self.times.clone()
+            } else {
+                Vec::new()
+            },
+            attempt: answer.attempt,
+        });
+        step.answer(self.shown(name), &self.intent.rule, answer);
+    }
+
+    /// Answers `escalated` or `noted`.
+    fn note(&self, step: &mut Step, name: &str, remedy: RuleRemedy, unchecked: &str) {
+        let rule = &self.intent.rule;
+        let mut answer = if remedy == RuleRemedy::Escalate {
+            step.tell(Event::Escalated {
+                target: self.shown(name).to_owned(),
+                rule: rule.clone(),
+            });
+            let detail = format!("Rule '{rule}' needs a person: a restart cannot cure it");
+            decided(Verdict::Escalated, None, detail)
+        } else {
+            decided(Verdict::Noted, None, format!("Rule '{rule}' is noted"))
+        };
+        if !unchecked.is_empty() {
+            answer.detail += &format!(" (container not checked: {unchecked})");
+        }
+        self.settle(step, name, answer);
+    }
+
+    fn shown<'a>(&'a self, name: &'a str) -> &'a str {
+        if name.is_empty() {
+            &self.intent.wire_target
+        } else {
+            name
+        }
+    }
+}
+
+/// The canonical name; where it is unknown, empty beside a container id, else
+/// as the wire names it.
+fn known_name(intent: &IntentInput, name: &str) -> String {
+    if name.is_empty() && intent.wire_id.is_none() {
+        intent.wire_target.clone()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Refused before there was a container to look at.
+fn refuse_unseen(intent: &IntentInput, refusal: &Refusal) -> Step {
+    let mut step = Step::default();
+    let answer = refused(refusal);
+    step.entries.push(Entry::Decided {
+        id: intent.id.clone(),
+        target: known_name(intent, ""),
+        wire_id: intent.wire_id.clone(),
+        rule: intent.rule.clone(),
+        decision: answer.verdict,
+        gate: answer.gate,
+        detail: answer.detail.clone(),
+        line: intent.line,
+        times: Vec::new(),
+        attempt: None,
+    });
+    step.answer(&intent.wire_target, &intent.rule, answer);
+    step
+}
+
+pub(crate) fn refused(refusal: &Refusal) -> Decided {
+    decided(Verdict::Refused, Some(refusal.gate), &*refusal.detail)
+}
+
+/// The answer to what was charged.
+pub(crate) fn charged(name: &str, shadow: bool) -> Decided {
+    if shadow {
+        let detail = format!("Dry run: would restart '{name}'");
+        decided(Verdict::Refused, Some(Gate::DryRun), detail)
+    } else {
+        let detail = format!("Restarting container '{name}' ...");
+        decided(Verdict::Restart, None, detail)
+    }
+}
+
+/// Two pendings of one target: the newest line's time and rule win, the ids of
+/// both stay. `new`'s key, gate and due time hold.
+pub(crate) fn merge(old: &Pending, new: Pending) -> Pending {
+    let mut ids = old.ids.clone();
+    ids.extend(new.ids.iter().filter(|id| !old.ids.contains(id)).cloned());
+    ids.drain(..ids.len().saturating_sub(PENDING_IDS_MAX));
+    let newest = if new.line.is_before(old.line) {
+        old
+    } else {
+        &new
+    };
+    Pending {
+        ids,
+        rule: newest.rule.clone(),
+        line: newest.line,
+        container_id: newest.container_id.clone(),
+        threshold: newest.threshold,
+        ..new
+    }
+}
+
+/// A future time counts as the time of arrival.
+fn no_later(line: WallTime, now: Now) -> WallTime {
+    if wall_ms(line) <= now.wall_ms {
+        return line;
+    }
+    let nanos = (now.wall_ms % 1_000) * 1_000_000;
+    WallTime {
+        secs: now.wall_ms / 1_000,
+        nanos: u32::try_from(nanos).ok(),
+    }
+}
+
+fn times_no_later(intent: &IntentInput, rule: RuleFacts, now: Now) -> Vec<(u64, u32)> {
+    if rule.threshold.is_none() {
+        return Vec::new();
+    }
+    let latest = now.wall_ms / 1_000;
+    let times = intent.times.iter();
+    times
+        .map(|(second, n)| ((*second).min(latest), *n))
+        .collect()
+}

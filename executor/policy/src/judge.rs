@@ -1,0 +1,163 @@
+//! What intents, requests and pending targets have in common: settings and
+//! limits of a container, the gates in two halves, the charge.
+
+use crate::draft::Ending;
+use crate::gates::{self, Ask, Refusal, Who};
+use crate::labels::Settings;
+use crate::{
+    Action, AttemptId, Cause, Charge, Entry, Event, Facts, Gate, Limits, Now, Outcome,
+    PENDING_MARGIN_MS, Policy, Recovery, Step, Timestamp, stop_wait_ms,
+};
+
+/// What the gates say in the end.
+pub(crate) enum Ruling {
+    Refused(Refusal),
+    Go {
+        limits: Limits,
+        /// A dry run: charged, not done.
+        shadow: bool,
+    },
+}
+
+impl Policy {
+    /// Asks all gates for a match. A match of a container that is being watched
+    /// after its restart ends that attempt as relapsed, in `step`, before the
+    /// limits are asked: they have grown by it.
+    pub(crate) fn judge_match(&self, mut asking: Ask<'_>, step: &mut Step) -> Ruling {
+        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::BelowThreshold) {
+            return Ruling::Refused(refusal);
+        }
+        let name = &asking.facts.name;
+        let mut uncured = self.state.target(name).map_or(0, |t| t.uncured);
+        if let Some((id, attempt)) = self.relapsed(&asking) {
+            let ending = Ending::new(Outcome::Relapsed, "it matched again");
+            if let Some(why) = self.end_attempt(step, id, attempt, ending) {
+                return Ruling::Refused(gates::held_because(name, &why));
+            }
+            uncured += 1;
+        }
+        asking.limits = grown(asking.settings, uncured);
+        self.judge_budget(&asking)
+    }
+
+    /// The second half of the row, once `asking.limits` are those in force.
+    pub(crate) fn judge_budget(&self, asking: &Ask<'_>) -> Ruling {
+        match gates::ask(asking, Gate::Cooldown, Gate::DryRun) {
+            None => Ruling::Go {
+                limits: asking.limits,
+                shadow: false,
+            },
+            Some(refusal) if refusal.gate == Gate::DryRun => Ruling::Go {
+                limits: asking.limits,
+                shadow: true,
+            },
+            Some(refusal) => Ruling::Refused(refusal),
+        }
+    }
+
+    /// The attempt under verification that a match speaks against: printed by
+    /// what the attempt started, not before.
+    fn relapsed(&self, asking: &Ask<'_>) -> Option<(AttemptId, &crate::state::Attempt)> {
+        let Who::Match(matched) = asking.who else {
+            return None;
+        };
+        let id = self.state.target(&asking.facts.name)?.verified?;
+        let attempt = self.state.open(id)?;
+        let started_at = attempt.restarted?.started_at;
+        (!matched.line.is_before(started_at)).then_some((id, attempt))
+    }
+
+    /// Spends one restart; what follows is the look before the act.
+    pub(crate) fn charge(
+        &self,
+        step: &mut Step,
+        facts: &Facts,
+        cause: Cause,
+        limits: Limits,
+        shadow: bool,
+    ) -> AttemptId {
+        let attempt = self.state.last_attempt + 1;
+        step.durable = true;
+        step.entries.push(Entry::Charge(Charge {
+            attempt,
+            target: facts.name.clone(),
+            container_id: facts.id.clone(),
+            started_at: facts.started_at.unwrap_or(crate::WallTime {
+                secs: 0,
+                nanos: Some(0),
+            }),
+            cause,
+            limits,
+            stop_wait_ms: stop_wait_ms(facts.stop_timeout_s),
+            shadow,
+        }));
+        if shadow {
+            step.entries.push(Entry::Outcome {
+                attempt,
+                outcome: Outcome::Aborted,
+                gate: Some(Gate::DryRun),
+                detail: "dry run: nothing was done".into(),
+            });
+        } else {
+            step.actions.push(Action::LookForAttempt {
+                attempt,
+                container_id: facts.id.clone(),
+            });
+        }
+        attempt
+    }
+
+    /// When a pending target that became so now is given up. Nobody waits in
+    /// vain: by default not before it is decided again.
+    pub(crate) fn pending_expires(&self, now: Now, limits: Limits, due: Timestamp) -> Timestamp {
+        match self.config.pending_max_ms {
+            Some(max_ms) => now.at.plus(max_ms),
+            None => {
+                let largest_ms = limits
+                    .cooldown_ms
+                    .max(limits.window_ms)
+                    .max(self.config.host_window_ms)
+                    .max(due.since(now.at));
+                now.at.plus(largest_ms).plus(PENDING_MARGIN_MS)
+            }
+        }
+    }
+
+    /// Labels that change nothing are told once.
+    pub(crate) fn tell_labels(&mut self, step: &mut Step, facts: &Facts, settings: &Settings) {
+        for ignored in &settings.ignored {
+            if self.live.is_news(&facts.id, ignored) {
+                step.tell(Event::LabelIgnored {
+                    target: facts.name.clone(),
+                    label: ignored.label.to_owned(),
+                    value: ignored.value.chars().take(128).collect(),
+                    why: ignored.why.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// The limits of a container after `uncured` attempts in a row.
+pub(crate) fn grown(settings: &Settings, uncured: u32) -> Limits {
+    grown_limits(settings.limits, settings.recovery, uncured)
+}
+
+/// The cooldown grows by the factor with each attempt in a row that did not
+/// cure, up to its ceiling.
+pub(crate) fn grown_limits(limits: Limits, recovery: Recovery, uncured: u32) -> Limits {
+    let ceiling_ms = recovery.cooldown_max_ms.max(limits.cooldown_ms);
+    let factor = u128::from(recovery.backoff.max(1_000));
+    let mut cooldown_ms = u128::from(limits.cooldown_ms);
+    for _ in 0..uncured {
+        let next_ms = (cooldown_ms * factor / 1_000).min(u128::from(ceiling_ms));
+        if next_ms == cooldown_ms {
+            break;
+        }
+        cooldown_ms = next_ms;
+    }
+    Limits {
+        cooldown_ms: u64::try_from(cooldown_ms).unwrap_or(ceiling_ms),
+        ..limits
+    }
+}

@@ -1,0 +1,152 @@
+//! Transient bookkeeping: which looks and calls are out, and when to look
+//! again. Not state: a new process rebuilds it by [`crate::Policy::handle_start`].
+//!
+//! Every open attempt always has a call under way, a place in the queue for
+//! one, or a time at which it is looked at; so neither a result that never
+//! comes nor an entry that could not be written can strand it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bounds::look_wait_ms;
+use crate::labels::Ignored;
+use crate::{AttemptId, Entry, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record, Timestamp};
+
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) attempts: BTreeMap<AttemptId, LiveAttempt>,
+    pub(crate) pendings: BTreeMap<PendingKey, LivePending>,
+    /// A one-shot looks after this target only.
+    pub(crate) only: Option<String>,
+    labels_told: BTreeSet<(String, Ignored)>,
+}
+
+/// One open attempt.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveAttempt {
+    pub(crate) phase: Phase,
+    /// Charged by an earlier process.
+    pub(crate) is_resumed: bool,
+    /// The engine said that the last call was done.
+    pub(crate) is_done: bool,
+    /// What the engine said where it refused the last call.
+    pub(crate) refused: Option<String>,
+    /// Since when Docker says nothing about the container.
+    pub(crate) silent_since: Option<Timestamp>,
+    /// Looks in a row that settled nothing.
+    pub(crate) looks: u32,
+}
+
+/// What an open attempt waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// To be looked at then.
+    LookAt(Timestamp),
+    /// A look is out; asked for again then, where it was lost.
+    Looking { lost_at: Timestamp },
+    /// As many calls as allowed are under way.
+    Queued,
+    /// A call is under way.
+    Calling,
+}
+
+/// One pending target.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LivePending {
+    /// A look is out; asked for again then, where it was lost.
+    pub(crate) lost_at: Option<Timestamp>,
+    /// Not before this, whatever is due.
+    pub(crate) not_before: Timestamp,
+    /// Looks in a row that Docker did not answer.
+    pub(crate) silent: u32,
+}
+
+impl LiveAttempt {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self {
+            phase: Phase::Looking {
+                lost_at: now.plus(LOOK_LOST_MS),
+            },
+            is_resumed: false,
+            is_done: false,
+            refused: None,
+            silent_since: None,
+            looks: 0,
+        }
+    }
+
+    /// Looks again after a wait that grows, but no later than `deadline`.
+    pub(crate) fn look_later(&mut self, now: Timestamp, deadline: Option<Timestamp>) {
+        let later = now.plus(look_wait_ms(self.looks));
+        self.looks = self.looks.saturating_add(1);
+        let at = deadline
+            .filter(|d| *d > now)
+            .map_or(later, |d| later.min(d));
+        self.phase = Phase::LookAt(at);
+    }
+
+    pub(crate) fn look_out(&mut self, now: Timestamp) {
+        self.phase = Phase::Looking {
+            lost_at: now.plus(LOOK_LOST_MS),
+        };
+    }
+
+    pub(crate) fn wake(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::LookAt(at) | Phase::Looking { lost_at: at } => Some(at),
+            Phase::Queued | Phase::Calling => None,
+        }
+    }
+}
+
+impl Live {
+    /// Follows what was written.
+    pub(crate) fn apply(&mut self, record: &Record) {
+        let at = record.at;
+        match &record.entry {
+            Entry::Charge(charge) if !charge.shadow => {
+                self.attempts.insert(charge.attempt, LiveAttempt::new(at));
+            }
+            Entry::Sent { attempt, .. } => {
+                if let Some(live) = self.attempts.get_mut(attempt) {
+                    live.phase = Phase::Calling;
+                    live.is_done = false;
+                    live.refused = None;
+                    live.looks = 0;
+                }
+            }
+            Entry::Restarted { attempt, .. } => {
+                if let Some(live) = self.attempts.get_mut(attempt) {
+                    live.looks = 0;
+                    live.silent_since = None;
+                }
+            }
+            Entry::Outcome { attempt, .. } => {
+                self.attempts.remove(attempt);
+            }
+            Entry::Pending(pending) => {
+                if let Some(was) = &pending.was {
+                    self.pendings.remove(was);
+                }
+                self.pendings.entry(pending.key.clone()).or_default();
+            }
+            Entry::PendingEnded { key, .. } => {
+                self.pendings.remove(key);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        let calling = |live: &&LiveAttempt| live.phase == Phase::Calling;
+        self.attempts.values().filter(calling).count()
+    }
+
+    /// Whether a label was not told before; remembers it.
+    pub(crate) fn is_news(&mut self, container_id: &str, label: &Ignored) -> bool {
+        if self.labels_told.len() >= LABELS_TOLD_MAX {
+            self.labels_told.clear();
+        }
+        self.labels_told
+            .insert((container_id.to_owned(), label.clone()))
+    }
+}

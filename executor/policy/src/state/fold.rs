@@ -1,0 +1,414 @@
+//! One record at a time. Nothing here decides; what the entry says is so.
+
+use super::targets::insert;
+use super::{
+    Attempt, End, FailClosed, Held, Known, Pause, Refusal1, Restarted, Sent, Spent, State,
+};
+use crate::figures::wall_ms;
+use crate::{
+    ATTEMPTS_MAX, Cause, Charge, Config, Entry, Gate, ID_AHEAD_MAX_MS, ID_GRACE_MS, KEEP_MS, Kept,
+    Outcome, Pending, PendingKey, Record, Timestamp, UNKNOWN_RULE_MS, Verdict, WallTime,
+};
+
+impl State {
+    /// Folds one record in.
+    pub(crate) fn apply(&mut self, record: &Record, config: &Config) {
+        match &record.entry {
+            Entry::Charge(charge) => self.charge(record, charge, config),
+            Entry::Sent { attempt, call } => {
+                if let Some(attempt) = self.attempts.get_mut(attempt) {
+                    attempt.sent.push(Sent {
+                        call: *call,
+                        at: record.at,
+                        wall_ms: record.wall_ms,
+                    });
+                }
+            }
+            Entry::Restarted {
+                attempt,
+                started_at,
+            } => self.restarted(record, *attempt, *started_at),
+            Entry::Outcome {
+                attempt,
+                outcome,
+                gate,
+                detail,
+            } => self.outcome(
+                *attempt,
+                End {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    outcome: *outcome,
+                    gate: *gate,
+                    detail: detail.clone(),
+                },
+            ),
+            Entry::Pending(pending) => self.pending(pending),
+            Entry::PendingEnded { key, why } => self.pending_ended(key, why),
+            Entry::Decided { .. } => self.decided(record, config),
+            Entry::Held { .. } | Entry::Released { .. } => self.hold(record),
+            Entry::Paused { .. } | Entry::Resumed { .. } => self.pause(record),
+            Entry::Imported {
+                target,
+                restarted_at,
+            } => self.imported(record, target, *restarted_at),
+            Entry::FailClosed { until, why } => {
+                self.fail_closed = Some(FailClosed {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    until: *until,
+                    why: why.clone(),
+                });
+            }
+            Entry::FailClosedEnded => self.fail_closed = None,
+            Entry::Kept(kept) => self.kept(record, kept),
+        }
+        self.forget(record.at, config);
+    }
+
+    fn charge(&mut self, record: &Record, charge: &Charge, config: &Config) {
+        let key = PendingKey::Target(charge.target.clone());
+        let spent = Spent {
+            at: record.at,
+            wall_ms: record.wall_ms,
+            attempt: Some(charge.attempt),
+            shadow: charge.shadow,
+        };
+        insert(&mut self.host, spent);
+        let target = self.targets.entry(charge.target.clone()).or_default();
+        insert(&mut target.spent, spent);
+        if !charge.shadow {
+            target.in_progress = Some(charge.attempt);
+        }
+        self.last_attempt = self.last_attempt.max(charge.attempt);
+
+        let mut charge = charge.clone();
+        if let Cause::Match { ids, .. } = &mut charge.cause {
+            self.pendings.remove(&key);
+            let answer = Known {
+                until: record.at.plus(config.max_age_ms).plus(ID_GRACE_MS),
+                key: None,
+                verdict: if charge.shadow {
+                    Verdict::Refused
+                } else {
+                    Verdict::Restart
+                },
+                gate: charge.shadow.then_some(Gate::DryRun),
+                detail: format!("answered by attempt {}", charge.attempt),
+                attempt: Some(charge.attempt),
+            };
+            self.ids.update(&key, |known| {
+                *known = Known {
+                    until: known.until,
+                    ..answer.clone()
+                };
+            });
+            for id in std::mem::take(ids) {
+                if self.ids.get(&id, record.at).is_none() {
+                    self.ids.insert(&id, answer.clone());
+                }
+            }
+        }
+        self.attempts.insert(
+            charge.attempt,
+            Attempt {
+                charge,
+                at: record.at,
+                wall_ms: record.wall_ms,
+                sent: Vec::new(),
+                restarted: None,
+                end: None,
+            },
+        );
+    }
+
+    fn restarted(&mut self, record: &Record, id: u64, started_at: WallTime) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.restarted = Some(Restarted {
+            at: record.at,
+            wall_ms: record.wall_ms,
+            started_at,
+        });
+        let name = attempt.charge.target.clone();
+        if let Some(target) = self.targets.get_mut(&name) {
+            target.in_progress = None;
+            target.verified = Some(id);
+        }
+        self.wake_pending(&name, record.at, |_| true);
+    }
+
+    fn outcome(&mut self, id: u64, end: End) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        let (outcome, at) = (end.outcome, end.at);
+        attempt.end = Some(end);
+        let name = attempt.charge.target.clone();
+        if let Some(target) = self.targets.get_mut(&name) {
+            target.in_progress = target.in_progress.filter(|open| *open != id);
+            target.verified = target.verified.filter(|open| *open != id);
+            match outcome {
+                Outcome::Recovered => target.uncured = 0,
+                Outcome::Relapsed | Outcome::Failed => target.uncured += 1,
+                Outcome::Aborted | Outcome::Unknown => {}
+            }
+        }
+        self.wake_pending(&name, at, |pending| pending.gate == Gate::InProgress);
+    }
+
+    /// What a pending target waited for has come.
+    fn wake_pending(&mut self, name: &str, at: Timestamp, which: impl Fn(&Pending) -> bool) {
+        let key = PendingKey::Target(name.to_owned());
+        if let Some(pending) = self.pendings.get_mut(&key).filter(|p| which(p)) {
+            pending.due = pending.due.min(at);
+        }
+    }
+
+    fn pending(&mut self, pending: &Pending) {
+        if let Some(was) = &pending.was {
+            self.pendings.remove(was);
+            self.counted.rename(was, &pending.key);
+            self.ids
+                .update(was, |known| known.key = Some(pending.key.clone()));
+        }
+        let mut pending = pending.clone();
+        pending.was = None;
+        self.pendings.insert(pending.key.clone(), pending);
+    }
+
+    fn pending_ended(&mut self, key: &PendingKey, why: &str) {
+        self.pendings.remove(key);
+        self.ids.update(key, |known| {
+            known.key = None;
+            known.verdict = Verdict::Refused;
+            known.detail = why.to_owned();
+        });
+    }
+
+    fn decided(&mut self, record: &Record, config: &Config) {
+        let Entry::Decided {
+            id,
+            target,
+            wire_id,
+            rule,
+            decision,
+            gate,
+            detail,
+            line,
+            times,
+            attempt,
+        } = &record.entry
+        else {
+            return;
+        };
+        let key = match wire_id {
+            Some(wire_id) if target.is_empty() => PendingKey::Id(wire_id.clone()),
+            _ => PendingKey::Target(target.clone()),
+        };
+        self.counted.add(key.clone(), rule, times);
+        if *gate == Some(Gate::UnknownRule) {
+            self.unknown_rule = Some((record.at, rule.clone()));
+        }
+        if *decision == Verdict::Refused {
+            self.refusals.push(Refusal1 {
+                at: record.at,
+                wall_ms: record.wall_ms,
+                target: if target.is_empty() {
+                    wire_id.clone().unwrap_or_default()
+                } else {
+                    target.clone()
+                },
+                rule: rule.clone(),
+                gate: *gate,
+                detail: detail.clone(),
+                count: 1,
+            });
+        }
+        if id.is_empty() {
+            return;
+        }
+        let known = Known {
+            until: id_until(record, *line, config),
+            key: (*decision == Verdict::Pending).then_some(key),
+            verdict: *decision,
+            gate: *gate,
+            detail: detail.clone(),
+            attempt: *attempt,
+        };
+        self.ids.insert(id, known);
+    }
+
+    fn hold(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::Held { target, why } => {
+                self.targets.entry(target.clone()).or_default().held = Some(Held {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    why: why.clone(),
+                });
+            }
+            Entry::Released { target, .. } => {
+                if let Some(target) = self.targets.get_mut(target) {
+                    target.held = None;
+                    target.uncured = 0;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn pause(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::Paused { target, until } => {
+                self.targets.values_mut().for_each(|t| {
+                    t.pause = t.pause.filter(|p| p.is_on(record.at));
+                });
+                let pause = Some(Pause {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    until: *until,
+                });
+                match target {
+                    Some(name) => self.targets.entry(name.clone()).or_default().pause = pause,
+                    None => self.pause = pause,
+                }
+            }
+            Entry::Resumed { target } => {
+                if target.is_none() {
+                    self.pause = None;
+                }
+                for (name, state) in &mut self.targets {
+                    if target.as_ref().is_none_or(|one| one == name) {
+                        state.pause = None;
+                    }
+                }
+                for (key, pending) in &mut self.pendings {
+                    let PendingKey::Target(name) = key else {
+                        continue;
+                    };
+                    if pending.gate == Gate::Maintenance
+                        && target.as_ref().is_none_or(|one| one == name)
+                    {
+                        pending.due = pending.due.min(record.at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn imported(&mut self, record: &Record, target: &str, restarted_at: Timestamp) {
+        let at = restarted_at.min(record.at);
+        let spent = Spent {
+            at,
+            wall_ms: record.wall_ms.saturating_sub(record.at.since(at)),
+            attempt: None,
+            shadow: false,
+        };
+        insert(&mut self.host, spent);
+        let target = self.targets.entry(target.to_owned()).or_default();
+        insert(&mut target.spent, spent);
+    }
+
+    fn kept(&mut self, record: &Record, kept: &Kept) {
+        match kept {
+            Kept::Id {
+                id,
+                until,
+                key,
+                decision,
+                gate,
+                detail,
+                attempt,
+            } => self.ids.insert(
+                id,
+                Known {
+                    until: *until,
+                    key: key.clone(),
+                    verdict: *decision,
+                    gate: *gate,
+                    detail: detail.clone(),
+                    attempt: *attempt,
+                },
+            ),
+            Kept::Counts { key, rule, times } => self.counted.add(key.clone(), rule, times),
+            Kept::Uncured { target, attempts } => {
+                self.targets.entry(target.clone()).or_default().uncured = *attempts;
+            }
+            Kept::Refusals {
+                target,
+                rule,
+                gate,
+                detail,
+                count,
+            } => self.refusals.restore(Refusal1 {
+                at: record.at,
+                wall_ms: record.wall_ms,
+                target: target.clone(),
+                rule: rule.clone(),
+                gate: *gate,
+                detail: detail.clone(),
+                count: *count,
+            }),
+            Kept::UnknownRule { rule } => self.unknown_rule = Some((record.at, rule.clone())),
+            Kept::LastAttempt { attempt } => {
+                self.last_attempt = self.last_attempt.max(*attempt);
+            }
+        }
+    }
+
+    /// Lets go of what no decision and no history needs any more.
+    pub(crate) fn forget(&mut self, now: Timestamp, config: &Config) {
+        self.ids.forget_until(now);
+        self.fail_closed.take_if(|closed| closed.until <= now);
+        self.unknown_rule
+            .take_if(|(at, _)| now.since(*at) >= UNKNOWN_RULE_MS);
+        let limits_ms = config.longest_limit_ms();
+        let keep_ms = limits_ms.max(KEEP_MS);
+        while let Some((&id, oldest)) = self.attempts.first_key_value() {
+            let age_ms = now.since(oldest.at);
+            let crowded = self.attempts.len() > ATTEMPTS_MAX && age_ms > limits_ms;
+            if !(age_ms > keep_ms || crowded) || oldest.end.is_none() {
+                break;
+            }
+            let name = oldest.charge.target.clone();
+            self.attempts.remove(&id);
+            self.host.retain(|s| s.attempt != Some(id));
+            self.forget_spent(&name, |s| s.attempt != Some(id));
+        }
+        let is_old = |s: &Spent| s.attempt.is_none() && now.since(s.at) > keep_ms;
+        if self.host.first().is_some_and(is_old) {
+            self.host.retain(|s| !is_old(s));
+            let names: Vec<String> = self.targets.keys().cloned().collect();
+            for name in names {
+                self.forget_spent(&name, |s| !is_old(s));
+            }
+        }
+    }
+
+    fn forget_spent(&mut self, name: &str, keep: impl Fn(&Spent) -> bool) {
+        let Some(target) = self.targets.get_mut(name) else {
+            return;
+        };
+        target.spent.retain(keep);
+        if target.spent.is_empty() {
+            target.uncured = 0;
+        }
+        if target.is_empty() {
+            self.targets.remove(name);
+        }
+    }
+}
+
+/// An id outlives every line that could still be taken for a new one: for
+/// `max_age` and a grace, and longer where its line lies ahead of our clock.
+fn id_until(record: &Record, line: WallTime, config: &Config) -> Timestamp {
+    let ahead_ms = wall_ms(line).saturating_sub(record.wall_ms);
+    record
+        .at
+        .plus(config.max_age_ms)
+        .plus(ID_GRACE_MS)
+        .plus(ahead_ms.min(ID_AHEAD_MAX_MS))
+}

@@ -1,0 +1,387 @@
+//! Views for people, metrics and report files: plain data, serialisable.
+
+use serde::Serialize;
+
+use crate::figures::left;
+use crate::state::{Attempt, Spent, Target};
+use crate::{
+    AttemptId, Cause, Gate, Limits, Now, Outcome, PendingKey, Policy, Timestamp, UNKNOWN_RULE_MS,
+    WallTime,
+};
+
+/// Everything that `healer status` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// By name.
+    pub targets: Vec<TargetStatus>,
+    /// See there.
+    pub counts: Counts,
+    /// All targets are paused: until when on the policy's clock, ms from now;
+    /// none where it lasts until resumed.
+    pub paused: Option<PausedFor>,
+    /// The journal was damaged: all counts as spent for so long, ms, and why.
+    pub closed: Option<(u64, String)>,
+    /// Why `readyz` should say no; empty = ready.
+    pub not_ready: Vec<String>,
+}
+
+/// Sums for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counts {
+    /// Targets pending.
+    pub pending: usize,
+    /// Targets held.
+    pub held: usize,
+    /// Targets paused by name.
+    pub paused: usize,
+    /// Attempts in progress.
+    pub in_progress: usize,
+    /// Attempts whose container is being watched.
+    pub verified: usize,
+    /// Intent ids remembered.
+    pub ids: usize,
+    /// Intent ids forgotten before their time, since start: too many came.
+    pub ids_forgotten: u64,
+    /// Attempts remembered.
+    pub attempts: usize,
+    /// (Target, rule) pairs with counted matches.
+    pub counted: usize,
+}
+
+/// How long a pause lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PausedFor {
+    /// None: until resumed.
+    pub left_ms: Option<u64>,
+}
+
+/// What a target is doing, the most telling first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum TargetState {
+    Restarting,
+    Held,
+    Paused,
+    Pending,
+    Watched,
+    Cooldown,
+    Idle,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TargetStatus {
+    /// Canonical name, or a container id where only that is known.
+    pub target: String,
+    /// See there.
+    pub state: TargetState,
+    /// Until the cooldown is over, ms; by configuration, without labels.
+    pub cooldown_left_ms: u64,
+    /// Charges in the window.
+    pub window_count: u32,
+    /// The limits in force, by configuration, without labels.
+    pub limits: Limits,
+    /// Attempts in a row that did not cure.
+    pub uncured: u32,
+    /// Waits for a decision.
+    pub pending: Option<PendingStatus>,
+    /// Why it is held.
+    pub held: Option<String>,
+    /// It is paused by name.
+    pub paused: Option<PausedFor>,
+    /// The newest attempt that was no dry run.
+    pub last: Option<AttemptView>,
+}
+
+/// A pending target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PendingStatus {
+    /// What refused last.
+    pub gate: Gate,
+    /// The rule of the newest line.
+    pub rule: String,
+    /// The newest line.
+    pub line: WallTime,
+    /// Decided again in, ms.
+    pub due_ms: u64,
+    /// Given up in, ms.
+    pub expires_ms: u64,
+}
+
+/// One attempt, for history and report files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AttemptView {
+    /// Its number.
+    pub attempt: AttemptId,
+    /// Canonical name.
+    pub target: String,
+    /// 64 hex digits.
+    pub container_id: String,
+    /// The rule that matched; none for a person's request.
+    pub rule: Option<String>,
+    /// The newest line; none for a person's request.
+    pub line: Option<WallTime>,
+    /// When it was charged, ms since the epoch.
+    pub charged_wall_ms: u64,
+    /// When the first call went out.
+    pub sent_wall_ms: Option<u64>,
+    /// When the engine's answer was known.
+    pub restarted_wall_ms: Option<u64>,
+    /// From the charge until the engine's answer was known, ms.
+    pub duration_ms: Option<u64>,
+    /// When it ended.
+    pub ended_wall_ms: Option<u64>,
+    /// None while it is open.
+    pub outcome: Option<Outcome>,
+    /// For `aborted`.
+    pub gate: Option<Gate>,
+    /// How it ended, for people.
+    pub detail: String,
+    /// The limits in force for it.
+    pub limits: Limits,
+    /// Charges in its window, this one included.
+    pub window_count: u32,
+    /// Their times, seconds since the epoch, ascending, this one included.
+    pub window_epochs: Vec<u64>,
+    /// A dry run.
+    pub shadow: bool,
+}
+
+/// One line of `healer history`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum HistoryItem {
+    /// An attempt.
+    Attempt(AttemptView),
+    /// Refusals of one kind.
+    Refusal {
+        /// Canonical name, or as the wire names it.
+        target: String,
+        /// Empty for a person's request.
+        rule: String,
+        /// None for wrong use.
+        gate: Option<Gate>,
+        /// The newest one's figures.
+        detail: String,
+        /// How many of this kind.
+        count: u64,
+        /// The newest one's time, ms since the epoch.
+        wall_ms: u64,
+    },
+}
+
+impl Policy {
+    /// Everything that `healer status` shows.
+    pub fn status(&self, now: Now) -> Status {
+        let mut names: Vec<&str> = self.config.targets.keys().map(String::as_str).collect();
+        names.extend(self.state.targets.keys().map(String::as_str));
+        names.extend(self.state.pendings.keys().map(PendingKey::as_str));
+        names.sort_unstable();
+        names.dedup();
+        let targets = names.iter().map(|name| self.target_status(now, name));
+        let closed = self.state.fail_closed.as_ref();
+        Status {
+            targets: targets.collect(),
+            counts: self.counts(now),
+            paused: self.state.pause.and_then(|p| paused_for(p, now)),
+            closed: closed
+                .filter(|_| self.is_closed(now))
+                .map(|closed| (closed.until.since(now.at), closed.why.clone())),
+            not_ready: self.not_ready(now),
+        }
+    }
+
+    /// Sums for metrics.
+    pub fn counts(&self, now: Now) -> Counts {
+        let targets = || self.state.targets.values();
+        let is_paused = |t: &&Target| t.pause.is_some_and(|p| p.is_on(now.at));
+        Counts {
+            pending: self.state.pendings.len(),
+            held: targets().filter(|t| t.held.is_some()).count(),
+            paused: targets().filter(is_paused).count(),
+            in_progress: targets().filter(|t| t.in_progress.is_some()).count(),
+            verified: targets().filter(|t| t.verified.is_some()).count(),
+            ids: self.state.ids.len(),
+            ids_forgotten: self.state.ids.forgotten,
+            attempts: self.state.attempts.len(),
+            counted: self.state.counted.len(),
+        }
+    }
+
+    /// Why the executor is not ready, as far as the policy knows; empty = it is.
+    pub fn not_ready(&self, now: Now) -> Vec<String> {
+        let mut why = Vec::new();
+        if let Some(closed) = &self.state.fail_closed
+            && self.is_closed(now)
+        {
+            let left = left(closed.until, now.at);
+            why.push(format!(
+                "the journal was damaged ({}): all counts as spent for another {left} or until \
+                 `healer resume`",
+                closed.why
+            ));
+        }
+        if let Some((at, rule)) = &self.state.unknown_rule
+            && now.at.since(*at) < UNKNOWN_RULE_MS
+        {
+            why.push(format!(
+                "an intent names the rule '{rule}', which this executor does not know: give it \
+                 the plugin's rules"
+            ));
+        }
+        why
+    }
+
+    /// Attempts and refusals, newest first, of one target or of all.
+    pub fn history(&self, target: Option<&str>, limit: usize) -> Vec<HistoryItem> {
+        let is_meant = |name: &str| target.is_none_or(|one| one == name);
+        let attempts = self.state.attempts.values().rev();
+        let attempts = attempts
+            .filter(|a| is_meant(&a.charge.target))
+            .take(limit)
+            .map(|a| (a.wall_ms, HistoryItem::Attempt(self.view(a))));
+        let refusals = self.state.refusals.iter().rev();
+        let refusals = refusals
+            .filter(|r| is_meant(&r.target))
+            .take(limit)
+            .map(|r| {
+                let item = HistoryItem::Refusal {
+                    target: r.target.clone(),
+                    rule: r.rule.clone(),
+                    gate: r.gate,
+                    detail: r.detail.clone(),
+                    count: r.count,
+                    wall_ms: r.wall_ms,
+                };
+                (r.wall_ms, item)
+            });
+        let mut all: Vec<(u64, HistoryItem)> = attempts.chain(refusals).collect();
+        all.sort_by_key(|(wall_ms, _)| std::cmp::Reverse(*wall_ms));
+        all.truncate(limit);
+        all.into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// One attempt, for report files and answers; none where it is unknown or
+    /// long gone.
+    pub fn attempt(&self, id: AttemptId) -> Option<AttemptView> {
+        self.state.attempts.get(&id).map(|a| self.view(a))
+    }
+
+    fn target_status(&self, now: Now, name: &str) -> TargetStatus {
+        let config = self.config.target(name);
+        let empty = Target::default();
+        let target = self.state.target(name).unwrap_or(&empty);
+        let limits = crate::judge::grown_limits(config.limits, config.recovery, target.uncured);
+        let dry_run = config.dry_run || self.config.dry_run;
+        let spent: Vec<&Spent> = target.counting(dry_run).collect();
+        let within = |s: &&&Spent| now.at.since(s.at) < limits.window_ms;
+        let cooldown_left_ms = spent
+            .last()
+            .map_or(0, |s| s.at.plus(limits.cooldown_ms).since(now.at));
+        let pending = [PendingKey::Target, PendingKey::Id]
+            .iter()
+            .find_map(|key| self.state.pendings.get(&key(name.to_owned())));
+        let attempts = spent.iter().rev().filter(|s| !s.shadow);
+        let mut status = TargetStatus {
+            target: name.to_owned(),
+            state: TargetState::Idle,
+            cooldown_left_ms,
+            window_count: count(spent.iter().filter(within).count()),
+            limits,
+            uncured: target.uncured,
+            pending: pending.map(|p| PendingStatus {
+                gate: p.gate,
+                rule: p.rule.clone(),
+                line: p.line,
+                due_ms: p.due.since(now.at),
+                expires_ms: p.expires.since(now.at),
+            }),
+            held: target.held.as_ref().map(|held| held.why.clone()),
+            paused: target.pause.and_then(|p| paused_for(p, now)),
+            last: attempts
+                .filter_map(|s| s.attempt)
+                .find_map(|id| self.attempt(id)),
+        };
+        status.state = state_of(&status, target);
+        status
+    }
+
+    fn view(&self, attempt: &Attempt) -> AttemptView {
+        let charge = &attempt.charge;
+        let (rule, line) = match &charge.cause {
+            Cause::Match { rule, line, .. } => (Some(rule.clone()), Some(*line)),
+            Cause::Person => (None, None),
+        };
+        let end = attempt.end.as_ref();
+        let window_epochs = self.window_epochs(attempt);
+        AttemptView {
+            attempt: charge.attempt,
+            target: charge.target.clone(),
+            container_id: charge.container_id.clone(),
+            rule,
+            line,
+            charged_wall_ms: attempt.wall_ms,
+            sent_wall_ms: attempt.sent.first().map(|s| s.wall_ms),
+            restarted_wall_ms: attempt.restarted.map(|r| r.wall_ms),
+            duration_ms: attempt.restarted.map(|r| r.at.since(attempt.at)),
+            ended_wall_ms: end.map(|e| e.wall_ms),
+            outcome: end.map(|e| e.outcome),
+            gate: end.and_then(|e| e.gate),
+            detail: end.map_or_else(String::new, |e| e.detail.clone()),
+            limits: charge.limits,
+            window_count: count(window_epochs.len()),
+            window_epochs,
+            shadow: charge.shadow,
+        }
+    }
+
+    /// The charges that counted in the attempt's window, itself included.
+    fn window_epochs(&self, attempt: &Attempt) -> Vec<u64> {
+        let charge = &attempt.charge;
+        let Some(target) = self.state.target(&charge.target) else {
+            return vec![attempt.wall_ms / 1_000];
+        };
+        let counts = |s: &&Spent| {
+            let is_earlier = match s.attempt {
+                Some(id) => id <= charge.attempt,
+                None => s.at <= attempt.at,
+            };
+            is_earlier && attempt.at.since(s.at) < charge.limits.window_ms
+                || s.attempt == Some(charge.attempt)
+        };
+        target
+            .counting(charge.shadow)
+            .filter(counts)
+            .map(|s| s.wall_ms / 1_000)
+            .collect()
+    }
+}
+
+fn state_of(status: &TargetStatus, target: &Target) -> TargetState {
+    if target.in_progress.is_some() {
+        TargetState::Restarting
+    } else if status.held.is_some() {
+        TargetState::Held
+    } else if status.paused.is_some() {
+        TargetState::Paused
+    } else if status.pending.is_some() {
+        TargetState::Pending
+    } else if target.verified.is_some() {
+        TargetState::Watched
+    } else if status.cooldown_left_ms > 0 {
+        TargetState::Cooldown
+    } else {
+        TargetState::Idle
+    }
+}
+
+fn paused_for(pause: crate::state::Pause, now: Now) -> Option<PausedFor> {
+    pause.is_on(now.at).then(|| PausedFor {
+        left_ms: pause.until.map(|until: Timestamp| until.since(now.at)),
+    })
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

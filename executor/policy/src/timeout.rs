@@ -1,0 +1,128 @@
+//! What time brings: looks that are due, pendings that expire, and the start.
+
+use crate::act::look_for;
+use crate::live::{LiveAttempt, LivePending, Phase};
+use crate::{
+    Action, AttemptId, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Now, PENDING_LOOKS_MAX, Pending, PendingKey,
+    Policy, Step, Timestamp,
+};
+
+impl Policy {
+    /// Nothing is under way: whatever was, an earlier process did it.
+    pub(crate) fn start(&mut self, now: Now, only: Option<&str>) -> Step {
+        self.live.only = only.map(str::to_owned);
+        self.live.pendings.clear();
+        self.live.attempts = self
+            .state
+            .open_attempts()
+            .filter(|(_, attempt)| only.is_none_or(|name| name == attempt.charge.target))
+            .map(|(id, _)| {
+                let live = LiveAttempt {
+                    phase: Phase::LookAt(now.at),
+                    is_resumed: true,
+                    ..LiveAttempt::new(now.at)
+                };
+                (id, live)
+            })
+            .collect();
+        self.timeout(now)
+    }
+
+    pub(crate) fn timeout(&mut self, now: Now) -> Step {
+        let mut step = Step::default();
+        let due: Vec<AttemptId> = self
+            .live
+            .attempts
+            .iter()
+            .filter(|(_, live)| live.wake().is_some_and(|at| at <= now.at))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(live) = self.live.attempts.get_mut(&id) else {
+                continue;
+            };
+            match self.state.open(id) {
+                Some(attempt) => {
+                    live.look_out(now.at);
+                    step.actions.push(look_for(id, attempt));
+                }
+                None => {
+                    self.live.attempts.remove(&id);
+                }
+            }
+        }
+        self.promote(&mut step, now);
+        self.pendings_due(&mut step, now);
+        step
+    }
+
+    fn pendings_due(&mut self, step: &mut Step, now: Now) {
+        if self.live.only.is_some() {
+            return;
+        }
+        let mut looks = self.looks_out(now.at);
+        let due: Vec<PendingKey> = self
+            .state
+            .pendings
+            .iter()
+            .filter(|(key, pending)| self.pending_wake(key, pending) <= now.at)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in due {
+            let Some(pending) = self.state.pendings.get(&key) else {
+                continue;
+            };
+            let live = self.live.pendings.entry(key.clone()).or_default();
+            if pending.expires <= now.at {
+                live.not_before = now.at.plus(LOOK_WAIT_MIN_MS);
+                let why = format!("expired: {} has refused until then", pending.gate.as_str());
+                step.end_pending(pending, &why);
+            } else if looks < PENDING_LOOKS_MAX {
+                looks += 1;
+                live.lost_at = Some(now.at.plus(LOOK_LOST_MS));
+                step.actions.push(Action::LookForPending { key });
+            }
+        }
+    }
+
+    /// When a pending target needs attention.
+    fn pending_wake(&self, key: &PendingKey, pending: &Pending) -> Timestamp {
+        let live = self.live.pendings.get(key).copied().unwrap_or_default();
+        let due = live.lost_at.unwrap_or(pending.due);
+        due.min(pending.expires).max(live.not_before)
+    }
+
+    fn looks_out(&self, now: Timestamp) -> usize {
+        let is_out = |live: &&LivePending| live.lost_at.is_some_and(|at| now < at);
+        self.live.pendings.values().filter(is_out).count()
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        let attempts = self.live.attempts.values().filter_map(LiveAttempt::wake);
+        let is_full = self
+            .live
+            .pendings
+            .values()
+            .filter(|live| live.lost_at.is_some())
+            .count()
+            >= PENDING_LOOKS_MAX;
+        let pendings = self.state.pendings.iter().filter_map(|(key, pending)| {
+            let is_out = || {
+                self.live
+                    .pendings
+                    .get(key)
+                    .is_some_and(|l| l.lost_at.is_some())
+            };
+            if self.live.only.is_some() {
+                None
+            } else if is_full && !is_out() {
+                // Its turn comes with the next result; until then only its end.
+                let live = self.live.pendings.get(key).copied().unwrap_or_default();
+                Some(pending.expires.max(live.not_before))
+            } else {
+                Some(self.pending_wake(key, pending))
+            }
+        });
+        attempts.chain(pendings).min()
+    }
+}
