@@ -1,7 +1,19 @@
 //! conf/fluent-bit.conf, conf/fluent-bit.yaml, conf/fluent-bit.compose.conf,
 //! conf/plugins.conf, conf/parsers.conf, and conf/fluentd.conf.
 
-use crate::support::tools::repository_file;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::tools::{fluent_bit, plugin_so, repository_file, skipped};
+
+/// Longest wait for anything that Fluent Bit does on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A section's name and its settings, in order, keys and names in lower case.
 type Section = (String, Vec<(String, String)>);
@@ -111,4 +123,144 @@ fn fluentd_answers_where_the_original_did() {
         .find(|part| part.contains("@type monitor_agent"))
         .expect("there is a monitor");
     assert!(monitor.contains("bind 127.0.0.1") && monitor.contains("port 24220"));
+}
+
+/// Copies the files to `dir` with places of their own. Gives the HTTP port.
+fn install(dir: &Path) -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("bound").port();
+    let at = |name: &str| dir.join(name).display().to_string();
+    let places = [
+        ("/var/lib/docker/containers", at("containers")),
+        ("/var/lib/fluent-bit", at("state")),
+        ("/run/healer/intents.sock", at("intents.sock")),
+        ("HTTP_PORT=2020", format!("HTTP_PORT={port}")),
+        ("\"2020\"", format!("\"{port}\"")),
+        (
+            "/usr/local/lib/log-healer/out_healer.so",
+            plugin_so().display().to_string(),
+        ),
+    ];
+    for name in [
+        "fluent-bit.conf",
+        "fluent-bit.compose.conf",
+        "fluent-bit.yaml",
+        "parsers.conf",
+        "plugins.conf",
+    ] {
+        let text = repository_file(&format!("conf/{name}"));
+        let text = places
+            .iter()
+            .fold(text, |text, (from, to)| text.replace(from, to));
+        std::fs::write(dir.join(name), text).expect("written");
+    }
+    for name in ["containers", "state"] {
+        std::fs::create_dir(dir.join(name)).expect("made");
+    }
+    port
+}
+
+/// Answers every intent, and gives the first.
+fn first_intent(listener: UnixListener) -> std::sync::mpsc::Receiver<Value> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(16);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            let reader = BufReader::new(stream.try_clone().expect("cloned"));
+            for line in reader.lines() {
+                let Ok(line) = line else { break };
+                let intent: Value = serde_json::from_str(&line).expect("JSON");
+                let answer = json!({"v": 1, "id": intent["id"], "decision": "noted"});
+                let _ = writeln!(stream, "{answer}");
+                let _ = sender.try_send(intent);
+            }
+        }
+    });
+    receiver
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    Some(reply)
+}
+
+/// With `name` as its configuration: a line in a container's file becomes an
+/// intent for that container, with the line's own time to the nanosecond.
+fn runs_with(fluent_bit: &Path, name: &str) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let port = install(dir.path());
+    let listener = UnixListener::bind(dir.path().join("intents.sock")).expect("bound");
+    let intents = first_intent(listener);
+    let log = std::fs::File::create(dir.path().join("log")).expect("made");
+    let command = Command::new(fluent_bit)
+        .arg("-c")
+        .arg(dir.path().join(name))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    let mut running = Running(command.expect("Fluent Bit starts"));
+    let said = || std::fs::read_to_string(dir.path().join("log")).unwrap_or_default();
+
+    let id = "a5e0".repeat(16);
+    let file = dir.path().join(format!("containers/{id}/{id}-json.log"));
+    std::fs::create_dir(file.parent().expect("its directory")).expect("made");
+    let line = r#"{"log":"RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB\n","stream":"stderr","time":"2025-10-20T21:07:32.912345678Z"}"#;
+    std::fs::write(&file, format!("{line}\n")).expect("written");
+
+    let start = Instant::now();
+    let intent = loop {
+        if let Ok(intent) = intents.recv_timeout(Duration::from_millis(50)) {
+            break intent;
+        }
+        let ended = running.0.try_wait().expect("our child");
+        assert_eq!(ended, None, "{name}: Fluent Bit ended:\n{}", said());
+        assert!(start.elapsed() < PATIENCE, "{name}: no intent:\n{}", said());
+    };
+    assert_eq!(intent["target"], json!({"id": id}));
+    assert_eq!(intent["last"], json!([1_760_994_452, 912_345_678]));
+    assert_eq!(intent["remedy"], "restart");
+
+    // It takes the server a moment to know all its pages.
+    let page = |path: &str, wanted: &str| {
+        let mut reply = None;
+        while !reply
+            .as_ref()
+            .is_some_and(|text: &String| text.contains(wanted))
+        {
+            assert!(start.elapsed() < PATIENCE, "{name}: {path}: {reply:?}");
+            std::thread::sleep(Duration::from_millis(20));
+            reply = get(port, path);
+        }
+    };
+    page("/api/v1/health", "\r\n\r\nok");
+    let up = "healer_plugin_executor_up{name=\"healer.0\"} 1";
+    page("/api/v2/metrics/prometheus", up);
+}
+
+#[test]
+fn every_form_carries_a_line_from_its_file_to_the_socket() {
+    let Some(fluent_bit) = fluent_bit() else {
+        return skipped("conf/ in a real Fluent Bit", "no fluent-bit was found");
+    };
+    for name in [
+        "fluent-bit.conf",
+        "fluent-bit.yaml",
+        "fluent-bit.compose.conf",
+    ] {
+        runs_with(&fluent_bit, name);
+    }
 }
