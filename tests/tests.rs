@@ -2,5 +2,6 @@
 //! for shared support.
 
 mod conf;
+mod docker;
 mod house;
 mod support;

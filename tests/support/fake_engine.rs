@@ -5,12 +5,11 @@
 //! start) with the status codes and words of the real engine, and refuses API
 //! versions in the real one's words. One thread a connection, plain blocking
 //! sockets: so that a fault may do to the bytes whatever it likes.
-#![allow(dead_code)] // Every test binary uses another part of it.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -19,7 +18,7 @@ use serde_json::{Value, json};
 
 /// What happens to a request instead of the usual.
 #[derive(Debug, Clone)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// The usual, later.
     Delay(Duration),
     /// This answer; before it the request is carried out if `acts`.
@@ -42,23 +41,23 @@ pub enum Fault {
 
 /// One container of the fake.
 #[derive(Debug, Clone)]
-pub struct FakeContainer {
-    pub id: String,
-    pub name: String,
+pub(crate) struct FakeContainer {
+    pub(crate) id: String,
+    pub(crate) name: String,
     /// As in `State.Status`.
-    pub status: String,
-    pub started_at: String,
-    pub finished_at: String,
-    pub labels: BTreeMap<String, String>,
-    pub stop_timeout: Option<i64>,
+    pub(crate) status: String,
+    pub(crate) started_at: String,
+    pub(crate) finished_at: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) stop_timeout: Option<i64>,
     /// `State.Health`
-    pub health: Option<Value>,
+    pub(crate) health: Option<Value>,
     /// `Config.Healthcheck`
-    pub healthcheck: Option<Value>,
+    pub(crate) healthcheck: Option<Value>,
     /// How long it takes to stop, unless the stop timeout ends it sooner.
-    pub stops_in: Duration,
+    pub(crate) stops_in: Duration,
     /// Restarts and starts carried out.
-    pub starts: u32,
+    pub(crate) starts: u32,
 }
 
 struct Rule {
@@ -87,19 +86,19 @@ struct Shared {
 }
 
 /// A running fake; ends when dropped.
-pub struct FakeEngine {
+pub(crate) struct FakeEngine {
     dir: tempfile::TempDir,
     shared: Arc<Shared>,
 }
 
 impl FakeEngine {
     /// One like Engine 29: API 1.44 to 1.52.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::speaking((1, 44), (1, 52))
     }
 
     /// One that speaks these versions, oldest and newest.
-    pub fn speaking(api_min: (u16, u16), api_max: (u16, u16)) -> Self {
+    pub(crate) fn speaking(api_min: (u16, u16), api_max: (u16, u16)) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let shared = Arc::new(Shared {
             world: Mutex::new(World {
@@ -120,24 +119,24 @@ impl FakeEngine {
         Self { dir, shared }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("docker.sock")
     }
 
     /// Another engine version from now on, as after an upgrade.
-    pub fn now_speaks(&self, api_min: (u16, u16), api_max: (u16, u16)) {
+    pub(crate) fn now_speaks(&self, api_min: (u16, u16), api_max: (u16, u16)) {
         let mut world = self.shared.world();
         world.api_min = api_min;
         world.api_max = api_max;
     }
 
     /// As behind a proxy that drops the header `Api-Version`.
-    pub fn without_api_header(&self) {
+    pub(crate) fn without_api_header(&self) {
         self.shared.world().api_header = false;
     }
 
     /// A running container under this name; its id.
-    pub fn add(&self, name: &str) -> String {
+    pub(crate) fn add(&self, name: &str) -> String {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:016x}{:048x}", 0xfa4e_0000_0000_0000_u64 | count, count);
@@ -158,19 +157,19 @@ impl FakeEngine {
     }
 
     /// Looks at or changes a container.
-    pub fn with<T>(&self, id: &str, change: impl FnOnce(&mut FakeContainer) -> T) -> T {
+    pub(crate) fn with<T>(&self, id: &str, change: impl FnOnce(&mut FakeContainer) -> T) -> T {
         let mut world = self.shared.world();
         let found = world.containers.iter_mut().find(|c| c.id == id);
         change(found.expect("it was added"))
     }
 
-    pub fn remove(&self, id: &str) {
+    pub(crate) fn remove(&self, id: &str) {
         self.shared.world().containers.retain(|c| c.id != id);
     }
 
     /// The next `times` requests whose `METHOD /path` contains this meet the
     /// fault. Faults are tried in the order in which they were set.
-    pub fn fault(&self, matches: &str, times: u32, fault: Fault) {
+    pub(crate) fn fault(&self, matches: &str, times: u32, fault: Fault) {
         self.shared.world().rules.push(Rule {
             matches: matches.to_owned(),
             times,
@@ -179,7 +178,7 @@ impl FakeEngine {
     }
 
     /// All requests so far, `METHOD /path`, in the order of their arrival.
-    pub fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.world().requests.clone()
     }
 }
@@ -258,7 +257,11 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
         }
         Some(Fault::HangInBody) => {
             let whole = answer(shared, &line);
-            let head = whole.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(0) + 4;
+            let head = whole
+                .windows(4)
+                .position(|four| four == b"\r\n\r\n")
+                .unwrap_or(0)
+                + 4;
             write(&mut stream, &whole[..head + (whole.len() - head) / 2]);
             shared.wait(Duration::from_secs(600));
         }
@@ -483,16 +486,18 @@ fn reply(shared: &Shared, status: u16, content_type: &str, body: &str) -> Vec<u8
 }
 
 /// How the engine writes "never".
-pub const NEVER: &str = "0001-01-01T00:00:00Z";
+pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// Now, as the engine writes it.
-pub fn now() -> String {
+pub(crate) fn now() -> String {
     rfc3339(SystemTime::now())
 }
 
 /// A time, as the engine writes it.
-pub fn rfc3339(at: SystemTime) -> String {
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+pub(crate) fn rfc3339(at: SystemTime) -> String {
+    let since = at
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (mut year, mut day) = (1970, days);
     let length = |year: u64| {
@@ -520,9 +525,4 @@ pub fn rfc3339(at: SystemTime) -> String {
         second % 60,
         since.subsec_nanos()
     )
-}
-
-/// For tests that want a socket where nobody ever accepts.
-pub fn listening_without_accepting(path: &Path) -> UnixListener {
-    UnixListener::bind(path).expect("a socket")
 }
