@@ -26,6 +26,8 @@ pub enum LineError {
     TooLong,
 }
 
+type Object = serde_json::Map<String, Value>;
+
 #[derive(Serialize)]
 struct Versioned<'a, T> {
     v: u32,
@@ -76,7 +78,7 @@ pub fn decode_answer(line: &[u8]) -> Result<Answer, Reject> {
 }
 
 /// Checks the version, takes `v` and `type` out, and finds the id.
-fn open(line: &[u8]) -> Result<(Option<String>, serde_json::Map<String, Value>, String), Reject> {
+fn open(line: &[u8]) -> Result<(Option<String>, Object, String), Reject> {
     let anonymous = |why: String| Reject {
         id: String::new(),
         why,
@@ -118,10 +120,7 @@ fn open(line: &[u8]) -> Result<(Option<String>, serde_json::Map<String, Value>, 
     Ok((kind, object, id))
 }
 
-fn parse<T: for<'de> Deserialize<'de>>(
-    object: serde_json::Map<String, Value>,
-    id: &str,
-) -> Result<T, Reject> {
+fn parse<T: for<'de> Deserialize<'de>>(object: Object, id: &str) -> Result<T, Reject> {
     serde_json::from_value(Value::Object(object)).map_err(|e| Reject {
         id: id.into(),
         why: e.to_string(),

@@ -82,6 +82,18 @@ pub struct Config {
 }
 
 impl Config {
+    /// The longest cooldown or window of any target, ms: after so long without
+    /// a charge no limit remembers one.
+    pub fn largest_limit_ms(&self) -> u64 {
+        let all = self.targets.values().chain([&self.defaults]);
+        all.map(|target| target.limits.cooldown_ms.max(target.limits.window_ms).max(target.recovery.cooldown_max_ms))
+            .max()
+            .unwrap_or(0)
+            .max(self.host_window_ms)
+    }
+}
+
+impl Config {
     /// The settings of a target by its canonical name.
     pub fn target(&self, name: &str) -> &TargetConfig {
         self.targets.get(name).unwrap_or(&self.defaults)

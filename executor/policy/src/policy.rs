@@ -75,6 +75,11 @@ impl Policy {
         }
     }
 
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// New settings; state is kept.
     pub fn configure(&mut self, config: Config) {
         self.config = config;

@@ -268,6 +268,17 @@ impl Policy {
         self.state.attempts.get(&id).map(|a| self.view(a))
     }
 
+    /// Attempts without an outcome, oldest first.
+    pub fn open_attempts(&self) -> Vec<AttemptView> {
+        let open = self.state.attempts.values().filter(|a| a.end.is_none() && !a.charge.shadow);
+        open.map(|a| self.view(a)).collect()
+    }
+
+    /// Whether the engine's answer to a charge of this target is still open.
+    pub fn is_in_progress(&self, target: &str) -> bool {
+        self.state.target(target).is_some_and(|t| t.in_progress.is_some())
+    }
+
     fn target_status(&self, now: Now, name: &str) -> TargetStatus {
         let config = self.config.target(name);
         let empty = Target::default();
