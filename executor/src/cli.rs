@@ -9,6 +9,7 @@ mod client;
 mod output;
 mod pause;
 mod restart;
+mod run;
 mod scan;
 mod status;
 mod table;
@@ -44,6 +45,8 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The executor: takes intents until SIGTERM
+    Run,
     /// Restart one container, through the same policy and state as a match
     Restart(restart::RestartArgs),
     /// What the running executor knows: targets, budgets, faults
@@ -85,6 +88,7 @@ impl Settings {
 pub fn execute(cli: Cli) -> ExitCode {
     let Cli { settings, command } = cli;
     let done = match command {
+        Command::Run => run::run(&settings),
         Command::Restart(args) => restart::restart(&settings, &args),
         Command::Status(args) => status::status(&settings, &args),
         Command::History(args) => status::history(&settings, &args),

@@ -4,11 +4,17 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod docker;
+pub mod engine;
+mod groups;
 pub mod http;
 pub mod journal;
 pub mod listen;
 pub mod lock;
 pub mod logging;
 pub mod metrics;
+mod procs;
+pub mod report;
 pub mod resolve;
+pub mod sockets;

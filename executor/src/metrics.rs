@@ -305,9 +305,9 @@ impl Metrics {
         self.journal_errors.inc();
     }
 
-    /// A report file could not be written.
-    pub fn report_error(&self) {
-        self.report_errors.inc();
+    /// Counts report files that could not be written; for their own thread.
+    pub fn report_errors(&self) -> Counter {
+        self.report_errors.clone()
     }
 
     /// The configuration was read again.
@@ -396,7 +396,7 @@ mod tests {
         metrics.set_targets(2, 1);
         metrics.socket_error(SocketName::Intents);
         metrics.journal_error();
-        metrics.report_error();
+        metrics.report_errors().inc();
         metrics.config_reloaded(true);
         metrics.set_engine_up(true);
         let page = metrics.encode();

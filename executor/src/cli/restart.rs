@@ -8,6 +8,7 @@ use super::Settings;
 use super::admin::{ask, show};
 use super::client::ClientError;
 use super::output::{Failure, prefix};
+use super::run::one_shot;
 use crate::config::{Sources, parse_duration_ms};
 
 /// Longest wait for the engine's answer: the longest stop time-out that is
@@ -67,7 +68,8 @@ pub(super) fn restart(settings: &Settings, args: &RestartArgs) -> Result<ExitCod
     );
     let answer = match asked {
         Ok(answer) => answer,
-        Err(ClientError::Away(_)) => return Err(Failure::failed("not yet")),
+        // Nobody runs: under the state lock then, which finds out for certain.
+        Err(ClientError::Away(_)) => one_shot(&config, request)?,
         Err(ClientError::Failed(why)) => return Err(Failure::failed(why)),
     };
     show(&answer, args.json, original_words)

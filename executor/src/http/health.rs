@@ -25,6 +25,7 @@ struct State {
     journal: Result<(), String>,
     listening: BTreeSet<&'static str>,
     engine: Result<Timestamp, String>,
+    engine_name: String,
     unknown_rules: BTreeMap<String, Timestamp>,
     stopping: bool,
 }
@@ -35,6 +36,7 @@ impl Default for State {
             journal: Err("not open yet".to_owned()),
             listening: BTreeSet::new(),
             engine: Err("not asked yet".to_owned()),
+            engine_name: String::new(),
             unknown_rules: BTreeMap::new(),
             stopping: false,
         }
@@ -74,6 +76,16 @@ impl Health {
     /// SIGTERM came: no new intent is taken.
     pub fn set_stopping(&self) {
         self.state.borrow_mut().stopping = true;
+    }
+
+    /// What the engine calls itself: `Docker 20.10.24, API 1.41`.
+    pub fn set_engine_name(&self, name: String) {
+        self.state.borrow_mut().engine_name = name;
+    }
+
+    /// What the engine called itself last; empty before it answered.
+    pub fn engine_name(&self) -> String {
+        self.state.borrow().engine_name.clone()
     }
 
     /// Why the executor could not heal now, one line each; empty = ready.

@@ -1,0 +1,311 @@
+//! `healer run` and the one-shot: opens everything in the right order, wires
+//! it together, and closes it again.
+//!
+//! Order at start: lock, journal (and with it the clock), policy, sockets,
+//! then what an earlier run left open. A socket that takes connections
+//! therefore always has a journal behind it.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use executor_api::{AdminAnswer, RestartRequest};
+use policy::{Entry, Record};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::clock::{Clock, timestamp_of};
+use crate::config::{Config, Sources};
+use crate::docker::{Client, Docker};
+use crate::engine::{Engine, Handle, Parts, Settings, restart_once};
+use crate::http::{ENGINE_MS_MAX, Site};
+use crate::journal::{Journal, Opened, StateDir};
+use crate::listen::Socket;
+use crate::lock::{Holder, Role, StateLock};
+use crate::logging::LevelHandle;
+use crate::procs::Procs;
+use crate::report::{self, Reports};
+use crate::sockets::{Admin, Intents};
+use crate::{groups, http};
+
+/// Permission bits of the admin socket.
+const ADMIN_MODE: u32 = 0o600;
+/// Longest wait for the engine's sign of life.
+const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Runs the executor until SIGTERM or SIGINT. `sources` are read again at SIGHUP.
+///
+/// # Errors
+/// Whatever keeps it from starting: what failed, on what, and what to do.
+pub async fn run(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
+    LocalSet::new()
+        .run_until(run_local(config, sources, level))
+        .await
+}
+
+async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
+    let lock = lock(&config, Role::Run).await?;
+    let site = Rc::new(Site::default());
+    let parts = open(&config, &lock, Rc::clone(&site)).await?;
+    let (handle, inbox) = Engine::<Client>::inbox();
+
+    let gid = config
+        .sockets
+        .intents_group
+        .as_deref()
+        .map(groups::gid)
+        .transpose()?;
+    let intents = Socket::bind(&config.sockets.intents, config.sockets.intents_mode, gid)?;
+    let admin = Socket::bind(&config.sockets.admin, ADMIN_MODE, None)?;
+    let http = match config.http_listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
+    let mut stop = Signals::new().map_err(|e| format!("cannot listen for signals: {e}"))?;
+
+    site.health.set_listening("intents");
+    site.health.set_listening("admin");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        socket = %config.sockets.intents.display(),
+        "listening"
+    );
+    let own_uid = rustix::process::geteuid().as_raw();
+    let intents = spawn_local(intents.serve(Rc::new(Intents {
+        engine: handle.clone(),
+        site: Rc::clone(&site),
+    })));
+    let admin = spawn_local(admin.serve(Rc::new(Admin {
+        engine: handle.clone(),
+        own_uid,
+        site: Rc::clone(&site),
+    })));
+    let clock = parts.clock.clone();
+    let http = http.map(|listener| {
+        spawn_local(http::serve(listener, Rc::clone(&site), move || {
+            clock.now().at
+        }))
+    });
+    spawn_local(ask_engine(
+        Rc::clone(&parts.docker),
+        parts.clock.clone(),
+        Rc::clone(&site),
+    ));
+    spawn_local(reload_on_hangup(
+        config.clone(),
+        sources,
+        level,
+        handle,
+        Rc::clone(&site),
+    ));
+
+    let grace = Duration::from_millis(config.shutdown_grace_ms);
+    let stopping = Rc::clone(&site);
+    let stopped = async move {
+        stop.wait().await;
+        stopping.health.set_stopping();
+        // No new connection from here on; the socket files go.
+        intents.abort();
+        admin.abort();
+    };
+    Engine::new(parts).run(inbox, stopped, grace).await;
+    if let Some(http) = http {
+        http.abort();
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Restarts one container under the state lock, without a running executor.
+///
+/// # Errors
+/// Whatever keeps it from deciding: what failed, on what, and what to do.
+pub async fn one_shot(config: &Config, request: RestartRequest) -> Result<AdminAnswer, String> {
+    let work = async {
+        let lock = lock(config, Role::OneShot).await?;
+        let parts = open(config, &lock, Rc::default()).await?;
+        Ok(restart_once(parts, request).await)
+    };
+    LocalSet::new().run_until(work).await
+}
+
+async fn lock(config: &Config, role: Role) -> Result<StateLock, String> {
+    let dir = StateDir::open(&config.state_dir).map_err(|e| e.to_string())?;
+    let on_wait = |holder: Option<&Holder>| match holder {
+        Some(holder) => tracing::info!("waiting for {holder}"),
+        None => tracing::info!("waiting for whoever holds the state directory"),
+    };
+    StateLock::acquire(dir, role, on_wait)
+        .await
+        .map_err(|e| e.to_string())
+}
+
+/// Opens the journal and everything that the engine works with.
+async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts<Client>, String> {
+    let fail_closed_ms = config.policy.largest_limit_ms();
+    let opened = Journal::open(lock.dir(), fail_closed_ms).map_err(|e| e.to_string())?;
+    let Opened {
+        journal,
+        clock,
+        mut records,
+        damage,
+        not_writable,
+    } = opened;
+    site.health.set_journal(Ok(()));
+    if let Some(damage) = damage {
+        site.metrics.journal_error();
+        tracing::error!("{damage}");
+    }
+    if let Some(e) = not_writable {
+        site.metrics.journal_error();
+        site.health.set_journal(Err(e.to_string()));
+        tracing::error!("nothing can be decided until the journal can be written: {e}");
+    }
+    let reports = reports(config, &site)?;
+    if records.is_empty()
+        && let Some(dir) = &config.reports.dir
+    {
+        records = import(dir, &journal, clock.now()).await;
+    }
+    Ok(Parts {
+        settings: settings(config)?,
+        docker: Rc::new(Client::new(&config.docker_socket)),
+        journal,
+        records,
+        clock,
+        procs: Procs::new(&config.procfs),
+        site,
+        reports,
+    })
+}
+
+/// Report files follow restarts on a thread of their own; a fault there is
+/// told once and counted.
+fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
+    let errors = site.metrics.report_errors();
+    let told = move |problem: report::Problem| {
+        errors.inc();
+        if problem.is_first {
+            tracing::warn!("report files: {}", problem.error);
+        }
+    };
+    Reports::start(config.reports.clone(), told).map_err(|e| e.to_string())
+}
+
+fn settings(config: &Config) -> Result<Settings, String> {
+    Ok(Settings {
+        policy: config.policy.clone(),
+        rules: rules::RuleSet::load(&config.rules).map_err(|e| e.to_string())?,
+        stop_timeouts: config.stop_timeouts.clone(),
+    })
+}
+
+/// What the original's files know becomes the new journal's first entries.
+async fn import(dir: &Path, journal: &Journal, now: policy::Now) -> Vec<Record> {
+    let imported = match report::import(dir, now.wall_ms / 1_000) {
+        Ok(imported) => imported,
+        Err(e) => {
+            tracing::warn!("earlier restarts are not imported: {e}");
+            return Vec::new();
+        }
+    };
+    for ignored in &imported.ignored {
+        tracing::warn!("not imported: {ignored}");
+    }
+    let records: Vec<Record> = imported
+        .restarts
+        .into_iter()
+        .map(|(target, epoch_s)| Record {
+            at: now.at,
+            wall_ms: now.wall_ms,
+            entry: Entry::Imported {
+                target,
+                restarted_at: timestamp_of(now, epoch_s.saturating_mul(1_000)),
+            },
+        })
+        .collect();
+    if records.is_empty() {
+        return records;
+    }
+    match journal.append(records.clone(), true).await {
+        Ok(()) => tracing::info!(restarts = records.len(), "imported from {}", dir.display()),
+        Err(e) => tracing::error!("imported restarts count only until the next start: {e}"),
+    }
+    records
+}
+
+/// Asks the engine now and then, so that readiness is known before it matters.
+async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {
+    loop {
+        let answer = docker.version(ENGINE_ANSWER_MAX).await;
+        site.metrics.set_engine_up(answer.is_ok());
+        site.health.set_engine(match answer {
+            Ok(version) => {
+                site.health.set_engine_name(format!(
+                    "Docker {}, API {}",
+                    version.version, version.api_version
+                ));
+                Ok(clock.now().at)
+            }
+            Err(e) => Err(e.to_string()),
+        });
+        tokio::time::sleep(Duration::from_millis(ENGINE_MS_MAX / 3)).await;
+    }
+}
+
+/// SIGHUP: a bad configuration leaves the old one in force.
+async fn reload_on_hangup(
+    mut config: Config,
+    sources: Sources,
+    level: LevelHandle,
+    engine: Handle,
+    site: Rc<Site>,
+) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return tracing::error!("cannot listen for SIGHUP: no reload until a restart");
+    };
+    while hangup.recv().await.is_some() {
+        let read = config.reload(&sources).map_err(|e| e.to_string());
+        let read = read.and_then(|reloaded| Ok((settings(&reloaded.config)?, reloaded)));
+        site.metrics.config_reloaded(read.is_ok());
+        let (settings, reloaded) = match read {
+            Ok(read) => read,
+            Err(e) => {
+                tracing::error!("not reloaded, the old configuration stays in force: {e}");
+                continue;
+            }
+        };
+        if !engine.reload(settings).await {
+            return;
+        }
+        for key in &reloaded.needs_restart {
+            tracing::warn!(key, "changed, but takes effect only at the next start");
+        }
+        config = reloaded.config;
+        level.set(config.log.level);
+        tracing::info!("configuration reloaded");
+    }
+}
+
+/// SIGTERM and SIGINT; both mean: stop in good order.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = self.interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+    }
+}

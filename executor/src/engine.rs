@@ -1,0 +1,335 @@
+//! The engine: the only owner of the policy and the journal. One loop takes
+//! intents, requests, completions and the passing of time, asks the policy
+//! for a [`Step`], writes its entries, and only then answers and acts.
+//!
+//! Keeps true:
+//! - journal before answer before act, for every step, in [`Engine::commit`]
+//!   alone; a step that cannot be written has not happened: an intent is
+//!   answered `retry`, anything else comes back after [`AGAIN_AFTER`];
+//! - the loop itself waits for the journal and for nothing else: inspects and
+//!   calls run as tasks beside it, so one slow container delays no other;
+//! - while draining (SIGTERM) no new call is made; calls in flight are waited
+//!   for, the rest stays in the journal as open charges.
+//!
+//! Not here: any decision about whether to restart (`policy`), HTTP
+//! (`docker`), files (`journal`, `report`).
+
+mod act;
+mod admin;
+mod drain;
+mod inbox;
+mod intents;
+mod looks;
+mod one_shot;
+mod tell;
+mod views;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::{AttemptId, Now, Policy, Record, Step};
+use tokio::sync::mpsc;
+
+use self::admin::{WaitingRequest, Watched};
+use self::inbox::Completion;
+pub use self::inbox::{Handle, Message, QUEUE_MAX};
+use self::intents::WaitingIntent;
+use self::looks::Looks;
+pub use self::one_shot::restart_once;
+use crate::clock::Clock;
+use crate::config::StopTimeouts;
+use crate::docker::Docker;
+use crate::http::Site;
+use crate::journal::{Journal, JournalError};
+use crate::procs::Procs;
+use crate::report::Reports;
+
+/// Pause before a step that could not be written is tried again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// Most completions that wait for the loop; the tasks behind others wait.
+const COMPLETIONS_MAX: usize = 1_024;
+/// Longest wait for report files on the way out.
+const REPORTS_MAX: Duration = Duration::from_secs(2);
+/// Longest sleep of the loop: Tokio's timers stand still during a suspend, the
+/// policy's clock does not.
+const SLEEP_MAX: Duration = Duration::from_secs(10);
+/// Shortest, so that a time-out that stays due cannot spin the loop.
+const SLEEP_MIN: Duration = Duration::from_millis(1);
+
+/// What SIGHUP can change.
+#[derive(Debug)]
+pub struct Settings {
+    /// Limits, targets, everything that decisions depend on.
+    pub policy: policy::Config,
+    /// The executor's own rules.
+    pub rules: rules::RuleSet,
+    /// Replace the containers' own, sent as `t`.
+    pub stop_timeouts: StopTimeouts,
+}
+
+/// What the engine works with; made once at start.
+#[derive(Debug)]
+pub struct Parts<D> {
+    /// See [`Settings`].
+    pub settings: Settings,
+    /// Docker Engine API.
+    pub docker: Rc<D>,
+    /// Opened, and its records.
+    pub journal: Journal,
+    /// Every record of the journal, oldest first.
+    pub records: Vec<Record>,
+    /// Anchored by the journal.
+    pub clock: Clock,
+    /// Process ids to containers.
+    pub procs: Procs,
+    /// Counters, gauges and readiness.
+    pub site: Rc<Site>,
+    /// Report files; may be switched off.
+    pub reports: Reports,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine<D> {
+    policy: Policy,
+    rules: rules::RuleSet,
+    stop_timeouts: Rc<RefCell<StopTimeouts>>,
+    docker: Rc<D>,
+    journal: Journal,
+    clock: Clock,
+    looks: Rc<Looks<D>>,
+    procs: Procs,
+    site: Rc<Site>,
+    reports: Reports,
+    host: String,
+    done: mpsc::Sender<Completion>,
+    completions: mpsc::Receiver<Completion>,
+    intents: BTreeMap<String, WaitingIntent>,
+    requests: BTreeMap<u64, WaitingRequest>,
+    /// Requests whose attempt is under way.
+    watched: BTreeMap<AttemptId, Watched>,
+    calls_out: BTreeSet<AttemptId>,
+    next_ticket: u64,
+    journal_failing: bool,
+    /// No time-out is handled before: after a journal error.
+    idle_until: Option<tokio::time::Instant>,
+}
+
+impl<D: Docker + 'static> Engine<D> {
+    /// Folds the journal's records into a policy. Nothing is done yet.
+    pub fn new(parts: Parts<D>) -> Self {
+        let mut policy = Policy::new(parts.settings.policy);
+        for record in &parts.records {
+            policy.apply(record);
+        }
+        let (done, completions) = mpsc::channel(COMPLETIONS_MAX);
+        let stop_timeouts = Rc::new(RefCell::new(parts.settings.stop_timeouts));
+        let looks = Looks::new(
+            Rc::clone(&parts.docker),
+            parts.clock.clone(),
+            parts.procs.own.clone(),
+            Rc::clone(&stop_timeouts),
+        );
+        Self {
+            policy,
+            rules: parts.settings.rules,
+            stop_timeouts,
+            docker: parts.docker,
+            journal: parts.journal,
+            clock: parts.clock,
+            looks: Rc::new(looks),
+            procs: parts.procs,
+            site: parts.site,
+            reports: parts.reports,
+            host: rustix::system::uname()
+                .nodename()
+                .to_string_lossy()
+                .into_owned(),
+            done,
+            completions,
+            intents: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            watched: BTreeMap::new(),
+            calls_out: BTreeSet::new(),
+            next_ticket: 0,
+            journal_failing: false,
+            idle_until: None,
+        }
+    }
+
+    /// Runs until `shutdown` completes, then drains for at most `grace`.
+    pub async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Message>,
+        shutdown: impl Future<Output = ()>,
+        grace: Duration,
+    ) {
+        self.start().await;
+        tokio::pin!(shutdown);
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                () = &mut shutdown => break,
+                Some(completion) = self.completions.recv() => self.complete(completion).await,
+                () = tokio::time::sleep(wake) => self.time_out().await,
+                message = inbox.recv() => match message {
+                    Some(message) => self.take(message).await,
+                    None => break,
+                },
+            }
+            self.show();
+        }
+        inbox.close();
+        self.drain(inbox, grace).await;
+    }
+
+    /// A channel for [`Engine::run`].
+    pub fn inbox() -> (Handle, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+        (Handle::new(sender), receiver)
+    }
+
+    /// Takes up what an earlier run left open.
+    async fn start(&mut self) {
+        let now = self.clock.now();
+        let step = self.policy.handle_start(now);
+        if self.commit(now, &step).await.is_ok() {
+            self.act(step.actions);
+        }
+        self.show();
+    }
+
+    async fn take(&mut self, message: Message) {
+        match message {
+            Message::Intent {
+                intent,
+                peer,
+                reply,
+            } => self.take_intent(intent, peer, reply).await,
+            Message::Admin { request, reply } => self.take_admin(request, reply).await,
+            Message::Reload(settings) => {
+                self.policy.configure(settings.policy);
+                self.rules = settings.rules;
+                self.site.health.forget_unknown_rules();
+                self.stop_timeouts.replace(settings.stop_timeouts);
+            }
+        }
+    }
+
+    async fn complete(&mut self, completion: Completion) {
+        let now = self.clock.now();
+        let step = match &completion {
+            Completion::IntentLook { id, look } => {
+                return self.decide_intent(id.clone(), look).await;
+            }
+            Completion::RequestLook { ticket, look } => {
+                return self.decide_request(*ticket, look).await;
+            }
+            Completion::AttemptLook { attempt, look } => {
+                self.policy.handle_attempt_look(now, *attempt, look)
+            }
+            Completion::PendingLook { key, look } => {
+                self.policy.handle_pending_look(now, key, look)
+            }
+            Completion::Called { attempt, called } => {
+                self.calls_out.remove(attempt);
+                self.policy.handle_called(now, *attempt, called)
+            }
+        };
+        match self.commit(now, &step).await {
+            Ok(()) => self.act(step.actions),
+            Err(_) => self.again_later(completion),
+        }
+    }
+
+    async fn time_out(&mut self) {
+        let now = self.clock.now();
+        if self.policy.poll_timeout().is_none_or(|due| due > now.at) {
+            return;
+        }
+        let step = self.policy.handle_timeout(now);
+        match self.commit(now, &step).await {
+            Ok(()) => self.act(step.actions),
+            Err(_) => self.idle_until = Some(tokio::time::Instant::now() + AGAIN_AFTER),
+        }
+    }
+
+    fn next_wake(&self) -> Duration {
+        let due = match self.policy.poll_timeout() {
+            Some(due) => {
+                Duration::from_millis(due.since(self.clock.now().at)).clamp(SLEEP_MIN, SLEEP_MAX)
+            }
+            None => SLEEP_MAX,
+        };
+        match self.idle_until {
+            Some(until) => due.max(until.saturating_duration_since(tokio::time::Instant::now())),
+            None => due,
+        }
+    }
+
+    /// Writes a step's entries and folds them into the policy. On an error
+    /// nothing has happened.
+    async fn commit(&mut self, now: Now, step: &Step) -> Result<(), JournalError> {
+        if step.entries.is_empty() {
+            return Ok(());
+        }
+        let records: Vec<Record> = step
+            .entries
+            .iter()
+            .map(|entry| Record {
+                at: now.at,
+                wall_ms: now.wall_ms,
+                entry: entry.clone(),
+            })
+            .collect();
+        if let Err(e) = self.journal.append(records.clone(), step.durable).await {
+            self.site.metrics.journal_error();
+            if !self.journal_failing {
+                self.journal_failing = true;
+                self.site.health.set_journal(Err(e.to_string()));
+                tracing::error!(
+                    "nothing can be decided until the journal can be written again: {e}"
+                );
+            }
+            return Err(e);
+        }
+        if self.journal_failing {
+            self.journal_failing = false;
+            self.site.health.set_journal(Ok(()));
+            tracing::info!("the journal can be written again");
+        }
+        for record in &records {
+            self.policy.apply(record);
+        }
+        self.compact(now).await;
+        Ok(())
+    }
+
+    async fn compact(&mut self, now: Now) {
+        if !self.journal.wants_compaction() {
+            return;
+        }
+        if let Err(e) = self.journal.compact(self.policy.snapshot(now)).await {
+            self.site.metrics.journal_error();
+            tracing::warn!("the journal stays long: {e}");
+        }
+    }
+
+    /// Puts a completion back in after a pause.
+    fn again_later(&self, completion: Completion) {
+        let done = self.done.clone();
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(AGAIN_AFTER).await;
+            // The engine is gone only where the process is stopping.
+            let _ = done.send(completion).await;
+        });
+    }
+
+    /// Brings the gauges up to date.
+    fn show(&self) {
+        let counts = self.policy.counts(self.clock.now());
+        self.site.metrics.set_targets(counts.pending, counts.held);
+    }
+}

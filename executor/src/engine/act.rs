@@ -1,0 +1,66 @@
+//! Performs a step's actions, in order, without waiting for any of them.
+
+use std::time::Duration;
+
+use policy::{Action, AttemptId, Call, PendingKey};
+
+use super::Engine;
+use super::inbox::Completion;
+use super::looks::{LOOK_MAX, Reference};
+use crate::docker::Docker;
+
+impl<D: Docker + 'static> Engine<D> {
+    pub(super) fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::LookForAttempt {
+                    attempt,
+                    container_id,
+                } => self.look_for_attempt(attempt, container_id),
+                Action::LookForPending { key } => self.look_for_pending(key),
+                Action::Call {
+                    attempt,
+                    call,
+                    container_id,
+                    wait_ms,
+                } => {
+                    self.call(attempt, call, container_id, Duration::from_millis(wait_ms));
+                }
+                Action::Tell(event) => self.tell(&event),
+            }
+        }
+    }
+
+    fn look_for_attempt(&mut self, attempt: AttemptId, container_id: String) {
+        let (looks, done) = (self.looks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let look = looks
+                .fresh(&Reference::Ids(vec![container_id]), &[], LOOK_MAX)
+                .await;
+            let _ = done.send(Completion::AttemptLook { attempt, look }).await;
+        });
+    }
+
+    fn look_for_pending(&mut self, key: PendingKey) {
+        let (looks, done) = (self.looks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let look = looks
+                .fresh(&Reference::of_pending(&key), &[], LOOK_MAX)
+                .await;
+            let _ = done.send(Completion::PendingLook { key, look }).await;
+        });
+    }
+
+    fn call(&mut self, attempt: AttemptId, call: Call, container_id: String, wait: Duration) {
+        self.calls_out.insert(attempt);
+        let (docker, done) = (self.docker.clone(), self.done.clone());
+        let target = self.policy.attempt(attempt).map(|view| view.target);
+        let stop_timeout_s = target
+            .and_then(|target| self.stop_timeouts.borrow().of(&target))
+            .map(i64::from);
+        tokio::task::spawn_local(async move {
+            let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
+            let _ = done.send(Completion::Called { attempt, called }).await;
+        });
+    }
+}

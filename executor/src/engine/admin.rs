@@ -1,0 +1,234 @@
+//! Requests of people: restart, status, history, pause, resume.
+
+use executor_api::{AdminAnswer, AdminRequest, ExitCode, RestartRequest};
+use policy::{Decided, Event, Gate, Look, RequestInput, Verdict};
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::Engine;
+use super::inbox::{Completion, QUEUE_MAX};
+use super::looks::{LOOK_MAX, Reference};
+use crate::docker::Docker;
+
+/// Most entries of one `history`.
+const HISTORY_MAX: u32 = 1_000;
+
+/// A restart request that waits for fresh facts.
+#[derive(Debug)]
+pub(super) struct WaitingRequest {
+    input: RequestInput,
+    reply: oneshot::Sender<AdminAnswer>,
+}
+
+/// A restart request whose attempt is under way.
+#[derive(Debug)]
+pub(super) struct Watched {
+    reply: oneshot::Sender<AdminAnswer>,
+}
+
+impl<D: Docker + 'static> Engine<D> {
+    pub(super) async fn take_admin(
+        &mut self,
+        request: AdminRequest,
+        reply: oneshot::Sender<AdminAnswer>,
+    ) {
+        let answer = match request {
+            AdminRequest::Restart(request) => return self.take_restart(request, reply),
+            AdminRequest::Status {} => self.status(),
+            AdminRequest::History { target, limit } => self.history(target.as_deref(), limit),
+            AdminRequest::Pause { target, seconds } => self.pause(target.as_deref(), seconds).await,
+            AdminRequest::Resume { target } => self.resume(target.as_deref()).await,
+        };
+        // A client that has gone has no use for it.
+        let _ = reply.send(answer);
+    }
+
+    pub(super) fn take_restart(
+        &mut self,
+        request: RestartRequest,
+        reply: oneshot::Sender<AdminAnswer>,
+    ) {
+        if self.requests.len() >= QUEUE_MAX {
+            let _ = reply.send(failed("too many requests wait for Docker; try again"));
+            return;
+        }
+        let ms = |seconds: Option<u64>| seconds.map(|s| s.saturating_mul(1_000));
+        let input = RequestInput {
+            target: request.target,
+            cooldown_ms: ms(request.cooldown_sec),
+            window_ms: ms(request.window_sec),
+            max_per_window: request.max_per_window,
+        };
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let reference = Reference::Either(input.target.trim_start_matches('/').to_owned());
+        self.requests
+            .insert(ticket, WaitingRequest { input, reply });
+        let (looks, done) = (self.looks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let look = looks.fresh(&reference, &[], LOOK_MAX).await;
+            let _ = done.send(Completion::RequestLook { ticket, look }).await;
+        });
+    }
+
+    pub(super) async fn decide_request(&mut self, ticket: u64, look: &Look) {
+        let Some(waiting) = self.requests.remove(&ticket) else {
+            return;
+        };
+        let now = self.clock.now();
+        let step = self.policy.handle_request(now, &waiting.input, look);
+        if let Err(e) = self.commit(now, &step).await {
+            let _ = waiting
+                .reply
+                .send(failed(&format!("nothing was decided: {e}")));
+            return;
+        }
+        let Some(decided) = step.answer else {
+            let _ = waiting
+                .reply
+                .send(failed("nothing was decided: please report this"));
+            return;
+        };
+        match decided
+            .attempt
+            .filter(|_| decided.verdict == Verdict::Restart)
+        {
+            Some(attempt) => {
+                self.watched.insert(
+                    attempt,
+                    Watched {
+                        reply: waiting.reply,
+                    },
+                );
+            }
+            None => {
+                let _ = waiting.reply.send(refusal(&decided));
+            }
+        }
+        self.act(step.actions);
+    }
+
+    /// Answers the request that waits for an attempt, if one does.
+    pub(super) fn answer_watched(&mut self, event: &Event) {
+        let (attempt, answer) = match event {
+            Event::Restarted {
+                attempt,
+                target,
+                container_id,
+            } => {
+                let message = format!("Restarting container '{target}' ...\nRestart complete.");
+                let data =
+                    json!({"attempt": attempt, "target": target, "container_id": container_id});
+                (
+                    *attempt,
+                    AdminAnswer {
+                        code: ExitCode::Done,
+                        message,
+                        data,
+                    },
+                )
+            }
+            Event::Ended {
+                attempt,
+                target,
+                outcome,
+                detail,
+            } => {
+                let outcome = serde_json::to_value(outcome).unwrap_or(Value::Null);
+                let message = format!(
+                    "Restart of '{target}' {}: {detail}",
+                    outcome.as_str().unwrap_or_default()
+                );
+                let data = json!({"attempt": attempt, "target": target, "outcome": outcome});
+                (
+                    *attempt,
+                    AdminAnswer {
+                        code: ExitCode::Failed,
+                        message,
+                        data,
+                    },
+                )
+            }
+            _ => return,
+        };
+        if let Some(watched) = self.watched.remove(&attempt) {
+            let _ = watched.reply.send(answer);
+        }
+    }
+
+    fn status(&self) -> AdminAnswer {
+        done(
+            String::new(),
+            serde_json::to_value(self.status_view()).unwrap_or(Value::Null),
+        )
+    }
+
+    fn history(&self, target: Option<&str>, limit: u32) -> AdminAnswer {
+        let limit = limit.min(HISTORY_MAX) as usize;
+        let history = self.history_view(target, limit);
+        done(
+            String::new(),
+            serde_json::to_value(history).unwrap_or(Value::Null),
+        )
+    }
+
+    async fn pause(&mut self, target: Option<&str>, seconds: Option<u64>) -> AdminAnswer {
+        let now = self.clock.now();
+        let step = self
+            .policy
+            .handle_pause(now, target, seconds.map(|s| s.saturating_mul(1_000)));
+        if let Err(e) = self.commit(now, &step).await {
+            return failed(&format!("not paused: {e}"));
+        }
+        self.act(step.actions);
+        let whom = target.unwrap_or("all targets");
+        let until = seconds.map_or("until resumed".to_owned(), |s| format!("for {s}s"));
+        done(format!("Paused {whom} {until}."), Value::Null)
+    }
+
+    async fn resume(&mut self, target: Option<&str>) -> AdminAnswer {
+        let now = self.clock.now();
+        let step = self.policy.handle_resume(now, target, "healer resume");
+        let entries = step.entries.len();
+        if let Err(e) = self.commit(now, &step).await {
+            return failed(&format!("not resumed: {e}"));
+        }
+        self.act(step.actions);
+        let whom = target.unwrap_or("all targets");
+        let message = match entries {
+            0 => format!("Nothing to resume: {whom} neither paused nor held."),
+            _ => format!("Resumed {whom}."),
+        };
+        done(message, Value::Null)
+    }
+}
+
+fn done(message: String, data: Value) -> AdminAnswer {
+    AdminAnswer {
+        code: ExitCode::Done,
+        message,
+        data,
+    }
+}
+
+fn failed(message: &str) -> AdminAnswer {
+    AdminAnswer {
+        code: ExitCode::Failed,
+        message: message.to_owned(),
+        data: Value::Null,
+    }
+}
+
+fn refusal(decided: &Decided) -> AdminAnswer {
+    let gate = decided.gate.map(Gate::as_str);
+    let code = if decided.gate == Some(Gate::NoFacts) {
+        ExitCode::Failed
+    } else {
+        ExitCode::Refused
+    };
+    AdminAnswer {
+        code,
+        message: format!("{} — skipping.", decided.detail),
+        data: json!({"gate": gate}),
+    }
+}

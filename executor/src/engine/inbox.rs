@@ -1,0 +1,104 @@
+//! What comes into the engine, and the handle that others put it in with.
+
+use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent};
+use policy::{AttemptId, Called, Look, PendingKey};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::listen::Peer;
+
+/// Most messages from outside that wait for the engine; one more is answered
+/// `retry`.
+pub const QUEUE_MAX: usize = 1_024;
+
+/// From outside: each waits for an answer.
+#[derive(Debug)]
+pub enum Message {
+    /// An intent from `intents.sock`.
+    Intent {
+        /// Limits checked.
+        intent: Intent,
+        /// Who sent it.
+        peer: Peer,
+        /// Gets the answer once the decision is durable.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// A request from `admin.sock`.
+    Admin {
+        /// What is asked.
+        request: AdminRequest,
+        /// Gets the answer.
+        reply: oneshot::Sender<AdminAnswer>,
+    },
+    /// New settings (SIGHUP).
+    Reload(Box<super::Settings>),
+}
+
+/// From the engine's own tasks; as many as there are attempts, pendings and
+/// waiting intents.
+#[derive(Debug)]
+pub(super) enum Completion {
+    IntentLook { id: String, look: Look },
+    RequestLook { ticket: u64, look: Look },
+    AttemptLook { attempt: AttemptId, look: Look },
+    PendingLook { key: PendingKey, look: Look },
+    Called { attempt: AttemptId, called: Called },
+}
+
+/// Puts messages in; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    sender: mpsc::Sender<Message>,
+}
+
+impl Handle {
+    pub(super) fn new(sender: mpsc::Sender<Message>) -> Self {
+        Self { sender }
+    }
+
+    /// Sends an intent in and waits for its answer; `retry` where the queue is
+    /// full or the engine is stopping.
+    pub async fn intent(&self, intent: Intent, peer: Peer) -> Answer {
+        let id = intent.id.clone();
+        let (reply, answer) = oneshot::channel();
+        let why = match self.sender.try_send(Message::Intent {
+            intent,
+            peer,
+            reply,
+        }) {
+            Ok(()) => match answer.await {
+                Ok(answer) => return answer,
+                Err(_) => "the executor is stopping",
+            },
+            Err(mpsc::error::TrySendError::Full(_)) => "the executor's queue is full",
+            Err(mpsc::error::TrySendError::Closed(_)) => "the executor is stopping",
+        };
+        Answer {
+            id,
+            decision: Decision::Retry,
+            gate: None,
+            detail: Some(why.into()),
+        }
+    }
+
+    /// Sends a request in and waits for its answer.
+    pub async fn admin(&self, request: AdminRequest) -> AdminAnswer {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.sender.send(Message::Admin { request, reply }).await;
+        match (sent, answer.await) {
+            (Ok(()), Ok(answer)) => answer,
+            _ => AdminAnswer {
+                code: ExitCode::Failed,
+                message: "the executor stopped before it could answer; see its log".into(),
+                data: serde_json::Value::Null,
+            },
+        }
+    }
+
+    /// Hands in new settings; false where the engine is stopping.
+    pub async fn reload(&self, settings: super::Settings) -> bool {
+        self.sender
+            .send(Message::Reload(Box::new(settings)))
+            .await
+            .is_ok()
+    }
+}

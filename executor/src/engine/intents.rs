@@ -1,0 +1,211 @@
+//! From an intent to its answer.
+
+use executor_api::{Answer, Decision, Intent, TargetRef};
+use policy::{
+    Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
+};
+use tokio::sync::oneshot;
+
+use super::Engine;
+use super::inbox::{Completion, QUEUE_MAX};
+use super::looks::{INTENT_LOOK_MAX, Reference};
+use crate::docker::Docker;
+use crate::listen::Peer;
+
+/// An intent that waits for fresh facts.
+#[derive(Debug)]
+pub(super) struct WaitingIntent {
+    input: IntentInput,
+    arrived: Timestamp,
+    /// More than one where the sender gave up waiting and sent it again.
+    replies: Vec<oneshot::Sender<Answer>>,
+}
+
+impl<D: Docker + 'static> Engine<D> {
+    pub(super) async fn take_intent(
+        &mut self,
+        intent: Intent,
+        peer: Peer,
+        reply: oneshot::Sender<Answer>,
+    ) {
+        self.site.metrics.intent_received();
+        let now = self.clock.now();
+        if let Some(waiting) = self.intents.get_mut(&intent.id) {
+            waiting.replies.push(reply);
+            return;
+        }
+        if let Some(decided) = self.policy.handle_repeat(now, &intent.id) {
+            self.site.metrics.intent_repeated();
+            return send(vec![reply], answer(&intent.id, &decided));
+        }
+        if self.intents.len() >= QUEUE_MAX {
+            return self.turn_back(
+                vec![reply],
+                retry(&intent.id, "too many intents wait for Docker"),
+            );
+        }
+        let line = WallTime {
+            secs: intent.last.0,
+            nanos: intent.last.1,
+        };
+        let ids = self
+            .procs
+            .ids(&intent.target, line, now.wall_ms)
+            .unwrap_or_else(|miss| {
+                tracing::info!(rule = intent.rule, "no container: {miss}");
+                Some(Vec::new())
+            });
+        let waiting = WaitingIntent {
+            input: self.input(&intent, line, ids.as_deref()),
+            arrived: now.at,
+            replies: vec![reply],
+        };
+        let reference = match ids {
+            Some(ids) => Reference::Ids(ids),
+            None => Reference::Name(waiting.input.wire_target.clone()),
+        };
+        let peer = self.procs.of_peer(peer.pid);
+        if let Some(look) = self.look_at_hand(&waiting, &reference, &peer)
+            && let Some(step) =
+                self.policy
+                    .handle_intent(now, waiting.arrived, &waiting.input, &look)
+        {
+            return self.finish_intent(now, waiting, step).await;
+        }
+        self.intents.insert(intent.id.clone(), waiting);
+        let (looks, done, id) = (self.looks.clone(), self.done.clone(), intent.id);
+        tokio::task::spawn_local(async move {
+            let look = looks.fresh(&reference, &peer, INTENT_LOOK_MAX).await;
+            // The engine is gone only where the process is stopping.
+            let _ = done.send(Completion::IntentLook { id, look }).await;
+        });
+    }
+
+    /// What can be said without asking Docker anew.
+    fn look_at_hand(
+        &self,
+        waiting: &WaitingIntent,
+        reference: &Reference,
+        peer: &[String],
+    ) -> Option<Look> {
+        if waiting.input.known.is_none() {
+            // The first gate needs no facts.
+            return Some(Look::Unavailable {
+                why: "not asked".into(),
+            });
+        }
+        if matches!(reference, Reference::Ids(ids) if ids.is_empty()) {
+            return Some(Look::Gone);
+        }
+        self.looks.cached(reference, peer)
+    }
+
+    pub(super) async fn decide_intent(&mut self, id: String, look: &Look) {
+        let Some(waiting) = self.intents.remove(&id) else {
+            return;
+        };
+        let now = self.clock.now();
+        match self
+            .policy
+            .handle_intent(now, waiting.arrived, &waiting.input, look)
+        {
+            Some(step) => self.finish_intent(now, waiting, step).await,
+            // The policy takes facts read after the arrival for fresh, and these are.
+            None => {
+                tracing::error!(intent = %id, "no decision on fresh facts: please report this");
+                self.turn_back(waiting.replies, retry(&id, "no decision could be made"));
+            }
+        }
+    }
+
+    async fn finish_intent(&mut self, now: policy::Now, waiting: WaitingIntent, step: Step) {
+        let id = &waiting.input.id;
+        match (self.commit(now, &step).await, &step.answer) {
+            (Ok(()), Some(decided)) => {
+                self.site
+                    .metrics
+                    .decided(wire_decision(decided.verdict), decided.gate);
+                if decided.gate == Some(Gate::UnknownRule) {
+                    self.site
+                        .health
+                        .add_unknown_rule(&waiting.input.rule, now.at);
+                }
+                send(waiting.replies, answer(id, decided));
+                self.act(step.actions);
+            }
+            (Ok(()), None) => {
+                self.turn_back(waiting.replies, retry(id, "no decision could be made"))
+            }
+            (Err(e), _) => self.turn_back(waiting.replies, retry(id, &e.to_string())),
+        }
+    }
+
+    /// Nothing was decided: the sender keeps it.
+    fn turn_back(&self, replies: Vec<oneshot::Sender<Answer>>, answer: Answer) {
+        self.site.metrics.decided(answer.decision, None);
+        send(replies, answer);
+    }
+
+    fn input(&self, intent: &Intent, line: WallTime, ids: Option<&[String]>) -> IntentInput {
+        let known = self.rules.find(&intent.rule).map(|rule| RuleFacts {
+            remedy: match rule.remedy {
+                rules::Remedy::Restart => RuleRemedy::Restart,
+                rules::Remedy::Escalate => RuleRemedy::Escalate,
+                rules::Remedy::Note => RuleRemedy::Note,
+            },
+            threshold: rule.threshold.map(|t| (t.count, t.within_ms)),
+        });
+        IntentInput {
+            id: intent.id.clone(),
+            wire_id: ids.and_then(|ids| ids.first().cloned()),
+            wire_target: wire_target(&intent.target),
+            rule: intent.rule.clone(),
+            known,
+            times: intent.times.clone(),
+            line,
+        }
+    }
+}
+
+fn wire_target(target: &TargetRef) -> String {
+    match target {
+        TargetRef::Id(text) | TargetRef::Name(text) => text.clone(),
+        TargetRef::Pid(pid) => format!("pid {pid}"),
+        TargetRef::Cgroup(path) => format!("cgroup {path}"),
+    }
+}
+
+fn send(replies: Vec<oneshot::Sender<Answer>>, answer: Answer) {
+    for reply in replies {
+        // A sender that has gone sends the same intent again.
+        let _ = reply.send(answer.clone());
+    }
+}
+
+fn answer(id: &str, decided: &Decided) -> Answer {
+    Answer {
+        id: id.to_owned(),
+        decision: wire_decision(decided.verdict),
+        gate: decided.gate.map(|gate| gate.as_str().to_owned()),
+        detail: Some(decided.detail.clone()).filter(|detail| !detail.is_empty()),
+    }
+}
+
+fn wire_decision(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Restart => Decision::Restart,
+        Verdict::Pending => Decision::Pending,
+        Verdict::Refused => Decision::Refused,
+        Verdict::Noted => Decision::Noted,
+        Verdict::Escalated => Decision::Escalated,
+    }
+}
+
+fn retry(id: &str, why: &str) -> Answer {
+    Answer {
+        id: id.to_owned(),
+        decision: Decision::Retry,
+        gate: None,
+        detail: Some(why.to_owned()),
+    }
+}

@@ -1,0 +1,169 @@
+//! Asking Docker about targets: from a reference to a [`Look`].
+//!
+//! Keeps true:
+//! - a name on the wire means that very name and an id that very id, although
+//!   the Engine API would take a prefix of an id for either;
+//! - cached facts are at most [`CACHE_MAX_MS`] old and serve refusals only (the
+//!   policy asks for fresh ones before a restart).
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::{Facts, Look, PendingKey, Timestamp};
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::config::StopTimeouts;
+use crate::docker::{Docker, DockerError};
+use crate::resolve::OwnContainer;
+
+/// Oldest facts that may serve a refusal.
+const CACHE_MAX_MS: u64 = 1_000;
+/// Longest wait for facts while an intent waits for its answer.
+pub(super) const INTENT_LOOK_MAX: Duration = Duration::from_millis(100);
+/// Longest wait for facts where nobody waits.
+pub(super) const LOOK_MAX: Duration = Duration::from_secs(10);
+/// Most inspects under way at once.
+const LOOKS_MAX: usize = 32;
+/// Most references kept in the cache.
+const CACHED_MAX: usize = 1_024;
+
+/// Shared by the engine and its tasks.
+#[derive(Debug)]
+pub(super) struct Looks<D> {
+    docker: Rc<D>,
+    clock: Clock,
+    stop_timeouts: Rc<RefCell<StopTimeouts>>,
+    own: OwnContainer,
+    slots: Semaphore,
+    cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
+}
+
+/// What to ask Docker for, and what the answer has to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// These ids in order: the first one that the engine knows.
+    Ids(Vec<String>),
+    Name(String),
+    /// As a person types it: a name, an id or its first 12 digits.
+    Either(String),
+}
+
+impl Reference {
+    pub(super) fn of_pending(key: &PendingKey) -> Self {
+        match key {
+            PendingKey::Target(name) => Self::Name(name.clone()),
+            PendingKey::Id(id) => Self::Ids(vec![id.clone()]),
+        }
+    }
+
+    fn texts(&self) -> &[String] {
+        match self {
+            Self::Ids(ids) => ids,
+            Self::Name(text) | Self::Either(text) => std::slice::from_ref(text),
+        }
+    }
+
+    fn accepts(&self, facts: &Facts) -> bool {
+        let is_id =
+            |text: &String| text.len() >= 12 && facts.id.starts_with(&text.to_ascii_lowercase());
+        match self {
+            Self::Ids(ids) => ids.iter().any(is_id),
+            Self::Name(text) => *text == facts.name,
+            Self::Either(text) => *text == facts.name || is_id(text),
+        }
+    }
+}
+
+impl<D: Docker> Looks<D> {
+    pub(super) fn new(
+        docker: Rc<D>,
+        clock: Clock,
+        own: OwnContainer,
+        stop_timeouts: Rc<RefCell<StopTimeouts>>,
+    ) -> Self {
+        Self {
+            docker,
+            clock,
+            stop_timeouts,
+            own,
+            slots: Semaphore::new(LOOKS_MAX),
+            cache: RefCell::default(),
+        }
+    }
+
+    /// Facts no older than [`CACHE_MAX_MS`], if there are any.
+    pub(super) fn cached(&self, reference: &Reference, peer: &[String]) -> Option<Look> {
+        let now = self.clock.now().at;
+        let cache = self.cache.borrow();
+        let (read_at, facts) = cache.get(reference.texts().first()?)?;
+        let is_recent = now.since(*read_at) <= CACHE_MAX_MS;
+        (is_recent && reference.accepts(facts))
+            .then(|| Look::Found(self.marked(facts.clone(), peer)))
+    }
+
+    /// Asks Docker, within `within` (the wait for a free slot included).
+    pub(super) async fn fresh(
+        &self,
+        reference: &Reference,
+        peer: &[String],
+        within: Duration,
+    ) -> Look {
+        let asked_at = self.clock.now().at;
+        match tokio::time::timeout(within, self.ask(reference, asked_at, within)).await {
+            Err(_) => Look::Unavailable {
+                why: format!("Docker did not answer within {} ms", within.as_millis()),
+            },
+            Ok(Err(e)) => Look::Unavailable { why: e.to_string() },
+            Ok(Ok(None)) => Look::Gone,
+            Ok(Ok(Some(facts))) => {
+                self.remember(reference, &facts);
+                Look::Found(self.marked(facts, peer))
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        reference: &Reference,
+        asked_at: Timestamp,
+        within: Duration,
+    ) -> Result<Option<Facts>, DockerError> {
+        // The semaphore is never closed; without a slot the look would still be right.
+        let _slot = self.slots.acquire().await;
+        for text in reference.texts() {
+            let Some(inspected) = self.docker.inspect(text, within).await? else {
+                continue;
+            };
+            let mut facts = inspected.into_facts(asked_at, false);
+            if !reference.accepts(&facts) {
+                continue;
+            }
+            if let Some(seconds) = self.stop_timeouts.borrow().of(&facts.name) {
+                facts.stop_timeout_s = Some(i64::from(seconds));
+            }
+            return Ok(Some(facts));
+        }
+        Ok(None)
+    }
+
+    fn marked(&self, mut facts: Facts, peer: &[String]) -> Facts {
+        facts.is_self_or_peer = self.own.is(&facts.id) || peer.contains(&facts.id);
+        facts
+    }
+
+    fn remember(&self, reference: &Reference, facts: &Facts) {
+        let Some(text) = reference.texts().first() else {
+            return;
+        };
+        let mut cache = self.cache.borrow_mut();
+        if cache.len() >= CACHED_MAX {
+            cache.retain(|_, (read_at, _)| facts.read_at.since(*read_at) <= CACHE_MAX_MS);
+        }
+        if cache.len() < CACHED_MAX {
+            cache.insert(text.clone(), (facts.read_at, facts.clone()));
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What `healer status` and `healer history` show, from the policy's views.
+
+use executor_api::{HistoryEntry, Pause, Status, TargetStatus};
+use policy::{AttemptView, HistoryItem, Now, TargetState};
+
+use super::Engine;
+use crate::docker::Docker;
+
+impl<D: Docker + 'static> Engine<D> {
+    pub(super) fn status_view(&self) -> Status {
+        let now = self.clock.now();
+        let status = self.policy.status(now);
+        let mut faults = self.site.health.faults(now.at);
+        faults.extend(status.not_ready);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            faults,
+            engine: self.site.health.engine_name(),
+            dry_run: self.policy.config().dry_run,
+            paused: status.paused.map(|pause| Pause {
+                until: pause.left_ms.map(|ms| epoch_in(now, ms)),
+            }),
+            targets: status
+                .targets
+                .into_iter()
+                .map(|target| target_view(now, target))
+                .collect(),
+        }
+    }
+
+    pub(super) fn history_view(&self, target: Option<&str>, limit: usize) -> Vec<HistoryEntry> {
+        // The policy's is newest first, a screen's newest last.
+        let mut entries: Vec<_> = self
+            .policy
+            .history(target, limit)
+            .into_iter()
+            .map(history_view)
+            .collect();
+        entries.reverse();
+        entries
+    }
+}
+
+fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
+    let state = match target.state {
+        TargetState::Restarting => "in-progress",
+        TargetState::Held => "held",
+        TargetState::Paused => "paused",
+        TargetState::Pending => "pending",
+        TargetState::Watched => "verifying",
+        TargetState::Cooldown | TargetState::Idle => "idle",
+    };
+    let detail = match (&target.held, &target.pending) {
+        (Some(why), _) => why.clone(),
+        (None, Some(pending)) => {
+            let due_s = pending.due_ms.div_ceil(1_000);
+            format!(
+                "{} for rule {}, decided again in {due_s}s",
+                pending.gate.as_str(),
+                pending.rule
+            )
+        }
+        (None, None) => String::new(),
+    };
+    let next_ms = Some(target.cooldown_left_ms).filter(|ms| *ms > 0);
+    TargetStatus {
+        name: target.target,
+        state: state.into(),
+        detail,
+        last_restart: target
+            .last
+            .as_ref()
+            .map(|attempt| attempt.charged_wall_ms / 1_000),
+        last_outcome: target
+            .last
+            .and_then(|attempt| attempt.outcome)
+            .map(|outcome| outcome.as_str().into()),
+        used: target.window_count,
+        max_per_window: target.limits.max_per_window,
+        next_possible: next_ms.map(|ms| epoch_in(now, ms)),
+    }
+}
+
+fn history_view(item: HistoryItem) -> HistoryEntry {
+    match item {
+        HistoryItem::Attempt(attempt) => attempt_view(attempt),
+        HistoryItem::Refusal {
+            target,
+            rule,
+            gate,
+            detail,
+            count,
+            wall_ms,
+        } => HistoryEntry {
+            at: wall_ms / 1_000,
+            target,
+            what: "refused".into(),
+            gate: gate.map(|gate| gate.as_str().into()),
+            rule: Some(rule).filter(|rule| !rule.is_empty()),
+            container_id: None,
+            detail: if count > 1 {
+                format!("{detail} ({count} times)")
+            } else {
+                detail
+            },
+        },
+    }
+}
+
+fn attempt_view(attempt: AttemptView) -> HistoryEntry {
+    let what = match (attempt.shadow, attempt.outcome, attempt.restarted_wall_ms) {
+        (true, _, _) => "dry-run",
+        (false, Some(outcome), _) => outcome.as_str(),
+        (false, None, Some(_)) => "verifying",
+        (false, None, None) => "in-progress",
+    };
+    HistoryEntry {
+        at: attempt.charged_wall_ms / 1_000,
+        target: attempt.target,
+        what: what.into(),
+        gate: attempt.gate.map(|gate| gate.as_str().into()),
+        rule: attempt.rule,
+        container_id: attempt.container_id.get(..12).map(Into::into),
+        detail: attempt.detail,
+    }
+}
+
+fn epoch_in(now: Now, ms: u64) -> u64 {
+    now.wall_ms.saturating_add(ms) / 1_000
+}
