@@ -202,6 +202,48 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
     (!text.is_empty()).then_some(total_ms)
 }
 
+/// The labels that mean something.
+pub const LABELS: [&str; 6] = [
+    LABEL_ENABLE,
+    LABEL_PROTECT,
+    LABEL_COOLDOWN,
+    LABEL_WINDOW,
+    LABEL_MAX_PER_WINDOW,
+    LABEL_DRY_RUN,
+];
+
+/// What configuration and labels together make of a container, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// It may be restarted as far as [`Self::protected`] and
+    /// [`Self::orchestrator`] let it.
+    pub enabled: bool,
+    /// Never restarted.
+    pub protected: bool,
+    /// Decided and recorded only.
+    pub dry_run: bool,
+    /// Swarm or Kubernetes, which restart their containers themselves.
+    pub orchestrator: Option<&'static str>,
+    /// Labels that change nothing: label, value and why.
+    pub ignored: Vec<(&'static str, String, String)>,
+}
+
+/// How a container stands, without deciding anything.
+pub fn standing(config: &Config, facts: &Facts) -> Standing {
+    let settings = settings(config, facts);
+    Standing {
+        enabled: settings.enabled == Enabled::Yes,
+        protected: settings.protected,
+        dry_run: settings.dry_run,
+        orchestrator: orchestrator(facts),
+        ignored: settings
+            .ignored
+            .into_iter()
+            .map(|label| (label.label, label.value, label.why))
+            .collect(),
+    }
+}
+
 /// Who orchestrates a container, where someone does.
 pub(crate) fn orchestrator(facts: &Facts) -> Option<&'static str> {
     let has = |prefix: &str| facts.labels.keys().any(|label| label.starts_with(prefix));

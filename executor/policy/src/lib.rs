@@ -52,6 +52,7 @@ pub use facts::*;
 pub use gate::*;
 pub use labels::{
     LABEL_COOLDOWN, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW,
+    LABELS, Standing, standing,
 };
 pub use policy::*;
 pub use resolve::*;
