@@ -12,6 +12,7 @@
 
 mod error;
 mod file;
+mod group;
 mod keys;
 mod load;
 mod reload;
