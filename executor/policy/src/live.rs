@@ -54,8 +54,10 @@ pub(crate) enum Phase {
 pub(crate) struct LivePending {
     /// A look is out; asked for again then, where it was lost.
     pub(crate) lost_at: Option<Timestamp>,
-    /// Not before this, whatever is due.
+    /// Not looked for before this, whatever is due.
     pub(crate) not_before: Timestamp,
+    /// Its end was proposed and may not have been written: again not before this.
+    pub(crate) end_not_before: Timestamp,
     /// Looks in a row that Docker did not answer.
     pub(crate) silent: u32,
 }

@@ -265,10 +265,24 @@ pub(crate) fn calls(step: &Step) -> Vec<Call> {
 }
 
 /// What is told.
-pub(crate) fn told(step: &Step) -> Vec<&Event> {
-    let told = |action| match action {
-        &Action::Tell(ref event) => Some(event),
+pub(crate) fn told<'a>(step: &'a Step) -> Vec<&'a Event> {
+    let told = |action: &'a Action| match action {
+        Action::Tell(event) => Some(event),
         _ => None,
     };
     step.actions.iter().filter_map(told).collect()
+}
+
+/// A charge as a journal entry.
+pub(crate) fn charge(attempt: AttemptId, target: &str, cause: Cause) -> Entry {
+    Entry::Charge(Charge {
+        attempt,
+        target: target.into(),
+        container_id: ID.into(),
+        started_at: wall(T0 - 3_600),
+        cause,
+        limits: target_config().limits,
+        stop_wait_ms: 20_000,
+        shadow: false,
+    })
 }

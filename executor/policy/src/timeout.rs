@@ -74,7 +74,10 @@ impl Policy {
             };
             let live = self.live.pendings.entry(key.clone()).or_default();
             if pending.expires <= now.at {
-                live.not_before = now.at.plus(LOOK_WAIT_MIN_MS);
+                if now.at < live.end_not_before {
+                    continue;
+                }
+                live.end_not_before = now.at.plus(LOOK_WAIT_MIN_MS);
                 let why = format!("expired: {} has refused until then", pending.gate.as_str());
                 step.end_pending(pending, &why);
             } else if looks < PENDING_LOOKS_MAX {
@@ -88,8 +91,8 @@ impl Policy {
     /// When a pending target needs attention.
     fn pending_wake(&self, key: &PendingKey, pending: &Pending) -> Timestamp {
         let live = self.live.pendings.get(key).copied().unwrap_or_default();
-        let due = live.lost_at.unwrap_or(pending.due);
-        due.min(pending.expires).max(live.not_before)
+        let due = live.lost_at.unwrap_or(pending.due).max(live.not_before);
+        due.min(pending.expires.max(live.end_not_before))
     }
 
     fn looks_out(&self, now: Timestamp) -> usize {
@@ -118,7 +121,7 @@ impl Policy {
             } else if is_full && !is_out() {
                 // Its turn comes with the next result; until then only its end.
                 let live = self.live.pendings.get(key).copied().unwrap_or_default();
-                Some(pending.expires.max(live.not_before))
+                Some(pending.expires.max(live.end_not_before))
             } else {
                 Some(self.pending_wake(key, pending))
             }

@@ -1,3 +1,9 @@
 //! The policy as a whole, driven in the real calling order.
 
 mod act;
+mod dry_run;
+mod gates;
+mod pending;
+mod repeat;
+mod request;
+mod resolve;

@@ -1,0 +1,108 @@
+//! An id is counted once, and sent again it is answered with its state now.
+
+use crate::testing::*;
+use crate::*;
+
+#[test]
+fn an_unknown_id_is_new() {
+    let bench = Bench::new();
+    assert_eq!(bench.policy.handle_repeat(bench.now, "i1"), None);
+}
+
+#[test]
+fn the_answer_follows_the_attempt() {
+    let mut bench = Bench::new();
+    let mut facts = facts();
+    let intent = bench.new_intent("oom");
+    bench.decide(&intent, &found(&facts));
+    let say = |bench: &Bench| {
+        let answer = bench.policy.handle_repeat(bench.now, &intent.id);
+        let answer = answer.expect("known");
+        assert_eq!(
+            (answer.verdict, answer.attempt),
+            (Verdict::Restart, Some(1))
+        );
+        answer.detail
+    };
+    assert_eq!(say(&bench), "Attempt 1 in progress");
+    bench.restart(1, &mut facts);
+    assert_eq!(say(&bench), "Attempt 1: restarted, being watched");
+    bench.pass(60_000);
+    bench.look(1, &found(&facts));
+    assert_eq!(say(&bench), "Attempt 1 recovered: it has run for 60s");
+}
+
+#[test]
+fn a_refusal_is_repeated_as_it_was() {
+    let mut bench = Bench::new();
+    let intent = bench.new_intent("oom");
+    let stopped = Facts {
+        state: ContainerState::Exited,
+        ..facts()
+    };
+    let first = bench.decide(&intent, &found(&stopped)).answer;
+    bench.pass(10_000);
+    bench.crash();
+    assert_eq!(bench.policy.handle_repeat(bench.now, &intent.id), first);
+}
+
+#[test]
+fn a_pending_one_says_when() {
+    let mut bench = Bench::new();
+    bench.matched(&facts());
+    bench.write(Entry::Outcome {
+        attempt: 1,
+        outcome: Outcome::Aborted,
+        gate: None,
+        detail: "?".into(),
+    });
+    let intent = bench.new_intent("oom");
+    bench.decide(&intent, &found(&facts()));
+    bench.pass(100_000);
+    let answer = bench
+        .policy
+        .handle_repeat(bench.now, &intent.id)
+        .expect("known");
+    assert_eq!(
+        (answer.verdict, answer.gate, &*answer.detail),
+        (
+            Verdict::Pending,
+            Some(Gate::Cooldown),
+            "Pending: decided again in 200s"
+        )
+    );
+}
+
+/// `max_age` is 15 min; ids are kept for 5 min more.
+#[test]
+fn it_is_kept_as_long_as_its_line_could_pass_for_new() {
+    for (ahead_s, kept_s) in [
+        (0, 1_200),
+        (60, 1_260),
+        (3_600, 4_800),
+        (1_000_000, 1_200 + 86_400),
+    ] {
+        let mut bench = Bench::new();
+        let mut intent = bench.new_intent("oom");
+        intent.line = wall(T0 + ahead_s);
+        bench.decide(&intent, &Look::Gone);
+        bench.pass(kept_s * 1_000 - 1);
+        assert!(bench.policy.handle_repeat(bench.now, &intent.id).is_some());
+        bench.pass(1);
+        assert!(
+            bench.policy.handle_repeat(bench.now, &intent.id).is_none(),
+            "{ahead_s}"
+        );
+    }
+}
+
+#[test]
+fn a_charge_whose_answer_was_torn_off_the_journal_still_knows_its_ids() {
+    let mut bench = Bench::new();
+    let intent = bench.new_intent("oom");
+    bench.decide(&intent, &found(&facts()));
+    bench.journal.pop();
+    bench.crash();
+    let answer = bench.policy.handle_repeat(bench.now, &intent.id);
+    assert_eq!(answer.and_then(|a| a.attempt), Some(1));
+}
