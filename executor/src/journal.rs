@@ -20,7 +20,7 @@ mod format;
 mod open;
 mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod write;
 
 use std::path::Path;

@@ -8,6 +8,7 @@ mod golden;
 mod mounts;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use policy::{Entry, Record, Timestamp};
 use tempfile::TempDir;
@@ -131,4 +132,51 @@ pub(crate) fn assert_failed_closed(opened: &Opened, before: &[u8], words: &str) 
     assert!(matches!(&first.entry, Entry::FailClosed { until: u, .. } if u == until));
     assert_eq!(until.since(first.at), FAIL_CLOSED_MS);
     assert!(opened.clock.now().at >= first.at);
+}
+
+/// A tmpfs of a test, unmounted when dropped.
+pub(crate) struct Tmpfs(TempDir);
+
+impl Tmpfs {
+    /// None, and said so, where it cannot be mounted.
+    pub(crate) fn mount(options: &str) -> Option<Self> {
+        let at = tempfile::tempdir().expect("a temporary directory");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "healer-test"])
+            .arg(at.path())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(at));
+        }
+        skip(&format!("a tmpfs with {options} (needs root)"));
+        None
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// False, and said so, where that cannot be had.
+    pub(crate) fn make_read_only(&self) -> bool {
+        let status = Command::new("mount")
+            .args(["-o", "remount,ro"])
+            .arg(self.path())
+            .status();
+        let done = status.is_ok_and(|status| status.success());
+        if !done {
+            skip("a read-only remount");
+        }
+        done
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let unmounted = Command::new("umount").arg(self.0.path()).status();
+        assert!(
+            unmounted.is_ok_and(|status| status.success()),
+            "left mounted: {:?}",
+            self.0
+        );
+    }
 }

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::*;
+use crate::journal::tests::skip;
 
 /// The seed's example.
 pub(crate) const EPOCH: u64 = 1_760_978_852;
@@ -146,10 +147,4 @@ pub(crate) fn make_fifo(path: &Path) {
         .status()
         .expect("mkfifo runs");
     assert!(made.success());
-}
-
-/// Says that a test did not look at something, and why.
-#[allow(clippy::print_stderr)]
-pub(crate) fn skip(what: &str) {
-    eprintln!("SKIPPED: {what}");
 }

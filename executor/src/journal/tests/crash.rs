@@ -76,9 +76,9 @@ fn run_and_kill(state: &State, after: Duration) -> u64 {
     child.wait().expect("reaped");
     // The very last line may be cut by the kill: only whole ones count.
     let whole = rest.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    let acked = whole.lines().filter_map(|line| line.strip_prefix("acked "));
+    let mut acked = whole.lines().filter_map(|line| line.strip_prefix("acked "));
     acked
-        .last()
+        .next_back()
         .map_or(from, |number| number.parse().expect("a number"))
 }
 

@@ -2,43 +2,8 @@
 //! when they could not be had.
 
 use std::fs;
-use std::process::Command;
 
 use super::*;
-
-/// A tmpfs of a test, unmounted when dropped.
-struct Tmpfs(TempDir);
-
-impl Tmpfs {
-    /// None, and said so, where it cannot be mounted.
-    fn mount(options: &str) -> Option<Self> {
-        let at = tempfile::tempdir().expect("a temporary directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "healer-test"])
-            .arg(at.path())
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(at));
-        }
-        skip(&format!("a tmpfs with {options} (needs root)"));
-        None
-    }
-
-    fn state(&self) -> PathBuf {
-        self.0.path().join("state")
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.0.path()).status();
-        assert!(
-            unmounted.is_ok_and(|status| status.success()),
-            "left mounted: {:?}",
-            self.0
-        );
-    }
-}
 
 /// Fills the file system to the last byte.
 fn fill(path: &Path) {
@@ -51,8 +16,8 @@ fn a_full_disk_refuses_and_when_there_is_space_again_it_goes_on() {
     let Some(disk) = Tmpfs::mount("size=256k") else {
         return;
     };
-    let dir = StateDir::open(&disk.state()).expect("created");
-    let ballast = disk.0.path().join("ballast");
+    let dir = StateDir::open(&disk.path().join("state")).expect("created");
+    let ballast = disk.path().join("ballast");
     let opened = Journal::open(&dir, FAIL_CLOSED_MS).expect("there is space");
     let expected = block_on(async {
         let journal = &opened.journal;
@@ -70,7 +35,7 @@ fn a_full_disk_refuses_and_when_there_is_space_again_it_goes_on() {
         assert!(
             error
                 .to_string()
-                .contains(disk.state().to_str().expect("UTF-8")),
+                .contains(disk.path().join("state").to_str().expect("UTF-8")),
             "{error}"
         );
         assert_eq!(
@@ -81,7 +46,7 @@ fn a_full_disk_refuses_and_when_there_is_space_again_it_goes_on() {
                 .kind(),
             "full"
         );
-        let before = Journal::peek(&disk.state()).expect("readable");
+        let before = Journal::peek(&disk.path().join("state")).expect("readable");
         assert_eq!(before, records(0..n), "nothing torn, nothing lost");
         fs::remove_file(&ballast).expect("removed");
         journal
@@ -104,7 +69,7 @@ fn a_journal_on_a_full_disk_opens_and_says_that_it_cannot_be_written() {
     let Some(disk) = Tmpfs::mount("size=64k") else {
         return;
     };
-    let dir = StateDir::open(&disk.state()).expect("created");
+    let dir = StateDir::open(&disk.path().join("state")).expect("created");
     let opened = Journal::open(&dir, FAIL_CLOSED_MS).expect("there is space");
     block_on(async {
         // To the end of a block, so that not even a header fits in.
@@ -119,8 +84,8 @@ fn a_journal_on_a_full_disk_opens_and_says_that_it_cannot_be_written() {
         }
         opened.journal.close().await.expect("close");
     });
-    let kept = Journal::peek(&disk.state()).expect("readable");
-    fill(&disk.0.path().join("ballast"));
+    let kept = Journal::peek(&disk.path().join("state")).expect("readable");
+    fill(&disk.path().join("ballast"));
     let opened = Journal::open(&dir, FAIL_CLOSED_MS).expect("it can be read");
     assert_eq!((opened.records, opened.damage), (kept, None));
     assert_eq!(opened.not_writable.expect("no space").kind(), "full");
@@ -128,7 +93,7 @@ fn a_journal_on_a_full_disk_opens_and_says_that_it_cannot_be_written() {
     assert_eq!(error.kind(), "full");
 
     // The very first start needs space.
-    let fresh = StateDir::open(&disk.0.path().join("fresh"));
+    let fresh = StateDir::open(&disk.path().join("fresh"));
     let error = fresh
         .and_then(|dir| Journal::open(&dir, FAIL_CLOSED_MS))
         .expect_err("no space");
@@ -140,29 +105,25 @@ fn a_read_only_file_system_is_named() {
     let Some(disk) = Tmpfs::mount("size=64k") else {
         return;
     };
-    let dir = StateDir::open(&disk.state()).expect("created");
+    let dir = StateDir::open(&disk.path().join("state")).expect("created");
     block_on(async {
         let journal = Journal::open(&dir, FAIL_CLOSED_MS).expect("opens").journal;
         journal.append(records(0..2), true).await.expect("append");
         journal.close().await.expect("close");
     });
-    let remounted = Command::new("mount")
-        .args(["-o", "remount,ro"])
-        .arg(disk.0.path())
-        .status();
-    if !remounted.is_ok_and(|status| status.success()) {
-        return skip("a read-only remount");
+    if !disk.make_read_only() {
+        return;
     }
     let error = Journal::open(&dir, FAIL_CLOSED_MS).expect_err("read-only");
     assert_eq!(error.kind(), "read-only");
     let words = error.to_string();
     assert!(words.contains("remount it writable"), "{words}");
     assert!(
-        words.contains(disk.state().to_str().expect("UTF-8")),
+        words.contains(disk.path().join("state").to_str().expect("UTF-8")),
         "{words}"
     );
     assert_eq!(
-        Journal::peek(&disk.state()).expect("readable"),
+        Journal::peek(&disk.path().join("state")).expect("readable"),
         records(0..2)
     );
 }

@@ -4,6 +4,7 @@ use std::os::unix::fs::symlink;
 use std::process::Stdio;
 
 use super::*;
+use crate::journal::tests::Tmpfs;
 
 const CHILD_DIR: &str = "HEALER_TEST_REPORT_DIR";
 
@@ -242,71 +243,35 @@ fn an_ordinary_user_writes_beside_what_the_originals_root_left() {
     assert_eq!(bench.names().len(), 5);
 }
 
-/// A tmpfs with so much space, as a report directory's parent; none, and said
-/// so, where it cannot be had.
-struct Tmpfs(TempDir);
-
-impl Tmpfs {
-    fn mount(options: &str) -> Option<Self> {
-        let at = tempfile::tempdir().expect("a temporary directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "healer-test"])
-            .arg(at.path())
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Self(at));
-        }
-        skip(&format!("a tmpfs with {options} (needs root)"));
-        None
-    }
-}
-
-impl Drop for Tmpfs {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg(self.0.path()).status();
-        assert!(
-            unmounted.is_ok_and(|status| status.success()),
-            "left mounted: {:?}",
-            self.0
-        );
-    }
-}
-
 #[test]
 fn on_a_full_disk_the_old_files_stay_whole_and_it_goes_on_afterwards() {
     let Some(disk) = Tmpfs::mount("size=64k") else {
         return;
     };
     let bench = Bench {
-        path: disk.0.path().join("marie-healer"),
+        path: disk.path().join("marie-healer"),
         ..Bench::new()
     };
     let reports = bench.start();
     write_all(&reports, [input(EPOCH)]);
     let before = bench.names();
-    let ballast = disk.0.path().join("ballast");
+    let ballast = disk.path().join("ballast");
     fs::write(&ballast, vec![1; 1 << 20]).expect_err("it is smaller");
-    let mut epoch = EPOCH;
     // Until the log's last block is full too.
-    let full_log = loop {
-        epoch += 1;
-        let log = bench.text("restarts.log");
-        write_all(
-            &reports,
-            [ReportInput {
-                target: "b".into(),
-                ..input(epoch)
-            }],
-        );
-        if bench
-            .told()
-            .0
-            .iter()
-            .any(|words| words.contains("restarts.log"))
-        {
-            break log;
-        }
-    };
+    let (epoch, full_log) = (EPOCH + 1..EPOCH + 100)
+        .find_map(|epoch| {
+            let log = bench.text("restarts.log");
+            let target = "b".into();
+            write_all(
+                &reports,
+                [ReportInput {
+                    target,
+                    ..input(epoch)
+                }],
+            );
+            (bench.text("restarts.log") == log).then_some((epoch, log))
+        })
+        .expect("the disk is full");
     assert!(full_log.ends_with("}\n"), "no half line");
     let (told, repeated) = bench.told();
     let [told] = told.as_slice() else {
@@ -331,17 +296,13 @@ fn a_read_only_directory_is_told_once() {
         return;
     };
     let bench = Bench {
-        path: disk.0.path().join("marie-healer"),
+        path: disk.path().join("marie-healer"),
         ..Bench::new()
     };
     let reports = bench.start();
     write_all(&reports, [input(EPOCH)]);
-    let remounted = Command::new("mount")
-        .args(["-o", "remount,ro"])
-        .arg(disk.0.path())
-        .status();
-    if !remounted.is_ok_and(|status| status.success()) {
-        return skip("a read-only remount");
+    if !disk.make_read_only() {
+        return;
     }
     write_all(&reports, [input(EPOCH + 1), input(EPOCH + 1)]);
     let (told, repeated) = bench.told();
