@@ -26,8 +26,9 @@ pub const LOCK: &str = "lock";
 /// How long a holder that may not end soon is waited for.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long `run` waits for a one-shot: the longest stop wait (10 min) and a minute.
-pub const ONE_SHOT_PATIENCE: Duration = Duration::from_secs(11 * 60);
+/// How long `run` waits for a one-shot: longer than any may take, which is two
+/// stop waits of 10 min and a margin.
+pub const ONE_SHOT_PATIENCE: Duration = Duration::from_secs(26 * 60);
 
 /// How often it is tried anew: neither felt by a person nor seen in a profile.
 const RETRY_EVERY: Duration = Duration::from_millis(50);

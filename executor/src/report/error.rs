@@ -60,30 +60,22 @@ impl fmt::Display for ReportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io { step, path, source } => {
-                write!(
-                    f,
-                    "report files: cannot {step} {}: {source}",
-                    path.display()
-                )
+                write!(f, "cannot {step} {}: {source}", path.display())
             }
             Self::NotOurs { path, why, fix } => {
-                write!(
-                    f,
-                    "report files: {} {why}; left as it is; type: {fix}",
-                    path.display()
-                )
+                write!(f, "{} {why}; left as it is; type: {fix}", path.display())
             }
             Self::Name { bytes } => write!(
                 f,
-                "report files: a target's name of {bytes} bytes is no container name \
+                "a target's name of {bytes} bytes is no container name \
                  ([a-zA-Z0-9][a-zA-Z0-9_.-]*, up to {NAME_BYTES_MAX} bytes): none are written for it"
             ),
             Self::Content { path, why } => {
-                write!(f, "report files: {}: {why}", path.display())
+                write!(f, "{}: {why}", path.display())
             }
             Self::Behind { left_out } => write!(
                 f,
-                "report files: the disk was too slow, {left_out} restarts were left out (`healer \
+                "the disk was too slow, {left_out} restarts were left out (`healer \
                  history` has them)"
             ),
         }

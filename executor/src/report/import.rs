@@ -24,6 +24,9 @@ const PER_TARGET_MAX: usize = 1000;
 /// Targets taken over.
 const TARGETS_MAX: usize = 1000;
 
+/// Restarts taken over in all, the newest: they become one append to the journal.
+const IMPORT_MAX: usize = 10_000;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Import {
@@ -166,8 +169,14 @@ impl Found {
         let flat = |(target, epochs): (String, BTreeSet<u64>)| {
             epochs.into_iter().map(move |epoch| (target.clone(), epoch))
         };
+        let mut restarts: Vec<_> = self.restarts.into_iter().flat_map(flat).collect();
+        if restarts.len() > IMPORT_MAX {
+            restarts.sort_by_key(|(_, epoch)| std::cmp::Reverse(*epoch));
+            restarts.truncate(IMPORT_MAX);
+            restarts.sort();
+        }
         Import {
-            restarts: self.restarts.into_iter().flat_map(flat).collect(),
+            restarts,
             ignored: self.ignored,
         }
     }

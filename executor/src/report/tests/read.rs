@@ -95,7 +95,7 @@ fn future_epochs_and_what_is_no_epoch_are_ignored_and_told() {
     let (found, ignored) = imported(&bench);
     assert_eq!(found, restarts(&[("a", EPOCH)]));
     let words = |name: &str, what: &str| {
-        let starts = format!("report files: {}: {what}", bench.file(name).display());
+        let starts = format!("{}: {what}", bench.file(name).display());
         assert!(ignored.contains(&starts), "{starts} is not in {ignored:?}");
     };
     words(
@@ -138,12 +138,25 @@ fn only_small_regular_files_of_root_or_our_own_count() {
 }
 
 #[test]
-fn the_newest_thousand_of_a_target_are_taken_over() {
+fn the_newest_thousand_of_a_target_are_taken_over_and_ten_thousand_in_all() {
+    let lines = |from: u64| -> String { (0..1001).map(|n| format!("{}\n", from - n)).collect() };
     let bench = Bench::with_dir();
-    let lines: String = (0..1001).map(|n| format!("{}\n", EPOCH - n)).collect();
-    put(&bench, "a.restart_hist", &lines);
+    put(&bench, "a.restart_hist", &lines(EPOCH));
     let (found, _) = imported(&bench);
     assert_eq!((found.len(), found[0].1), (1000, EPOCH - 999));
+    for n in 0..10 {
+        put(
+            &bench,
+            &format!("b{n}.restart_hist"),
+            &lines(EPOCH - 10 + n),
+        );
+    }
+    let (found, _) = imported(&bench);
+    assert_eq!(found.len(), 10_000);
+    assert!(found.is_sorted());
+    let oldest = found.iter().map(|(_, epoch)| *epoch).min().expect("some");
+    // 11,000 were there, spread evenly but for the ends.
+    assert!(oldest > EPOCH - 930, "{}", EPOCH - oldest);
 }
 
 #[test]
