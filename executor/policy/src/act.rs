@@ -70,10 +70,10 @@ impl Policy {
             Resolution::Fail { detail, is_down } => {
                 let mut ending = outcome(Outcome::Failed, detail);
                 ending.hold = is_down;
-                let held = self.end_attempt(step, id, attempt, ending);
-                if held.is_none() {
+                if !is_down && !self.gives_up(id, &attempt.charge.target, Outcome::Failed) {
                     self.try_again_later(step, now, attempt, None);
                 }
+                self.end_attempt(step, id, attempt, ending);
             }
             Resolution::GiveUp {
                 detail,
@@ -201,10 +201,10 @@ impl Policy {
     fn abort(&self, step: &mut Step, now: Now, id: AttemptId, attempt: &Attempt, refusal: Refusal) {
         let mut ending = Ending::new(Outcome::Aborted, refusal.detail.clone());
         ending.gate = Some(refusal.gate);
-        self.end_attempt(step, id, attempt, ending);
         if refusal.until.is_some() {
             self.try_again_later(step, now, attempt, Some(refusal));
         }
+        self.end_attempt(step, id, attempt, ending);
     }
 
     /// What a match asked for has not been done: the target is pending again,

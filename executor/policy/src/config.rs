@@ -82,31 +82,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// The longest cooldown or window of any target, ms: after so long without
-    /// a charge no limit remembers one.
-    pub fn largest_limit_ms(&self) -> u64 {
-        let all = self.targets.values().chain([&self.defaults]);
-        all.map(|target| target.limits.cooldown_ms.max(target.limits.window_ms).max(target.recovery.cooldown_max_ms))
-            .max()
-            .unwrap_or(0)
-            .max(self.host_window_ms)
-    }
-}
-
-impl Config {
     /// The settings of a target by its canonical name.
     pub fn target(&self, name: &str) -> &TargetConfig {
         self.targets.get(name).unwrap_or(&self.defaults)
     }
 
-    /// The longest time for which any configured limit looks back, ms.
-    pub fn longest_limit_ms(&self) -> u64 {
+    /// The longest cooldown or window of any target or of the host, ms: after
+    /// so long without a charge no configured limit remembers one.
+    pub fn largest_limit_ms(&self) -> u64 {
         let targets = self.targets.values().chain([&self.defaults]);
+        let largest = |t: &TargetConfig| {
+            let grown_ms = t.limits.cooldown_ms.max(t.recovery.cooldown_max_ms);
+            grown_ms.max(t.limits.window_ms)
+        };
         targets
-            .map(|t| {
-                let grown_ms = t.limits.cooldown_ms.max(t.recovery.cooldown_max_ms);
-                grown_ms.max(t.limits.window_ms)
-            })
+            .map(largest)
             .chain([self.host_window_ms])
             .max()
             .unwrap_or(0)

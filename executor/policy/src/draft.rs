@@ -62,6 +62,9 @@ impl Ending {
 impl Policy {
     /// Ends an attempt, and holds its target where the ending or the number of
     /// attempts that did not cure calls for it. Returns why, where it is held.
+    ///
+    /// Whatever follows from an ending is written before it: should a crash cut
+    /// the journal in between, the attempt is still open and ends once more.
     pub(crate) fn end_attempt(
         &self,
         step: &mut Step,
@@ -76,6 +79,17 @@ impl Policy {
             hold,
         } = ending;
         let target = &attempt.charge.target;
+        let held = if hold {
+            Some(format!("attempt {id} ended {}: {detail}", outcome.as_str()))
+        } else {
+            self.given_up(id, target, outcome)
+        };
+        if let Some(why) = &held {
+            step.entries.push(Entry::Held {
+                target: target.clone(),
+                why: why.clone(),
+            });
+        }
         step.entries.push(Entry::Outcome {
             attempt: id,
             outcome,
@@ -86,22 +100,20 @@ impl Policy {
             attempt: id,
             target: target.clone(),
             outcome,
-            detail: detail.clone(),
+            detail,
         });
-        let why = if hold {
-            Some(format!("attempt {id} ended {}: {detail}", outcome.as_str()))
-        } else {
-            self.given_up(id, target, outcome)
-        }?;
-        step.entries.push(Entry::Held {
-            target: target.clone(),
-            why: why.clone(),
-        });
-        step.tell(Event::Held {
-            target: target.clone(),
-            why: why.clone(),
-        });
-        Some(why)
+        if let Some(why) = &held {
+            step.tell(Event::Held {
+                target: target.clone(),
+                why: why.clone(),
+            });
+        }
+        held
+    }
+
+    /// Whether `outcome` makes one attempt too many that did not cure.
+    pub(crate) fn gives_up(&self, id: AttemptId, target: &str, outcome: Outcome) -> bool {
+        self.given_up(id, target, outcome).is_some()
     }
 
     /// Why no further restart is tried where `outcome` makes it one too many.

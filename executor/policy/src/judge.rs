@@ -92,12 +92,7 @@ impl Policy {
             shadow,
         }));
         if shadow {
-            step.entries.push(Entry::Outcome {
-                attempt,
-                outcome: Outcome::Aborted,
-                gate: Some(Gate::DryRun),
-                detail: "dry run: nothing was done".into(),
-            });
+            step.entries.push(shadow_outcome(attempt));
         } else {
             step.actions.push(Action::LookForAttempt {
                 attempt,
@@ -135,6 +130,16 @@ impl Policy {
                 });
             }
         }
+    }
+}
+
+/// How a dry run's charge ends at once.
+pub(crate) fn shadow_outcome(attempt: AttemptId) -> Entry {
+    Entry::Outcome {
+        attempt,
+        outcome: Outcome::Aborted,
+        gate: Some(Gate::DryRun),
+        detail: "dry run: nothing was done".into(),
     }
 }
 

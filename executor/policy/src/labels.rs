@@ -54,7 +54,7 @@ pub(crate) fn settings(config: &Config, facts: &Facts) -> Settings {
     let mut labels = Labels {
         labels: &facts.labels,
         may_loosen: config.labels_may_loosen,
-        longest_ms: config.longest_limit_ms().max(crate::KEEP_MS),
+        longest_ms: config.largest_limit_ms().max(crate::KEEP_MS),
         ignored: Vec::new(),
     };
     let enabled = match (labels.switch(LABEL_ENABLE), listed) {

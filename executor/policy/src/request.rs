@@ -81,7 +81,7 @@ impl Policy {
     ) -> Result<Limits, String> {
         let uncured = self.state.target(&facts.name).map_or(0, |t| t.uncured);
         let own = grown(settings, uncured);
-        let longest_ms = self.config.longest_limit_ms().max(KEEP_MS);
+        let longest_ms = self.config.largest_limit_ms().max(KEEP_MS);
         for (what, given) in [
             ("cooldown", request.cooldown_ms),
             ("window", request.window_ms),

@@ -270,13 +270,19 @@ impl Policy {
 
     /// Attempts without an outcome, oldest first.
     pub fn open_attempts(&self) -> Vec<AttemptView> {
-        let open = self.state.attempts.values().filter(|a| a.end.is_none() && !a.charge.shadow);
+        let open = self
+            .state
+            .attempts
+            .values()
+            .filter(|a| a.end.is_none() && !a.charge.shadow);
         open.map(|a| self.view(a)).collect()
     }
 
     /// Whether the engine's answer to a charge of this target is still open.
     pub fn is_in_progress(&self, target: &str) -> bool {
-        self.state.target(target).is_some_and(|t| t.in_progress.is_some())
+        self.state
+            .target(target)
+            .is_some_and(|t| t.in_progress.is_some())
     }
 
     fn target_status(&self, now: Now, name: &str) -> TargetStatus {

@@ -1,6 +1,7 @@
 //! What time brings: looks that are due, pendings that expire, and the start.
 
 use crate::act::look_for;
+use crate::judge::shadow_outcome;
 use crate::live::{LiveAttempt, LivePending, Phase};
 use crate::{
     Action, AttemptId, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Now, PENDING_LOOKS_MAX, Pending, PendingKey,
@@ -25,7 +26,13 @@ impl Policy {
                 (id, live)
             })
             .collect();
-        self.timeout(now)
+        let mut step = self.timeout(now);
+        // A crash cut the journal between a dry run's charge and its outcome.
+        let cut = self.state.attempts.values();
+        for attempt in cut.filter(|a| a.charge.shadow && a.end.is_none()) {
+            step.entries.push(shadow_outcome(attempt.charge.attempt));
+        }
+        step
     }
 
     pub(crate) fn timeout(&mut self, now: Now) -> Step {

@@ -365,7 +365,7 @@ impl State {
         self.fail_closed.take_if(|closed| closed.until <= now);
         self.unknown_rule
             .take_if(|(at, _)| now.since(*at) >= UNKNOWN_RULE_MS);
-        let limits_ms = config.longest_limit_ms();
+        let limits_ms = config.largest_limit_ms();
         let keep_ms = limits_ms.max(KEEP_MS);
         while let Some((&id, oldest)) = self.attempts.first_key_value() {
             let age_ms = now.since(oldest.at);

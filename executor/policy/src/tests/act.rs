@@ -208,11 +208,11 @@ fn a_refused_call_is_tried_once_more_and_then_failed_and_pending() {
         matches!(
             &step.entries[..],
             [
+                Entry::Pending(pending),
                 Entry::Outcome {
                     outcome: Outcome::Failed,
                     ..
-                },
-                Entry::Pending(pending)
+                }
             ] if pending.gate == Gate::Cooldown && pending.ids.is_empty()
         ),
         "{step:?}"

@@ -115,3 +115,19 @@ fn an_attempt_is_not_acted_on_once_a_dry_run_is_switched_on() {
     assert_eq!(calls(&step), []);
     assert_eq!(bench.outcome(1), Some(Outcome::Aborted));
 }
+
+#[test]
+fn a_charge_whose_outcome_was_torn_off_the_journal_gets_one_at_start() {
+    let mut bench = dry();
+    bench.matched(&facts());
+    bench.journal.truncate(1);
+    let step = bench.crash();
+    assert!(matches!(
+        step.entries[..],
+        [Entry::Outcome {
+            outcome: Outcome::Aborted,
+            ..
+        }]
+    ));
+    assert_eq!(bench.crash().entries, []);
+}

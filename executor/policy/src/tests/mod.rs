@@ -3,7 +3,9 @@
 mod act;
 mod dry_run;
 mod gates;
+mod labels;
 mod pending;
 mod repeat;
 mod request;
 mod resolve;
+mod snapshot;
