@@ -13,6 +13,7 @@
 //! (the engine's; [`Journal::wants_compaction`] only advises), and exclusion
 //! of a second executor (`lock`, to be taken first).
 
+mod content;
 mod dir;
 mod error;
 mod faults;
@@ -136,7 +137,7 @@ impl Journal {
     /// # Errors
     /// Where the directory is not private or the file cannot be read.
     pub fn peek(path: &Path) -> Result<Vec<Record>, JournalError> {
-        open::peek(&StateDir::open(path)?)
+        open::peek(path)
     }
 
     fn start(writer: Writer, clock: Clock) -> Result<Self, JournalError> {
@@ -241,7 +242,10 @@ impl Worker {
                 }
                 Command::Close { reply } => {
                     queue.close();
-                    let _ = reply.send(self.writer.append(&[], true));
+                    let done = self.writer.append(&[], true);
+                    // Closed first: whoever waits may want to unmount the disk.
+                    drop(self.writer);
+                    let _ = reply.send(done);
                     return;
                 }
             }

@@ -223,6 +223,8 @@ impl<F: Fn(Problem)> Told<F> {
                     disk_now.insert(source.raw_os_error());
                     (Topic::Disk(source.raw_os_error()), String::new())
                 }
+                // Told once while it lasts, whatever the number.
+                ReportError::Behind { .. } => (Topic::File(name), String::new()),
                 _ => (Topic::File(name), error.to_string()),
             };
             let is_first = self.lasting.get(&topic) != Some(&words);

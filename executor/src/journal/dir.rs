@@ -38,6 +38,11 @@ impl StateDir {
         if !path.is_dir() {
             create(path)?;
         }
+        Self::open_existing(path)
+    }
+
+    /// The same, but a missing one stays missing.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, JournalError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|e| JournalError::io("open the state directory", path, e))?;
@@ -179,13 +184,17 @@ fn check_private(path: &Path, stat: &Stat, own_uid: u32) -> Result<(), JournalEr
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         return refuse("is not a directory".into(), format!("rm {shown}"));
     }
-    if stat.st_uid != own_uid {
+    let owner = stat.st_uid;
+    if owner != own_uid && own_uid == 0 {
+        // Root could, but its files would then shut the executor's user out.
         return refuse(
-            format!(
-                "belongs to user id {}, but the executor runs as {own_uid} (run it as that user, \
-                 or hand the directory over)",
-                stat.st_uid
-            ),
+            format!("belongs to user id {owner}, and only that user may work in it"),
+            format!("sudo -u '#{owner}' healer … (or chown -R 0 {shown}, if root is to run it)"),
+        );
+    }
+    if owner != own_uid {
+        return refuse(
+            format!("belongs to user id {owner}, and this runs as {own_uid}"),
             format!("chown -R {own_uid} {shown}"),
         );
     }

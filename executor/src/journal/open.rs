@@ -7,16 +7,17 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use policy::{Entry, Now, Record, Timestamp};
-use rustix::fs::FileType;
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
+use super::content::Content;
 use super::format::Header;
 use super::read::{self, End, Scan};
-use super::write::{self, Writer};
-use super::{FILE_BYTES_MAX, JOURNAL, JournalError, StateDir};
+use super::write::Writer;
+use super::{FILE_BYTES_MAX, JOURNAL, JournalError, NEW, StateDir};
 use crate::clock::{self, Anchor, Clock, Reading};
 
 /// A journal that is about to take a damaged one's place.
@@ -115,9 +116,10 @@ pub(crate) fn open(dir: &StateDir, fail_closed_ms: u64) -> Result<Found, Journal
 }
 
 /// Reads a journal without changing anything, as far as it is good.
-pub(crate) fn peek(dir: &StateDir) -> Result<Vec<Record>, JournalError> {
+pub(crate) fn peek(path: &Path) -> Result<Vec<Record>, JournalError> {
+    let dir = StateDir::open_existing(path)?;
     let path = dir.path_of(JOURNAL);
-    match dir.open_file(JOURNAL, rustix::fs::OFlags::RDONLY) {
+    match dir.open_file(JOURNAL, OFlags::RDONLY) {
         Ok(file) => Ok(read::scan(file)
             .map_err(|e| JournalError::io("read", &path, e))?
             .records),
@@ -140,7 +142,7 @@ fn look(dir: &StateDir, reading: &Reading) -> Result<There, JournalError> {
             stat.st_size
         ));
     }
-    let file = match dir.open_file(JOURNAL, write::OPEN_FLAGS) {
+    let file = match dir.open_file(JOURNAL, OFlags::RDWR) {
         Ok(file) => file,
         // Whoever it belongs to, our own writes would have left it ours.
         Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::ACCESS | Errno::PERM)) => {
@@ -203,15 +205,21 @@ fn go_on(
         .as_ref()
         .map(|(header, last)| (&header.anchor, *last));
     let clock = Clock::system(newest, reading);
-    let size = (scan.good_bytes, scan.records.len());
-    let writer = Writer::resume(dir.try_clone()?, file, size, Header::new(clock.anchor()));
-    let damage = match scan.end {
-        End::Torn { bytes } => Some(Damage::TornTail {
-            path: dir.path_of(JOURNAL),
-            bytes,
-        }),
+    // What a killed compaction left.
+    dir.remove_if_there(NEW)?;
+    let content = Content {
+        file,
+        bytes: scan.good_bytes,
+        records: scan.records.len(),
+    };
+    let torn = match scan.end {
+        End::Torn { bytes } => Some(bytes),
         _ => None,
     };
+    let header = Header::new(clock.anchor());
+    let writer = Writer::resume(dir.try_clone()?, content, torn.is_some(), header);
+    let path = dir.path_of(JOURNAL);
+    let damage = torn.map(|bytes| Damage::TornTail { path, bytes });
     Ok(Found {
         writer,
         clock,
@@ -240,7 +248,8 @@ fn set_aside(
         wall_ms: now.wall_ms,
         entry,
     };
-    write::write_fail_closed(dir, FAIL_CLOSED, &Header::new(clock.anchor()), &first)?;
+    Content::create(dir, FAIL_CLOSED, &Header::new(clock.anchor()), &[first])?;
+    dir.sync()?;
     dir.rename(JOURNAL, &aside)?;
     finish_setting_aside(dir)?;
     Ok(Damage::SetAside {

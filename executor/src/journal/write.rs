@@ -5,18 +5,16 @@
 //! in the file. Where an error leaves this in doubt, nothing further is
 //! accepted until it has been put right, which every append tries first.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use policy::Record;
-use rustix::fs::OFlags;
-
+use super::content::{self, Content};
 use super::dir::is_same_file;
 use super::faults::Faults;
-use super::format::{self, Header, LINE_BYTES_MAX};
+use super::format::{self, Header};
 use super::read::{self, End};
-use super::{FILE_BYTES_MAX, JOURNAL, JournalError, NEW, RECORDS_MAX, StateDir};
+use super::{JOURNAL, JournalError, NEW, StateDir};
+use policy::Record;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -27,14 +25,6 @@ pub(crate) struct Writer {
     /// To be written before the next record.
     header_due: Option<Header>,
     pub(crate) faults: Faults,
-}
-
-/// An open file and how much of it is whole and accepted.
-#[derive(Debug)]
-struct Content {
-    file: File,
-    bytes: u64,
-    records: usize,
 }
 
 /// What has to be put right before anything further is accepted.
@@ -50,27 +40,23 @@ struct Doubt {
 }
 
 impl Writer {
-    /// Goes on with an open journal whose first `bytes` are good. A new header
-    /// is due: it goes before the first record.
-    pub(crate) fn resume(
-        dir: StateDir,
-        file: File,
-        (bytes, records): (u64, usize),
-        header: Header,
-    ) -> Self {
+    /// Goes on with an open journal whose good part is `content`; a new header
+    /// is due before the first record. Where its last line is `torn`, that is
+    /// cut first. Its name may not be on disk yet: whoever wrote it may have
+    /// been killed just before.
+    pub(crate) fn resume(dir: StateDir, content: Content, torn: bool, header: Header) -> Self {
+        let doubt = Doubt {
+            tail: torn,
+            name: true,
+            ..Doubt::default()
+        };
+        let (header_due, faults) = (Some(header), Faults::default());
         Self {
             dir,
-            content: Content {
-                file,
-                bytes,
-                records,
-            },
-            doubt: Doubt {
-                tail: true,
-                ..Doubt::default()
-            },
-            header_due: Some(header),
-            faults: Faults::default(),
+            content,
+            doubt,
+            header_due,
+            faults,
         }
     }
 
@@ -105,7 +91,7 @@ impl Writer {
         if records.is_empty() {
             return if durable { self.sync_file() } else { Ok(()) };
         }
-        let line = encode(&self.path(), records)?;
+        let line = content::encode(&self.path(), records)?;
         self.append_line(&line, records.len(), durable)
     }
 
@@ -137,7 +123,7 @@ impl Writer {
         durable: bool,
     ) -> Result<(), JournalError> {
         let bytes = self.content.bytes + line.len() as u64;
-        check_size(&self.path(), bytes, self.content.records + records)?;
+        content::check_size(&self.path(), bytes, self.content.records + records)?;
         let written = self.write_at_end(line);
         let done = if durable {
             written.and_then(|()| self.sync_file())
@@ -201,7 +187,7 @@ impl Writer {
         self.faults
             .check("fsync")
             .map_err(|e| JournalError::io("fsync", &self.path(), e))?;
-        write_and_sync(&self.dir.path_of(NEW), &file, &bytes)?;
+        content::write_and_sync(&self.dir.path_of(NEW), &file, &bytes)?;
         let (bytes, records) = (self.content.bytes, self.content.records);
         self.take_over(Content {
             file,
@@ -277,80 +263,4 @@ impl Writer {
     fn path(&self) -> PathBuf {
         self.dir.path_of(JOURNAL)
     }
-}
-
-impl Content {
-    /// A new file with these lines under `name`, on disk when it returns.
-    fn create(
-        dir: &StateDir,
-        name: &str,
-        header: &Header,
-        records: &[Record],
-    ) -> Result<Self, JournalError> {
-        let path = dir.path_of(name);
-        let mut lines = format::encode_header(header);
-        for record in records {
-            lines.extend(encode(&path, std::slice::from_ref(record))?);
-        }
-        let bytes = lines.len() as u64;
-        check_size(&path, bytes, records.len())?;
-        let file = dir.create_anew(name)?;
-        write_and_sync(&path, &file, &lines)?;
-        Ok(Self {
-            file,
-            bytes,
-            records: records.len(),
-        })
-    }
-}
-
-/// Writes a journal that fails closed, under a name that an opening finds.
-pub(crate) fn write_fail_closed(
-    dir: &StateDir,
-    name: &str,
-    header: &Header,
-    first: &Record,
-) -> Result<(), JournalError> {
-    Content::create(dir, name, header, std::slice::from_ref(first))?;
-    dir.sync()
-}
-
-/// Flags to open a journal with.
-pub(crate) const OPEN_FLAGS: OFlags = OFlags::RDWR;
-
-fn write_and_sync(path: &std::path::Path, file: &File, bytes: &[u8]) -> Result<(), JournalError> {
-    file.write_all_at(bytes, 0)
-        .map_err(|e| JournalError::io("write to", path, e))?;
-    file.sync_all()
-        .map_err(|e| JournalError::io("fsync", path, e))
-}
-
-fn encode(path: &std::path::Path, records: &[Record]) -> Result<Vec<u8>, JournalError> {
-    let limit = |why: String| JournalError::Limit {
-        path: path.to_owned(),
-        why,
-    };
-    let line = format::encode_records(records)
-        .map_err(|e| limit(format!("an entry cannot be written as JSON: {e}")))?;
-    if line.len() > LINE_BYTES_MAX {
-        let (count, bytes) = (records.len(), line.len());
-        return Err(limit(format!(
-            "{count} entries at once make {bytes} bytes, a line holds {LINE_BYTES_MAX}"
-        )));
-    }
-    Ok(line)
-}
-
-fn check_size(path: &std::path::Path, bytes: u64, records: usize) -> Result<(), JournalError> {
-    if bytes <= FILE_BYTES_MAX && records <= RECORDS_MAX {
-        return Ok(());
-    }
-    let why = format!(
-        "full: {bytes} bytes and {records} entries, at most {FILE_BYTES_MAX} and {RECORDS_MAX}; \
-         it is compacted by itself once there is space for a second file"
-    );
-    Err(JournalError::Limit {
-        path: path.to_owned(),
-        why,
-    })
 }

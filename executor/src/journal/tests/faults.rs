@@ -227,7 +227,9 @@ fn a_directory_that_is_not_private_is_refused_with_the_command_to_type() {
         "{error}"
     );
     assert!(
-        error.to_string().contains("; type: chown -R 0 /"),
+        error
+            .to_string()
+            .contains("; type: sudo -u '#54321' healer"),
         "{error}"
     );
 }
@@ -243,4 +245,49 @@ fn a_file_in_the_directorys_place_is_named() {
             .contains(state.path.to_str().expect("UTF-8")),
         "{error}"
     );
+}
+
+#[test]
+fn the_name_of_a_journal_begun_by_a_killed_process_is_put_on_the_disk_first() {
+    let state = State::with_appends(&[1]);
+    let file = state
+        .dir()
+        .open_file(JOURNAL, rustix::fs::OFlags::RDWR)
+        .expect("a journal");
+    let scan = crate::journal::read::scan(&file).expect("readable");
+    let (header, _) = scan.newest.expect("a header");
+    let content = crate::journal::content::Content {
+        file,
+        bytes: scan.good_bytes,
+        records: scan.records.len(),
+    };
+    let mut writer = Writer::resume(state.dir(), content, false, header);
+    writer.faults.fail("fsync-dir", EIO);
+    assert_eq!(kind(writer.append(&records(1..2), true)), "io");
+    writer.faults.heal();
+    writer.append(&records(1..2), true).expect("append");
+    assert_eq!(state.open().records, records(0..2));
+}
+
+#[test]
+fn what_a_killed_compaction_left_is_cleared_away() {
+    let state = State::with_appends(&[2]);
+    fs::write(state.path.join("journal.new"), "half").expect("written");
+    assert_eq!(state.open().records, records(0..2));
+    assert_eq!(names(&state.path), [JOURNAL]);
+}
+
+#[test]
+fn peeking_changes_nothing() {
+    let state = State::with_appends(&[2]);
+    let torn = [fs::read(state.file()).expect("a journal"), b"torn".to_vec()].concat();
+    fs::write(state.file(), &torn).expect("written");
+    assert_eq!(Journal::peek(&state.path).expect("readable"), records(0..2));
+    assert_eq!(fs::read(state.file()).expect("a journal"), torn);
+    let missing = State::new();
+    assert_eq!(
+        Journal::peek(&missing.path).expect_err("missing").kind(),
+        "gone"
+    );
+    assert!(!missing.path.exists());
 }
