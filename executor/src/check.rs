@@ -1,5 +1,63 @@
 //! `healer check`: a doctor. Looks at everything that healing needs, says of
 //! each how it is and what to do, and changes nothing.
+//!
+//! Not here: restarting anything, and what only a running Fluent Bit knows.
 
-pub(crate) mod finding;
-pub(crate) mod fluent_bit;
+mod dirs;
+mod engine;
+mod finding;
+mod fluent_bit;
+mod live;
+mod settings;
+mod sockets;
+
+use std::path::Path;
+
+use crate::config::{Config, ConfigError};
+pub(crate) use finding::{Findings, Level};
+
+/// Looks at everything, in the order in which a cause comes before its effects.
+pub(crate) async fn all(config: Result<&Config, &ConfigError>) -> Findings {
+    let mut findings = Findings::default();
+    let config = match config {
+        Ok(config) => config,
+        Err(e) => {
+            let advice = "the executor does not start with this; a running one keeps the old one";
+            findings.fail("config", e.to_string(), advice);
+            return findings;
+        }
+    };
+    settings::check(config, &mut findings);
+    dirs::check(config, &mut findings);
+    engine::check(config, &mut findings).await;
+    sockets::check(config, &mut findings).await;
+    http(config, &mut findings).await;
+    findings
+}
+
+/// Fluent Bit's configuration alone.
+pub(crate) fn fluent_bit(path: &Path, config: &Config) -> Findings {
+    let mut findings = Findings::default();
+    fluent_bit::check(path, config, &mut findings);
+    findings
+}
+
+/// Whether the executor answers at all: what to say, or why not.
+pub(crate) async fn live(config: &Config) -> Result<String, String> {
+    live::check(config).await
+}
+
+async fn http(config: &Config, findings: &mut Findings) {
+    let Some(address) = config.http_listen else {
+        findings.ok("http", "off");
+        return;
+    };
+    match live::check(config).await {
+        Ok(_) => findings.ok("http", format!("{address} answers")),
+        Err(why) => findings.fail(
+            "http",
+            why,
+            "start the executor, or set http.listen = \"off\"",
+        ),
+    }
+}

@@ -5,7 +5,8 @@
 //! by a gate. A reader that goes away (`| head`) ends a command quietly with 0.
 
 mod admin;
-mod client;
+mod check;
+pub(crate) mod client;
 mod output;
 mod pause;
 mod restart;
@@ -57,6 +58,8 @@ enum Command {
     Pause(pause::PauseArgs),
     /// End a pause, and free a held container
     Resume(pause::ResumeArgs),
+    /// A doctor: configuration, sockets, engine, directories, clocks, labels
+    Check(check::CheckArgs),
     /// Judge log lines by the rules, and hand matches to the executor
     Scan(scan::ScanArgs),
 }
@@ -94,6 +97,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::History(args) => status::history(&settings, &args),
         Command::Pause(args) => pause::pause(&settings, &args),
         Command::Resume(args) => pause::resume(&settings, &args),
+        Command::Check(args) => check::check(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
     };
     match done {
