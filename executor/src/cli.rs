@@ -46,8 +46,8 @@ struct Settings {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// The executor: takes intents until SIGTERM
-    Run,
+    /// The executor: takes intents, decides, restarts, verifies, until SIGTERM
+    Run(run::RunArgs),
     /// Restart one container, through the same policy and state as a match
     Restart(restart::RestartArgs),
     /// What the running executor knows: targets, budgets, faults
@@ -91,7 +91,7 @@ impl Settings {
 pub fn execute(cli: Cli) -> ExitCode {
     let Cli { settings, command } = cli;
     let done = match command {
-        Command::Run => run::run(&settings),
+        Command::Run(args) => run::run(&settings, &args),
         Command::Restart(args) => restart::restart(&settings, &args),
         Command::Status(args) => status::status(&settings, &args),
         Command::History(args) => status::history(&settings, &args),

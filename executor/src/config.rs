@@ -12,7 +12,6 @@
 
 mod error;
 mod file;
-mod group;
 mod keys;
 mod load;
 mod reload;

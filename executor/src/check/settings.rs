@@ -5,6 +5,7 @@ use rules::RuleSet;
 
 use super::finding::Findings;
 use crate::config::{Config, show_duration_ms};
+use crate::groups;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let from = match &config.file {
@@ -15,7 +16,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     for warning in &config.warnings {
         findings.warn("config", warning, "");
     }
-    if let Err(why) = config.sockets.intents_gid() {
+    if let Some(Err(why)) = config.sockets.intents_group.as_deref().map(groups::gid) {
         findings.fail("config", why, "");
     }
     if config.policy.dry_run {

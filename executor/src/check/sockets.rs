@@ -9,6 +9,7 @@ use executor_api::{AdminAnswer, AdminRequest, Status, encode};
 use super::finding::Findings;
 use crate::cli::client::{Client, ClientError};
 use crate::config::Config;
+use crate::groups;
 
 /// Longest wait for the answer to `status`.
 const ANSWER_MS_MAX: u64 = 3_000;
@@ -17,7 +18,8 @@ const START: &str = "start the executor: `healer run`, by systemd or compose";
 
 pub(super) async fn check(config: &Config, findings: &mut Findings) {
     let sockets = &config.sockets;
-    let gid = sockets.intents_gid().ok().flatten();
+    let group = sockets.intents_group.as_deref();
+    let gid = group.and_then(|group| groups::gid(group).ok());
     if let Some(meta) = socket("intents", &sockets.intents, findings) {
         mode(
             "intents",
@@ -38,7 +40,9 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
                 "restart the executor to give it its group",
             );
         }
-        directory(&sockets.intents, &meta, findings);
+        if gid.is_some() {
+            directory(&sockets.intents, &meta, findings);
+        }
         match Client::connect(&sockets.intents).await {
             Ok(_) => findings.ok("intents socket", who(&sockets.intents, &meta)),
             Err(e) => findings.fail("intents socket", e.to_string(), ""),

@@ -5,6 +5,7 @@ use std::io::Write as _;
 
 use super::client::{Client, ClientError};
 use super::output::Failure;
+use super::run::runtime;
 use crate::config::Config;
 
 /// Longest wait for an answer that needs no engine.
@@ -16,10 +17,7 @@ pub(super) fn ask(
     request: &AdminRequest,
     answer_ms_max: u64,
 ) -> Result<AdminAnswer, ClientError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| ClientError::Failed(format!("starting the runtime: {e}")))?;
+    let runtime = runtime().map_err(|failure| ClientError::Failed(failure.to_string()))?;
     let answer = runtime.block_on(async {
         let mut client = Client::connect(&config.sockets.admin).await?;
         client.exchange(&encode(None, request), answer_ms_max).await

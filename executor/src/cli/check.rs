@@ -8,6 +8,7 @@ use executor_api::ExitCode;
 
 use super::Settings;
 use super::output::Failure;
+use super::run::runtime;
 use crate::check::{self, Level};
 use crate::config::Config;
 
@@ -26,10 +27,7 @@ pub(super) struct CheckArgs {
 
 /// Exits 1 where something fails; what is only hardly meant is no failure.
 pub(super) fn check(settings: &Settings, args: &CheckArgs) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| Failure::failed(format!("starting the runtime: {e}")))?;
+    let runtime = runtime()?;
     if args.live {
         let config = settings.load()?;
         let said = runtime.block_on(check::live(&config));

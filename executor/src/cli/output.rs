@@ -1,5 +1,6 @@
 //! Where a command's words go: results to stdout, faults to stderr.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -17,6 +18,15 @@ pub(super) enum Failure {
         /// What failed, on what, why, and what to do.
         message: String,
     },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReaderGone => f.write_str("stdout was closed"),
+            Self::Told { message, .. } => f.write_str(message),
+        }
+    }
 }
 
 impl Failure {

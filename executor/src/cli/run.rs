@@ -1,17 +1,41 @@
 //! `healer run`: the executor, until SIGTERM. And the one-shot, where no
 //! executor runs.
 
+use clap::Args;
 use executor_api::{AdminAnswer, ExitCode, RestartRequest};
 use tokio::runtime::{Builder, Runtime};
 
 use super::Settings;
 use super::output::Failure;
-use crate::config::Config;
+use crate::config::{Config, Log, LogLevel};
 use crate::daemon;
 use crate::logging;
 
-pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
-    let sources = settings.sources();
+/// The settings that are most often given by hand; `--set` gives the others.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Decide and record everything, restart nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// human or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+pub(super) fn run(settings: &Settings, args: &RunArgs) -> Result<ExitCode, Failure> {
+    let mut sources = settings.sources();
+    let dry_run = args.dry_run.then_some("true");
+    for (key, value) in [
+        ("dry_run", dry_run),
+        ("log.level", args.log_level.as_deref()),
+        ("log.format", args.log_format.as_deref()),
+    ] {
+        let flag = value.map(|value| (key.to_owned(), value.to_owned()));
+        sources.flags.extend(flag);
+    }
     let config = settings.load_from(&sources)?;
     let level = logging::init(config.log).map_err(Failure::failed)?;
     for warning in &config.warnings {
@@ -25,14 +49,23 @@ pub(super) fn run(settings: &Settings) -> Result<ExitCode, Failure> {
 
 /// One request under the state lock.
 pub(super) fn one_shot(config: &Config, request: RestartRequest) -> Result<AdminAnswer, Failure> {
-    logging::init(config.log).map_err(Failure::failed)?;
+    // What becomes of the request is told on stdout, and need not be logged too.
+    let level = match config.log.level {
+        LogLevel::Info => LogLevel::Warn,
+        other => other,
+    };
+    logging::init(Log {
+        level,
+        ..config.log
+    })
+    .map_err(Failure::failed)?;
     runtime()?
         .block_on(daemon::one_shot(config, request))
         .map_err(Failure::failed)
 }
 
 /// One thread for everything; the journal and the report files have their own.
-fn runtime() -> Result<Runtime, Failure> {
+pub(super) fn runtime() -> Result<Runtime, Failure> {
     Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)

@@ -6,6 +6,7 @@ use executor_api::{Answer, Decision, decode_answer};
 
 use super::super::client::Client;
 use super::super::output::{Failure, tell_error};
+use super::super::run::runtime;
 use crate::config::Config;
 
 /// Longest wait for the answer to one intent. The executor answers once the
@@ -24,12 +25,8 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(config: &Config) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::failed(format!("starting the runtime: {e}")))?;
         Ok(Self {
-            runtime,
+            runtime: runtime()?,
             socket: config.sockets.intents.clone(),
             client: None,
             undecided: 0,
