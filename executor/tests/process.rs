@@ -1,6 +1,8 @@
 //! The real `healer` program as a process: exit codes, words, pipes, sockets.
 //! A thread that speaks the protocol stands in for the executor here.
 
+#[path = "process/check.rs"]
+mod check;
 #[path = "process/scan.rs"]
 mod scan;
 #[path = "process/support.rs"]

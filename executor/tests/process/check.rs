@@ -1,0 +1,228 @@
+//! `healer check` against nothing, against a real `healer run`, and against
+//! listeners that answer wrongly.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::support::{Place, err, out, run};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Ends the executor however the test ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A real executor without a Docker Engine, once it listens.
+fn executor(place: &Place) -> Running {
+    let child = place
+        .healer(&["run"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let running = Running(child);
+    let start = Instant::now();
+    while run(&mut place.healer(&["check", "--live"]), b"")
+        .status
+        .code()
+        != Some(0)
+    {
+        assert!(start.elapsed() < PATIENCE, "the executor does not come up");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running
+}
+
+#[test]
+fn what_is_missing_fails_with_what_to_do() {
+    let place = Place::new();
+    let output = run(&mut place.healer(&["check"]), b"");
+    assert_eq!(output.status.code(), Some(1));
+    let said = out(&output);
+    for line in [
+        "ok    config: ",
+        "ok    rules: gpu (",
+        "max_per_window is never reached (only with a cooldown under 3m 20s)",
+        "FAIL  engine: ",
+        "docker.sock",
+        "FAIL  intents socket: ",
+        "FAIL  admin socket: ",
+        "      -> start the executor: `healer run`, by systemd or compose",
+        "ok    http: off",
+    ] {
+        assert!(said.contains(line), "{line} is not in\n{said}");
+    }
+    let state = place.path("state");
+    assert!(
+        !state.exists(),
+        "a look has left {} behind",
+        state.display()
+    );
+}
+
+#[test]
+fn findings_can_be_had_as_json() {
+    let place = Place::new();
+    std::fs::write(place.path("healer.toml"), "[defaults]\nwindow = 0\n").unwrap();
+    let output = run(&mut place.healer(&["check", "--json"]), b"");
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(found[0]["level"], "fail");
+    assert_eq!(found[0]["about"], "config");
+    let text = found[0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("healer.toml:2:1: defaults.window: 0s is not between 1s and 30d"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_running_executor_is_found_and_asked_how_it_is() {
+    let place = Place::new();
+    let _running = executor(&place);
+    let live = run(&mut place.healer(&["check", "--live"]), b"");
+    assert!(out(&live).contains("admin.sock answers"), "{live:?}");
+
+    let said = out(&run(&mut place.healer(&["check"]), b""));
+    assert!(
+        said.contains("intents.sock takes intents of root and user"),
+        "{said}"
+    );
+    assert!(said.contains("ok    admin socket: "), "{said}");
+    assert!(
+        said.contains("FAIL  executor: not ready: engine: "),
+        "{said}"
+    );
+
+    let status = out(&run(&mut place.healer(&["status"]), b""));
+    assert!(
+        status.starts_with("healer 0.1.0: not ready\n  engine: "),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_socket_that_was_opened_to_others_is_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let _running = executor(&place);
+    let admin = place.path("admin/admin.sock");
+    std::fs::set_permissions(&admin, PermissionsExt::from_mode(0o666)).unwrap();
+    let said = out(&run(&mut place.healer(&["check"]), b""));
+    assert!(
+        said.contains("admin.sock has mode 0666, not 0600"),
+        "{said}"
+    );
+}
+
+#[test]
+fn sigterm_ends_it_in_good_order() {
+    let place = Place::new();
+    let mut running = executor(&place);
+    let pid = rustix::process::Pid::from_child(&running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    let start = Instant::now();
+    let code = loop {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            break status.code();
+        }
+        assert!(start.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!(code, Some(0));
+    assert!(!place.path("intents.sock").exists());
+    let live = run(&mut place.healer(&["check", "--live"]), b"");
+    assert_eq!(live.status.code(), Some(1));
+    assert!(err(&live).contains("is `healer run` running?"), "{live:?}");
+}
+
+#[test]
+fn a_run_with_bad_settings_does_not_start() {
+    let place = Place::new();
+    for (args, code, said) in [
+        (
+            &["run", "--log-level", "loud"][..],
+            2,
+            "--set log.level: \"loud\" is none of",
+        ),
+        (&["run", "--set", "rules=nopack"], 1, "nopack"),
+    ] {
+        let output = run(&mut place.healer(args), b"");
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
+        assert!(err(&output).contains(said), "{args:?}: {}", err(&output));
+    }
+}
+
+#[test]
+fn live_asks_the_http_endpoint_where_there_is_one() {
+    let place = Place::new();
+    for (answer, code) in [
+        ("HTTP/1.1 200 OK\r\n\r\nok\n", 0),
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", 1),
+        ("rubbish", 1),
+        ("", 1),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answering = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            let read = stream.read(&mut request).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&request[..read]).into_owned()
+        });
+        let output = run(
+            place
+                .healer(&["check", "--live"])
+                .env("HEALER_HTTP_LISTEN", format!("0.0.0.0:{port}")),
+            b"",
+        );
+        assert_eq!(output.status.code(), Some(code), "{answer:?}: {output:?}");
+        let request = answering.join().unwrap();
+        assert!(
+            request.starts_with("GET /healthz HTTP/1.1\r\n"),
+            "{request}"
+        );
+    }
+}
+
+#[test]
+fn fluent_bits_configuration_is_judged_alone() {
+    let place = Place::new();
+    let conf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf");
+    let shipped = conf.join("fluent-bit.conf");
+    let check = |path: &Path| {
+        let path = path.to_str().unwrap();
+        // Without this place's sockets, which the shipped file does not lead to.
+        let mut command = place.healer(&["check", "--fluent-bit", path]);
+        run(command.env_remove("HEALER_CONFIG"), b"")
+    };
+    let output = check(&shipped);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        out(&output).ends_with("2 ok, 0 to look at, 0 failed\n"),
+        "{output:?}"
+    );
+
+    let text = std::fs::read_to_string(&shipped).unwrap();
+    let mistyped = place.path("mistyped.conf");
+    std::fs::write(&mistyped, text.replace("    Target  ", "    Taregt  ")).unwrap();
+    let output = check(&mistyped);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(out(&output).contains("unknown key Taregt"), "{output:?}");
+    assert!(
+        out(&output).contains("-> did you mean target?"),
+        "{output:?}"
+    );
+}
