@@ -212,7 +212,6 @@ impl<D: Docker + 'static> Engine<D> {
             Message::Reload(settings) => {
                 self.policy.configure(settings.policy);
                 self.rules = settings.rules;
-                self.site.health.forget_unknown_rules();
                 self.stop_timeouts.replace(settings.stop_timeouts);
             }
         }
@@ -329,7 +328,10 @@ impl<D: Docker + 'static> Engine<D> {
 
     /// Brings the gauges up to date.
     fn show(&self) {
-        let counts = self.policy.counts(self.clock.now());
+        let now = self.clock.now();
+        let counts = self.policy.counts(now);
         self.site.metrics.set_targets(counts.pending, counts.held);
+        self.site.metrics.set_attempts_in_flight(counts.in_progress);
+        self.site.health.set_policy(self.policy.not_ready(now));
     }
 }

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
-pub use health::{ENGINE_MS_MAX, Health, UNKNOWN_RULE_MS};
+pub use health::{ENGINE_MS_MAX, Health};
 
 use crate::metrics::{Metrics, SocketName};
 

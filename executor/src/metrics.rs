@@ -265,15 +265,14 @@ impl Metrics {
         self.decision(decision, gate).inc();
     }
 
-    /// An attempt was charged.
-    pub fn attempt_began(&self) {
-        self.attempts_in_flight.inc();
+    /// How many charges have no answer of the engine yet.
+    pub fn set_attempts_in_flight(&self, attempts: usize) {
+        self.attempts_in_flight
+            .set(i64::try_from(attempts).unwrap_or(i64::MAX));
     }
 
-    /// The engine's answer to an attempt is known (or will never be), so long
-    /// after its charge.
+    /// A container runs anew, so long after the charge.
     pub fn attempt_answered(&self, seconds: f64) {
-        self.attempts_in_flight.dec();
         self.attempt_duration.observe(seconds);
     }
 
@@ -389,7 +388,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.intent_received();
         metrics.decided(Decision::Refused, Some(Gate::Cooldown));
-        metrics.attempt_began();
+        metrics.set_attempts_in_flight(0);
         metrics.attempt_answered(0.3);
         metrics.attempt_ended(Outcome::Recovered);
         metrics.restarted(1_760_978_852);

@@ -80,9 +80,10 @@ impl Policy {
         &self.config
     }
 
-    /// New settings; state is kept.
+    /// New settings; state is kept. A rule that was unknown may be known now.
     pub fn configure(&mut self, config: Config) {
         self.config = config;
+        self.state.unknown_rule = None;
     }
 
     /// Folds one journal record into the state, at start and while running.

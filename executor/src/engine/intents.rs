@@ -2,7 +2,7 @@
 
 use executor_api::{Answer, Decision, Intent, TargetRef};
 use policy::{
-    Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
+    Decided, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
 };
 use tokio::sync::oneshot;
 
@@ -122,14 +122,6 @@ impl<D: Docker + 'static> Engine<D> {
         let id = &waiting.input.id;
         match (self.commit(now, &step).await, &step.answer) {
             (Ok(()), Some(decided)) => {
-                self.site
-                    .metrics
-                    .decided(wire_decision(decided.verdict), decided.gate);
-                if decided.gate == Some(Gate::UnknownRule) {
-                    self.site
-                        .health
-                        .add_unknown_rule(&waiting.input.rule, now.at);
-                }
                 send(waiting.replies, answer(id, decided));
                 self.act(step.actions);
             }
@@ -191,7 +183,7 @@ fn answer(id: &str, decided: &Decided) -> Answer {
     }
 }
 
-fn wire_decision(verdict: Verdict) -> Decision {
+pub(super) fn wire_decision(verdict: Verdict) -> Decision {
     match verdict {
         Verdict::Restart => Decision::Restart,
         Verdict::Pending => Decision::Pending,

@@ -7,6 +7,7 @@
 use policy::{AttemptId, Decided, Event, Outcome, Verdict};
 
 use super::Engine;
+use super::intents::wire_decision;
 use crate::docker::Docker;
 use crate::report::ReportInput;
 
@@ -91,6 +92,9 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     fn tell_decision(&self, target: &str, rule: &str, decided: &Decided) {
+        self.site
+            .metrics
+            .decided(wire_decision(decided.verdict), decided.gate);
         let (gate, detail) = (
             decided.gate.map_or("", |gate| gate.as_str()),
             &decided.detail,

@@ -10,11 +10,9 @@ impl<D: Docker + 'static> Engine<D> {
     pub(super) fn status_view(&self) -> Status {
         let now = self.clock.now();
         let status = self.policy.status(now);
-        let mut faults = self.site.health.faults(now.at);
-        faults.extend(status.not_ready);
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
-            faults,
+            faults: self.site.health.faults(now.at),
             engine: self.site.health.engine_name(),
             dry_run: self.policy.config().dry_run,
             paused: status.paused.map(|pause| Pause {

@@ -1,17 +1,13 @@
 //! Whether the executor could heal now, and if not, why.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use policy::Timestamp;
 
 /// An answer of the engine older than this says nothing about now. The engine
 /// is asked at least every third of it.
 pub const ENGINE_MS_MAX: u64 = 90_000;
-/// How long one intent with an unknown rule makes the executor not ready.
-pub const UNKNOWN_RULE_MS: u64 = 600_000;
-/// Most unknown rules that are remembered; the names come from outside.
-const UNKNOWN_RULES_MAX: usize = 16;
 
 /// Set by the parts that know, read by `/readyz` and `healer status`. All of it
 /// happens on one thread.
@@ -26,7 +22,7 @@ struct State {
     listening: BTreeSet<&'static str>,
     engine: Result<Timestamp, String>,
     engine_name: String,
-    unknown_rules: BTreeMap<String, Timestamp>,
+    policy: Vec<String>,
     stopping: bool,
 }
 
@@ -37,7 +33,7 @@ impl Default for State {
             listening: BTreeSet::new(),
             engine: Err("not asked yet".to_owned()),
             engine_name: String::new(),
-            unknown_rules: BTreeMap::new(),
+            policy: Vec::new(),
             stopping: false,
         }
     }
@@ -59,18 +55,9 @@ impl Health {
         self.state.borrow_mut().engine = engine;
     }
 
-    /// An intent named a rule that the executor does not have.
-    pub fn add_unknown_rule(&self, rule: &str, now: Timestamp) {
-        let rules = &mut self.state.borrow_mut().unknown_rules;
-        rules.retain(|_, at| now.since(*at) < UNKNOWN_RULE_MS);
-        if rules.len() < UNKNOWN_RULES_MAX || rules.contains_key(rule) {
-            rules.insert(rule.to_owned(), now);
-        }
-    }
-
-    /// The rules were loaded anew: what was unknown may be known now.
-    pub fn forget_unknown_rules(&self) {
-        self.state.borrow_mut().unknown_rules.clear();
+    /// Why the policy says that nothing could be healed now.
+    pub fn set_policy(&self, faults: Vec<String>) {
+        self.state.borrow_mut().policy = faults;
     }
 
     /// SIGTERM came: no new intent is taken.
@@ -111,22 +98,7 @@ impl Health {
             )),
             Ok(_) => {}
         }
-        for (rule, at) in &state.unknown_rules {
-            let age_ms = now.since(*at);
-            if age_ms < UNKNOWN_RULE_MS {
-                faults.push(format!(
-                    "rules: the plugin sent the unknown rule {:?} {} s ago; \
-                     give the executor's `rules` and the plugin's `Rules` the same",
-                    shown(rule),
-                    age_ms / 1000
-                ));
-            }
-        }
+        faults.extend(state.policy.iter().cloned());
         faults
     }
-}
-
-/// A name from outside, short enough for a line.
-fn shown(rule: &str) -> &str {
-    &rule[..rule.floor_char_boundary(80)]
 }

@@ -96,11 +96,9 @@ fn readiness_ends_with_each_fault_and_returns() {
     let faults = || health.faults(now.get());
     assert_eq!(faults(), Vec::<String>::new());
 
-    health.add_unknown_rule("cuda-oom", now.get());
-    assert!(faults()[0].contains("unknown rule \"cuda-oom\" 0 s ago"));
-    now.set(Timestamp(1_000_000 + health::UNKNOWN_RULE_MS));
-    health.set_engine(Ok(now.get()));
-    assert_eq!(faults(), Vec::<String>::new());
+    health.set_policy(vec!["all counts as spent".into()]);
+    assert_eq!(faults(), ["all counts as spent"]);
+    health.set_policy(Vec::new());
 
     now.set(now.get().plus(health::ENGINE_MS_MAX));
     assert_eq!(faults(), Vec::<String>::new());
@@ -113,11 +111,6 @@ fn readiness_ends_with_each_fault_and_returns() {
     health.set_journal(Err("no space left on device".into()));
     assert_eq!(faults(), ["journal: no space left on device"]);
     health.set_journal(Ok(()));
-    for i in 0..100 {
-        health.add_unknown_rule(&format!("rule-{i}"), now.get());
-    }
-    assert_eq!(faults().len(), 16, "names from outside are bounded");
-    health.forget_unknown_rules();
     health.set_stopping();
     assert_eq!(faults(), ["stopping: no new intents are taken"]);
 }
