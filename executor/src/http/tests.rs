@@ -99,6 +99,7 @@ fn readiness_ends_with_each_fault_and_returns() {
     health.set_policy(vec!["all counts as spent".into()]);
     assert_eq!(faults(), ["all counts as spent"]);
     health.set_policy(Vec::new());
+    health.set_engine(Ok(now.get()));
 
     now.set(now.get().plus(health::ENGINE_MS_MAX));
     assert_eq!(faults(), Vec::<String>::new());
