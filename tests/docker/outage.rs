@@ -19,11 +19,7 @@ fn private(options: Options) -> Option<PrivateEngine> {
 fn killed_in_the_middle(private: &mut PrivateEngine, client: &Blocking, deaf: &Container) {
     let called = std::thread::scope(|scope| {
         let call = scope.spawn(|| client.call(Call::Restart, &deaf.id, LONG));
-        // From its SIGTERM on the engine waits out the stop timeout.
-        eventually("the restart is under way", || {
-            let events = private.engine().events(&deaf.id);
-            events.iter().any(|event| event == "kill").then_some(())
-        });
+        restart_is_under_way(private, deaf);
         private.kill();
         call.join().expect("no panic")
     });
@@ -31,6 +27,14 @@ fn killed_in_the_middle(private: &mut PrivateEngine, client: &Blocking, deaf: &C
         panic!("{called:?}");
     };
     assert!(why.contains("the connection to the engine broke"), "{why}");
+}
+
+/// The engine has sent its SIGTERM and now waits out the stop timeout.
+fn restart_is_under_way(private: &PrivateEngine, deaf: &Container) {
+    eventually("the restart is under way", || {
+        let events = private.engine().events(&deaf.id);
+        events.iter().any(|event| event == "kill").then_some(())
+    });
 }
 
 fn problem(error: DockerError) -> SocketProblem {
@@ -125,4 +129,30 @@ fn an_engine_stopped_in_good_order_is_told_from_one_that_crashed() {
     assert_eq!(problem(client.ping().unwrap_err()), SocketProblem::Missing);
     private.start_again();
     client.ping().unwrap();
+}
+
+/// The engine stops all containers with itself, the one that it is restarting
+/// too, and answers `done` or 500 by which of the two was quicker.
+#[test]
+#[ignore = "up to 30 s: the engine waits out stop timeouts twice"]
+fn an_engine_stopped_in_the_middle_of_a_restart_answers_and_leaves_the_container_down() {
+    let Some(mut private) = private(Options::default()) else {
+        return;
+    };
+    let client = Blocking::new(private.engine().socket());
+    let deaf = private
+        .engine()
+        .run("deaf", &Spec::deaf_app().stop_timeout(4));
+    let called = std::thread::scope(|scope| {
+        let call = scope.spawn(|| client.call(Call::Restart, &deaf.id, LONG));
+        restart_is_under_way(&private, &deaf);
+        private.stop();
+        call.join().expect("no panic")
+    });
+    let answered = matches!(called, Called::Done | Called::Refused { status: 500, .. });
+    assert!(answered, "{called:?}");
+    private.start_again();
+    assert_eq!(client.found(&deaf.id).state, ContainerState::Exited);
+    assert_eq!(client.call(Call::Start, &deaf.id, LONG), Called::Done);
+    assert_eq!(client.found(&deaf.id).state, ContainerState::Running);
 }

@@ -204,6 +204,59 @@ fn the_engines_restart_starts_a_stopped_container() {
     check(&client, &web, ContainerState::Running);
 }
 
+/// Stopped, and then not to be started: what a mount that has vanished does.
+#[test]
+fn a_restart_that_fails_halfway_is_refused_and_leaves_the_container_down() {
+    let Some(engine) = engine() else { return };
+    let client = client(engine);
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("models");
+    std::fs::create_dir(&source).unwrap();
+    let mounts = serde_json::json!([{"Type": "bind", "Source": source, "Target": "/models"}]);
+    let web = engine.run("halfway", &Spec::app().host_config("Mounts", mounts));
+    let before = client.found(&web.id);
+    std::fs::remove_dir(&source).unwrap();
+    match client.restart(&web.id) {
+        Called::Refused {
+            status: 500,
+            message,
+        } => {
+            assert!(message.contains("no such file or directory"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let after = check(&client, &web, ContainerState::Exited);
+    assert_eq!(after.started_at, before.started_at);
+    assert!(
+        before
+            .started_at
+            .unwrap()
+            .is_before(after.finished_at.unwrap())
+    );
+    // Once the cause is mended a start brings it back.
+    std::fs::create_dir(&source).unwrap();
+    assert_eq!(client.call(Call::Start, &web.id, LONG), Called::Done);
+    check(&client, &web, ContainerState::Running);
+}
+
+#[test]
+fn a_paused_container_is_not_started() {
+    let Some(engine) = engine() else { return };
+    let client = client(engine);
+    let web = engine.run("conflict", &Spec::app());
+    web.pause();
+    match client.call(Call::Start, &web.id, LONG) {
+        Called::Refused {
+            status: 409,
+            message,
+        } => {
+            assert!(message.contains("paused"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+    check(&client, &web, ContainerState::Paused);
+}
+
 #[test]
 fn the_engine_goes_on_with_a_restart_that_we_no_longer_wait_for() {
     let Some(engine) = engine() else { return };
