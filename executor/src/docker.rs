@@ -73,6 +73,12 @@ pub trait Docker {
     /// `stop_timeout` (seconds, restart only) overrides the container's own
     /// stop timeout; none leaves it to the container. `wait` has to be longer
     /// than whichever of the two applies.
+    ///
+    /// The engine goes on with a restart when nobody waits for it any more,
+    /// except Engine 23.0 to 24.0.6: there a connection that closes between
+    /// the stop and the start leaves the container stopped (moby pull request
+    /// 46688). Dropping this future closes it; so let calls in flight finish
+    /// where there is time, and look again afterwards in any case.
     async fn call(
         &self,
         call: Call,

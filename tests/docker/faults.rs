@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use healer::docker::{Docker, DockerError, MESSAGE_BYTES_MAX, Phase, SocketProblem};
-use policy::{Call, Called};
+use policy::{Call, Called, ContainerState};
 use serde_json::json;
 
 use super::{Blocking, LONG, SHORT, block_on, within};
@@ -170,6 +170,21 @@ fn a_connection_that_ends_in_the_middle_is_unclear_and_nothing_is_sent_twice() {
         );
     }
     assert_eq!(client.found("web").id, id);
+}
+
+#[test]
+fn a_restart_that_the_engine_gives_up_halfway_can_be_completed_by_a_start() {
+    let (fake, client, id) = engine_with_web();
+    let before = client.found("web").started_at;
+    fake.fault("/restart", 1, Fault::StopOnly);
+    unclear(client.restart(&id));
+    let down = client.found("web");
+    assert_eq!(
+        (down.state, down.started_at),
+        (ContainerState::Exited, before)
+    );
+    assert_eq!(client.call(Call::Start, &id, LONG), Called::Done);
+    assert_eq!(client.found("web").state, ContainerState::Running);
 }
 
 #[test]

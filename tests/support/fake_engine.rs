@@ -31,6 +31,9 @@ pub(crate) enum Fault {
     Hang { acts: bool },
     /// The connection ends instead of an answer.
     Close { acts: bool },
+    /// A restart that ends after its stop, and the connection with it: what
+    /// Engine 23 does when its client goes away.
+    StopOnly,
     /// The usual answer's first so many bytes, then the connection ends.
     CutAfter(usize),
     /// The usual answer's head and half its body, then nothing.
@@ -251,6 +254,7 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
             shared.wait(Duration::from_secs(600));
         }
         Some(Fault::Close { acts }) => act(shared, &line, acts),
+        Some(Fault::StopOnly) => stop_only(shared, &line),
         Some(Fault::CutAfter(bytes)) => {
             let whole = answer(shared, &line);
             write(&mut stream, &whole[..bytes.min(whole.len())]);
@@ -352,6 +356,14 @@ fn restart(shared: &Shared, reference: &str, query: &str) -> Vec<u8> {
         None => return no_such_container(shared, reference),
     }
     reply(shared, 204, "", "")
+}
+
+fn stop_only(shared: &Shared, line: &str) {
+    let reference = line.rsplit('/').nth(1).unwrap_or_default();
+    if let Some(container) = find(&mut shared.world(), reference) {
+        container.status = "exited".to_owned();
+        container.finished_at = now();
+    }
 }
 
 fn start(shared: &Shared, reference: &str) -> Vec<u8> {
