@@ -123,7 +123,9 @@ impl Metrics {
             engine_up: Gauge::default(),
         };
         metrics.create_series();
-        metrics.register();
+        metrics.register_work();
+        metrics.register_states();
+        metrics.register_faults();
         metrics
     }
 
@@ -169,7 +171,7 @@ impl Metrics {
         }
     }
 
-    fn register(&mut self) {
+    fn register_work(&mut self) {
         let r = &mut self.registry;
         r.register(
             "build",
@@ -196,16 +198,20 @@ impl Metrics {
             "Attempts that ended, by outcome",
             self.attempts.clone(),
         );
-        r.register(
-            "attempts_in_flight",
-            "Attempts whose answer from the engine is not known yet",
-            self.attempts_in_flight.clone(),
-        );
         r.register_with_unit(
             "attempt_duration",
             "From the charge to the engine's answer",
             Unit::Seconds,
             self.attempt_duration.clone(),
+        );
+    }
+
+    fn register_states(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "attempts_in_flight",
+            "Attempts whose answer from the engine is not known yet",
+            self.attempts_in_flight.clone(),
         );
         r.register_with_unit(
             "last_restart_timestamp",
@@ -223,6 +229,15 @@ impl Metrics {
             "Targets that are not restarted until a person says so",
             self.targets_held.clone(),
         );
+        r.register(
+            "engine_up",
+            "Whether the engine answered when last asked",
+            self.engine_up.clone(),
+        );
+    }
+
+    fn register_faults(&mut self) {
+        let r = &mut self.registry;
         r.register(
             "socket_errors",
             "Errors on the executor's sockets and on the engine's",
@@ -242,11 +257,6 @@ impl Metrics {
             "config_reloads",
             "Reloads of the configuration, by result",
             self.config_reloads.clone(),
-        );
-        r.register(
-            "engine_up",
-            "Whether the engine answered when last asked",
-            self.engine_up.clone(),
         );
     }
 

@@ -121,3 +121,74 @@ fn is_away(error: &io::Error) -> bool {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// What a client says of a listener that does this with its connection.
+    /// The clock stands still but for waits, so nothing here takes its time.
+    fn exchanged<F: Future<Output = ()>>(
+        serve: impl FnOnce(UnixStream) -> F,
+    ) -> Result<Vec<u8>, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.sock");
+        runtime.block_on(async {
+            let listener = UnixListener::bind(&path).unwrap();
+            let server = async { serve(listener.accept().await.unwrap().0).await };
+            let client = async {
+                let mut client = Client::connect(&path).await?;
+                client.exchange(b"{}\n", 5_000).await
+            };
+            tokio::join!(server, client).1
+        })
+    }
+
+    fn said(result: Result<Vec<u8>, ClientError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_answer_may_come_in_pieces() {
+        let answer = exchanged(async |mut stream| {
+            for piece in ["{\"a\"", ":1}", "\nrest"] {
+                stream.write_all(piece.as_bytes()).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        assert_eq!(answer.unwrap(), b"{\"a\":1}");
+    }
+
+    #[test]
+    fn every_wait_has_an_end() {
+        let hung = exchanged(async |stream| {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            drop(stream);
+        });
+        assert!(said(hung).ends_with("a.sock: no answer within 5000 ms"));
+        let closed = exchanged(async |stream| drop(stream));
+        let closed = said(closed);
+        assert!(
+            ["closed the connection", "Broken pipe", "reset by peer"]
+                .iter()
+                .any(|words| closed.contains(words)),
+            "{closed}"
+        );
+    }
+
+    #[test]
+    fn an_endless_answer_is_cut_off() {
+        let endless = exchanged(async |mut stream| {
+            let block = vec![b'x'; 64 * 1024];
+            while stream.write_all(&block).await.is_ok() {}
+        });
+        assert!(said(endless).contains("more than 4194304 bytes"));
+    }
+}

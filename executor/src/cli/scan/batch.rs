@@ -126,3 +126,86 @@ impl Fnv128 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use executor_api::{LINE_BYTES_MAX, TIMES_MAX, encode};
+
+    use super::*;
+
+    fn at(secs: u64) -> Option<RecordTime> {
+        Some(RecordTime { secs, nanos: None })
+    }
+
+    fn app() -> TargetRef {
+        TargetRef::Name("app".into())
+    }
+
+    #[test]
+    fn a_storm_is_one_intent_within_its_limits() {
+        let mut batch = Batch::default();
+        let text = vec![b'"'; 100_000];
+        for second in 0..10_000_u64 {
+            // Out of order, twice each.
+            batch.add(app(), "cuda-oom", Remedy::Restart, at(second ^ 1), &text);
+            batch.add(app(), "cuda-oom", Remedy::Restart, at(second), &text);
+        }
+        let intents = batch.take();
+        assert_eq!(intents.len(), 1);
+        let intent = &intents[0];
+        assert_eq!(intent.matches(), 20_000);
+        assert_eq!(intent.times.len(), TIMES_MAX);
+        assert!(intent.times.is_sorted());
+        assert_eq!(intent.last.0, 9_999);
+        assert!(encode(Some("intent"), intent).len() <= LINE_BYTES_MAX);
+        assert_eq!(batch.take(), [], "taken is taken");
+    }
+
+    #[test]
+    fn news_that_no_restart_can_help_goes_first() {
+        let mut batch = Batch::default();
+        for (rule, remedy) in [
+            ("a", Remedy::Note),
+            ("b", Remedy::Restart),
+            ("c", Remedy::Escalate),
+        ] {
+            batch.add(app(), rule, remedy, at(1), b"x");
+        }
+        let rules: Vec<_> = batch.take().into_iter().map(|i| i.rule).collect();
+        assert_eq!(rules, ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn the_id_is_of_all_that_the_intent_stands_for_and_of_nothing_else() {
+        let id = |matches: &[(&str, u64, &[u8])]| {
+            let mut batch = Batch::default();
+            for (rule, secs, text) in matches {
+                batch.add(app(), rule, Remedy::Restart, at(*secs), text);
+            }
+            batch.take().remove(0).id
+        };
+        let first = id(&[("r", 1, b"ab"), ("r", 2, b"c")]);
+        // Fixed for ever: a chunk sent again by a newer version is the same chunk.
+        assert_eq!(first, "scan-3caa1e83d63fcdea743306f3e6cc89da");
+        assert_eq!(first, id(&[("r", 1, b"ab"), ("r", 2, b"c")]));
+        for other in [
+            id(&[("s", 1, b"ab"), ("s", 2, b"c")]),
+            id(&[("r", 1, b"a"), ("r", 2, b"bc")]),
+            id(&[("r", 1, b"ab"), ("r", 3, b"c")]),
+            id(&[("r", 1, b"ab")]),
+        ] {
+            assert_ne!(first, other);
+        }
+    }
+
+    #[test]
+    fn it_is_full_at_its_limit() {
+        let mut batch = Batch::default();
+        for number in 0..INTENTS_MAX {
+            assert!(!batch.is_full());
+            let target = TargetRef::Name(format!("app{number}"));
+            batch.add(target, "r", Remedy::Restart, at(1), b"x");
+        }
+        assert!(batch.is_full());
+    }
+}

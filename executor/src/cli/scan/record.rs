@@ -88,7 +88,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                     Scalar::Text(Text(Cow::Owned(text))) => {
                         record.texts.push(Cow::Owned(text.into_bytes()));
                     }
-                    Scalar::Number(_) | Scalar::Other => {}
+                    Scalar::Number(_) | Scalar::Other(_) => {}
                 }
             } else if TIME_KEYS.contains(&&*key) {
                 // Parsers put keys from the application's text before the
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 let time = match map.next_value::<Scalar<'de>>()? {
                     Scalar::Text(Text(text)) => RecordTime::from_text(&text),
                     Scalar::Number(number) => RecordTime::from_text(&number.to_string()),
-                    Scalar::Other => None,
+                    Scalar::Other(_) => None,
                 };
                 record.time = time.or(record.time);
             } else if key == PATH_KEY {
@@ -121,13 +121,75 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 enum Scalar<'a> {
     Text(#[serde(borrow)] Text<'a>),
     Number(serde_json::Number),
-    #[allow(dead_code)] // Lists, objects and the like: read and left alone.
-    Other,
+    /// Lists, objects and the like: read and left alone.
+    Other(IgnoredAny),
 }
 
 #[cfg(test)]
 mod tests {
     use super::Record;
+
+    /// The texts that are judged, and the time.
+    fn read(line: &[u8]) -> (Vec<String>, Option<(u64, Option<u32>)>) {
+        let record = Record::of(line);
+        let texts = record
+            .texts
+            .iter()
+            .map(|t| String::from_utf8_lossy(t).into());
+        (texts.collect(), record.time.map(|t| (t.secs, t.nanos)))
+    }
+
+    #[test]
+    fn every_text_field_is_judged_and_all_else_is_plain_text() {
+        for (line, texts) in [
+            (
+                &br#"{"log":"a","b":"c","msg":"d","log":"e"}"#[..],
+                &["a", "d", "e"][..],
+            ),
+            (br#"{"log":"a\u0041\n"}"#, &["aA\n"]),
+            (
+                br#" {"body":"x","MESSAGE":["no"],"message":{"no":1}}"#,
+                &["x"],
+            ),
+            (br#"{"log":1}"#, &[r#"{"log":1}"#]),
+            (br#"{"other":"x"}"#, &[r#"{"other":"x"}"#]),
+            (br#"{"log":"x"} tail"#, &[r#"{"log":"x"} tail"#]),
+            (b"plain", &["plain"]),
+            (b"", &[""]),
+            (b"{\xff", &["{\u{fffd}"]),
+        ] {
+            assert_eq!(read(line).0, texts, "{}", String::from_utf8_lossy(line));
+        }
+        let bomb = format!("{{\"log\":\"x\",\"deep\":{}", "[".repeat(100_000));
+        assert_eq!(read(bomb.as_bytes()).0, [bomb]);
+    }
+
+    #[test]
+    fn the_last_time_that_can_be_read_is_the_records() {
+        for (line, time) in [
+            (
+                &br#"{"log":"x","time":"2025-10-20T16:47:31Z"}"#[..],
+                Some((1_760_978_851, None)),
+            ),
+            (
+                br#"{"log":"x","date":1760978851.5}"#,
+                Some((1_760_978_851, Some(500_000_000))),
+            ),
+            (
+                br#"{"time":"1999","log":"x","time":1760978851}"#,
+                Some((1_760_978_851, None)),
+            ),
+            (
+                br#"{"time":1760978851,"log":"x","time":"soon"}"#,
+                Some((1_760_978_851, None)),
+            ),
+            (br#"{"log":"x","time":-5}"#, None),
+            (br#"{"log":"x","time":null}"#, None),
+            (br#"{"log":"x"}"#, None),
+        ] {
+            assert_eq!(read(line).1, time, "{}", String::from_utf8_lossy(line));
+        }
+    }
 
     #[test]
     fn the_path_names_the_container_only_where_it_cannot_be_doubted() {
