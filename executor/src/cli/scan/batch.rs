@@ -144,8 +144,8 @@ mod tests {
     #[test]
     fn a_storm_is_one_intent_within_its_limits() {
         let mut batch = Batch::default();
-        let text = vec![b'"'; 100_000];
-        for second in 0..10_000_u64 {
+        let text = vec![b'"'; 5_000];
+        for second in 0..1_000_u64 {
             // Out of order, twice each.
             batch.add(app(), "cuda-oom", Remedy::Restart, at(second ^ 1), &text);
             batch.add(app(), "cuda-oom", Remedy::Restart, at(second), &text);
@@ -153,10 +153,10 @@ mod tests {
         let intents = batch.take();
         assert_eq!(intents.len(), 1);
         let intent = &intents[0];
-        assert_eq!(intent.matches(), 20_000);
+        assert_eq!(intent.matches(), 2_000);
         assert_eq!(intent.times.len(), TIMES_MAX);
         assert!(intent.times.is_sorted());
-        assert_eq!(intent.last.0, 9_999);
+        assert_eq!(intent.last.0, 999);
         assert!(encode(Some("intent"), intent).len() <= LINE_BYTES_MAX);
         assert_eq!(batch.take(), [], "taken is taken");
     }
