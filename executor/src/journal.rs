@@ -180,8 +180,8 @@ impl Journal {
     ///
     /// # Errors
     /// Nothing is lost. Where only the last step failed (the fsync of the
-    /// directory), the new content is in force and every append tries that
-    /// fsync first.
+    /// directory), the new content is in force and every durable append
+    /// tries that fsync first.
     pub async fn compact(&self, records: Vec<Record>) -> Result<(), JournalError> {
         self.ask(|reply| Command::Compact { records, reply }).await
     }

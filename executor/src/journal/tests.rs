@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod golden;
 mod mounts;
+mod user;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -35,7 +35,8 @@ struct Doubt {
     /// An fsync failed: what the disk holds is unknown, and a later fsync
     /// would claim success. Only writing it all anew helps.
     content: bool,
-    /// A rename may not be on disk.
+    /// A rename may not be on disk, and with it all that was appended since:
+    /// nothing durable is accepted.
     name: bool,
 }
 
@@ -88,6 +89,9 @@ impl Writer {
     /// Without records and `durable`, everything so far is on disk.
     pub(crate) fn append(&mut self, records: &[Record], durable: bool) -> Result<(), JournalError> {
         self.put_right()?;
+        if durable && self.doubt.name {
+            self.sync_name()?;
+        }
         if records.is_empty() {
             return if durable { self.sync_file() } else { Ok(()) };
         }
@@ -103,9 +107,6 @@ impl Writer {
         }
         if self.doubt.content {
             self.write_anew()?;
-        }
-        if self.doubt.name {
-            self.sync_name()?;
         }
         if let Some(header) = self.header_due.take()
             && let Err(error) = self.append_line(&format::encode_header(&header), 0, false)
