@@ -9,12 +9,16 @@
 //! A need is found by its *anchor*: its most telling word, since a word is the same bytes in
 //! raw and normal texts as long as no escape sequence cuts it.
 
+use std::ops::Range;
+
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::limits::WORD_BYTES_MIN;
 
 /// Exact strings that may be multiplied out for one piece of a regex.
-const EXACT_STRINGS_MAX: usize = 32;
+const EXACT_STRINGS_MAX: usize = 64;
+/// Bytes of one class that are told apart; of a larger one nothing is known.
+const CLASS_BYTES_MAX: usize = 8;
 /// Needs of one regex.
 const NEEDS_MAX: usize = 128;
 /// Bytes of one need: beyond this a longer one tells nothing more.
@@ -36,23 +40,18 @@ impl Need {
         })
     }
 
-    /// The most telling word.
-    pub(crate) fn anchor(&self) -> &[u8] {
-        words(&self.text)
-            // The first of the best.
-            .reduce(|best, word| {
-                if word_telling(word) > word_telling(best) {
-                    word
-                } else {
-                    best
-                }
-            })
-            .expect("splitting yields at least one word")
-    }
-
-    /// Where the anchor begins in the text.
-    pub(crate) fn anchor_start(&self) -> usize {
-        memchr::memmem::find(&self.text, self.anchor()).expect("the anchor is a part of the text")
+    /// Where the most telling word stands in the text; the first one of equals.
+    pub(crate) fn anchor(&self) -> Range<usize> {
+        let mut best = 0..0;
+        let mut start = 0;
+        for word in words(&self.text) {
+            let span = start..start + word.len();
+            if word_telling(word) > word_telling(&self.text[best.clone()]) {
+                best = span;
+            }
+            start += word.len() + 1;
+        }
+        best
     }
 }
 
@@ -107,7 +106,7 @@ impl Info {
                     .iter()
                     .flat_map(|range| range.start()..=range.end())
                     .collect();
-                if bytes.len() <= EXACT_STRINGS_MAX / 4 {
+                if bytes.len() <= CLASS_BYTES_MAX {
                     Self::exactly(bytes.into_iter().map(|byte| vec![byte]).collect())
                 } else {
                     Self::unknown()
@@ -222,33 +221,39 @@ fn better(one: Option<Strings>, other: Option<Strings>) -> Option<Strings> {
     best.filter(|strings| strings.iter().all(|text| telling(text) > 0) && !strings.is_empty())
 }
 
-/// How seldom a string is met in logs, roughly; 0 for one that cannot be looked for.
+/// How seldom a string is met in logs, roughly; 0 for one that cannot be looked for. Common
+/// words in a row are rarer than each of them.
 fn telling(text: &[u8]) -> usize {
-    let best = words(text).map(word_telling).max().unwrap_or(0);
-    // More words tell more, though only the best one is looked for first.
-    if best == 0 {
-        0
-    } else {
-        best * 64 + text.trim_ascii().len().min(63)
+    if words(text).all(|word| word_telling(word) == 0) {
+        return 0;
     }
+    words(text)
+        .filter(|word| !word.is_empty())
+        .map(|word| word_telling(word) + 1)
+        .sum()
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|&byte| byte == b' ')
 }
 
-/// How seldom a word is met in logs, roughly: longer is rarer, and those that every GPU server
-/// prints all day count for little.
+/// How seldom a word is met in logs, roughly: more letters are rarer, and words that every GPU
+/// server prints all day count for little, as digits do.
 fn word_telling(word: &[u8]) -> usize {
     const EVERYWHERE: [&[u8]; 22] = [
         b"and", b"cuda", b"cuda:", b"device", b"error", b"error:", b"failed", b"failed:", b"for",
         b"from", b"gpu", b"info", b"kernel", b"memory", b"memory.", b"not", b"of", b"out", b"rank",
         b"the", b"with", b"warn",
     ];
+    let letters = || {
+        word.iter()
+            .filter(|&&byte| byte.is_ascii_alphabetic() || byte == b'_')
+            .count()
+    };
     match word.len() {
         short if short < WORD_BYTES_MIN => 0,
-        len if EVERYWHERE.contains(&word) => len.min(2),
-        len => len.min(16),
+        _ if EVERYWHERE.contains(&word) => 2,
+        _ => letters().clamp(1, 16),
     }
 }
 
@@ -322,7 +327,7 @@ mod tests {
             ("xid", "xid"),
         ] {
             let need = Need::new(text.as_bytes()).expect("long enough");
-            assert_eq!(need.anchor(), anchor.as_bytes(), "{text}");
+            assert_eq!(&need.text[need.anchor()], anchor.as_bytes(), "{text}");
         }
     }
 }

@@ -126,9 +126,64 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+const PHRASES: [&[u8]; 8] = [
+    b"aba cab", b"abacab", b"caba", b"a bbb c", b"aba ccc", b"abbcoc", b"bab", b"boo",
+];
+
+const ESCAPES_WITHIN: [&[u8]; 7] = [
+    b"\x1b[31m",
+    b"\x1b[m",
+    b"\x1bM",
+    b"\x1b(B",
+    b"\x1b]0;a\x07",
+    b"\x1b]\x1b\\",
+    b"\x1b[",
+];
+
+/// A phrase that some rule looks for, in any case, with escape sequences anywhere in it and any
+/// white space in its gaps.
+fn disguised() -> impl Strategy<Value = Vec<u8>> {
+    let escape = proptest::sample::select(&ESCAPES_WITHIN[..]);
+    let gap = prop_oneof![
+        20 => Just(Vec::new()),
+        3 => escape.clone().prop_map(<[u8]>::to_vec),
+        1 => proptest::collection::vec(escape, 0..20).prop_map(|escapes| escapes.concat()),
+    ];
+    let space = proptest::collection::vec(proptest::sample::select(&b" \t\r\x0b"[..]), 1..3);
+    let space = prop_oneof![20 => space, 1 => Just(b" ".repeat(150))];
+    let phrase = proptest::sample::select(&PHRASES[..]);
+    let byte = (gap, space, any::<bool>());
+    (phrase, proptest::collection::vec(byte, 9)).prop_map(|(phrase, disguise)| {
+        let mut text = Vec::new();
+        for (&byte, (gap, space, upper)) in phrase.iter().zip(disguise) {
+            match byte {
+                b' ' => {
+                    text.extend(&space);
+                    text.extend(gap);
+                    text.extend(&space[1..]);
+                }
+                letter => {
+                    text.extend(gap);
+                    text.push(if upper {
+                        letter.to_ascii_uppercase()
+                    } else {
+                        letter
+                    });
+                }
+            }
+        }
+        text
+    })
+}
+
 fn text() -> impl Strategy<Value = Vec<u8>> {
-    let long_gap = Just(b"\x1b[0m".repeat(20));
-    let pieces = proptest::collection::vec(prop_oneof![60 => piece(), 1 => long_gap], 0..14);
+    let long_gap = prop_oneof![Just(b"\x1b[0m".repeat(20)), Just(b" ".repeat(150))];
+    let any_piece = prop_oneof![50 => piece(), 1 => long_gap, 9 => disguised()];
+    let pieces = prop_oneof![
+        2 => proptest::collection::vec(any_piece.clone(), 0..14),
+        1 => proptest::collection::vec(any_piece, 0..2),
+        1 => disguised().prop_map(|text| vec![text]),
+    ];
     pieces.prop_map(|pieces| {
         let mut text = pieces.concat();
         // Newlines have a meaning of their own, tested below and in `judging`.
