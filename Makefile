@@ -1,7 +1,7 @@
 # The one door to everything. `make help` lists it.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help build test lint fmt release images clean
+.PHONY: help build test bench lint fmt release images clean
 
 CARGO ?= cargo
 DIST := target/dist
@@ -14,6 +14,10 @@ build: ## target/release/libout_healer.so and target/release/healer.
 
 test: ## The quick ladder: everything that runs in ten minutes on two cores.
 	@CARGO="$(CARGO)" tests/run quick
+
+bench: ## What it costs and how quick it is, as a table (some minutes).
+	$(CARGO) build --release --locked
+	$(CARGO) bench --locked --bench flush --bench table
 
 lint: ## Formatting and clippy; warnings are errors.
 	$(CARGO) fmt --all --check

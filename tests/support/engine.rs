@@ -10,7 +10,7 @@
 //! under test is not also the measure.
 
 mod container;
-mod image;
+pub(crate) mod image;
 mod private;
 
 use std::io::{self, Read, Write};
@@ -75,7 +75,8 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    fn of_the_machine() -> Option<Self> {
+    /// The one that `DOCKER_HOST` or the usual socket leads to, if it answers.
+    pub(crate) fn of_the_machine() -> Option<Self> {
         let host = std::env::var("DOCKER_HOST").unwrap_or_default();
         let socket = host
             .strip_prefix("unix://")
@@ -153,7 +154,12 @@ impl Engine {
 
     /// Creates a container under this very name, and does not start it.
     pub(crate) fn create(&self, name: &str, spec: &Spec) -> Container {
-        let body = spec.to_json(&image::import(self));
+        self.create_from(&image::import(self), name, spec)
+    }
+
+    /// The same from another image.
+    pub(crate) fn create_from(&self, image: &str, name: &str, spec: &Spec) -> Container {
+        let body = spec.to_json(image);
         let path = format!("/containers/create?name={name}");
         let reply = self.request("POST", &path, Some(&body));
         let id = reply["Id"].as_str().expect("an id");

@@ -18,16 +18,29 @@ while :; do sleep 3600 & wait $!; done
 
 /// The test image: busybox with [`APP`], imported where it is not there yet.
 pub(super) fn import(engine: &Engine) -> String {
-    let tar = image_tar();
+    import_tar(engine, "log-healer-test", image_tar())
+}
+
+/// An image of one program, `/app`, under this repository name. The demo's.
+#[allow(dead_code)]
+pub(crate) fn import_program(engine: &Engine, repository: &str, program: &[u8]) -> String {
+    let mut tar = Vec::new();
+    add_to_tar(&mut tar, "app", b'0', "", program);
+    tar.resize(tar.len() + 1024, 0);
+    import_tar(engine, repository, &tar)
+}
+
+/// Imported where an image of just this content is not there yet; its name.
+fn import_tar(engine: &Engine, repository: &str, tar: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     tar.hash(&mut hasher);
     let tag = format!("{:016x}", hasher.finish());
-    let image = format!("log-healer-test:{tag}");
+    let image = format!("{repository}:{tag}");
     let there = engine
         .try_request("GET", &format!("/images/{image}/json"), None)
         .is_ok_and(|(status, _)| status == 200);
     if !there {
-        let path = format!("/images/create?fromSrc=-&repo=log-healer-test&tag={tag}");
+        let path = format!("/images/create?fromSrc=-&repo={repository}&tag={tag}");
         let reply = http(&engine.socket, "POST", &path, "application/x-tar", tar);
         let (status, words) = reply.expect("the engine takes the image");
         let words = String::from_utf8_lossy(&words);
