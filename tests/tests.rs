@@ -4,4 +4,6 @@
 mod conf;
 mod docker;
 mod house;
+mod images;
+mod release;
 mod support;

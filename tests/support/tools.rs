@@ -53,8 +53,18 @@ pub(crate) fn run(command: &mut Command) -> Output {
     out
 }
 
-/// The plugin as cargo has just built it, in this very profile.
+/// The plugin: the file that `HEALER_PLUGIN_SO` names (`make test` runs the
+/// host's tests on the released one, too), else as cargo has just built it.
 pub(crate) fn plugin_so() -> PathBuf {
+    if let Some(named) = std::env::var_os("HEALER_PLUGIN_SO").filter(|v| !v.is_empty()) {
+        let named = PathBuf::from(named);
+        assert!(
+            named.is_file(),
+            "HEALER_PLUGIN_SO={} is no file",
+            named.display()
+        );
+        return named;
+    }
     let test = std::env::current_exe().expect("a test knows its own path");
     let deps = test.parent().expect("it lies in a directory");
     let so = deps.join("libout_healer.so");
