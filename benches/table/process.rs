@@ -4,6 +4,7 @@ use std::io;
 use std::process::{Child, Command, Stdio};
 
 /// Runs to the end; seconds of CPU, user and system together.
+#[expect(clippy::zombie_processes, reason = "wait4 reaps it")]
 pub(crate) fn cpu_seconds(command: &mut Command) -> f64 {
     let child = command
         .stdin(Stdio::null())
