@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use executor_api::{Intent, LastMatch, Remedy, TargetRef, clamp_str, merge_times};
 
-use crate::intent::IdHasher;
+use crate::intent::{IdHasher, escalate_first};
 
 /// Most (target, rule) pairs.
 pub const PAIRS_MAX: usize = 4_096;
@@ -61,7 +61,8 @@ pub struct Settled {
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Held {
-    pairs: BTreeMap<Pair, Entry>,
+    /// Boxed: the map moves its values about on a small stack.
+    pairs: BTreeMap<Pair, Box<Entry>>,
 }
 
 type Pair = (TargetRef, String);
@@ -124,15 +125,14 @@ impl Held {
     /// Kept intents that are due, `escalate` first, at most `count_max`. They
     /// are not due again for [`RESEND_MS`], and stay until [`Self::delivered`].
     pub fn due(&mut self, now_ms: u64, count_max: usize) -> Vec<Intent> {
-        let mut ready: Vec<&mut Entry> = self
+        let ready: Vec<&mut Box<Entry>> = self
             .pairs
             .values_mut()
             .filter(|entry| entry.is_keeping() && entry.send_from_ms <= now_ms)
             .collect();
-        ready.sort_by_key(|entry| !entry.is_escalation());
-        ready.truncate(count_max);
-        ready
+        escalate_first(ready, |entry| entry.remedy())
             .into_iter()
+            .take(count_max)
             .filter_map(|entry| {
                 entry.send_from_ms = now_ms + RESEND_MS;
                 entry.seal().cloned()
@@ -267,12 +267,10 @@ impl Entry {
         self.holder.is_none() && !self.is_keeping()
     }
 
-    fn is_escalation(&self) -> bool {
+    fn remedy(&self) -> Remedy {
         let open = self.open.as_ref().map(|folded| &folded.intent);
-        self.sealed
-            .as_ref()
-            .or(open)
-            .is_some_and(|intent| intent.remedy == Remedy::Escalate)
+        let first = self.sealed.as_ref().or(open);
+        first.map_or(Remedy::Note, |intent| intent.remedy)
     }
 
     fn fold(&mut self, intent: &Intent) {

@@ -20,7 +20,7 @@ use rules::Scratch;
 use crate::config::Config;
 use crate::guard::Verdict;
 use crate::held::{Fate, Held, Settled};
-use crate::intent::wire_remedy;
+use crate::intent::{escalate_first, wire_remedy};
 use crate::log::{Level, Line};
 use crate::metrics::{Counter, DRY_RUN, Gauge, Metrics, UNANSWERED};
 use crate::notes::Notes;
@@ -211,15 +211,14 @@ impl Instance {
 
     /// The chunk's intents, `escalate` first.
     fn finish_groups(&self, found: &mut Findings, tag: &[u8]) -> Vec<Intent> {
-        let mut intents: Vec<Intent> = std::mem::take(&mut found.groups)
+        let intents = std::mem::take(&mut found.groups)
             .into_iter()
             .map(|group| {
                 let rule = &self.config.rules.rules()[group.rule];
                 group.finish(&rule.name, wire_remedy(rule.remedy), tag)
             })
             .collect();
-        intents.sort_by_key(|intent| intent.remedy != Remedy::Escalate);
-        intents
+        escalate_first(intents, |intent: &Intent| intent.remedy)
     }
 
     /// Sends the chunk's intents and what is kept and due, and settles all.
@@ -234,7 +233,7 @@ impl Instance {
         }
         let mut all: Vec<(&Intent, bool)> = own.iter().map(|intent| (intent, true)).collect();
         all.extend(errands.iter().map(|intent| (intent, false)));
-        all.sort_by_key(|(intent, _)| intent.remedy != Remedy::Escalate);
+        let all = escalate_first(all, |(intent, _)| intent.remedy);
         let order: Vec<&Intent> = all.iter().map(|(intent, _)| *intent).collect();
 
         let exchange = self.sender.exchange(now_ms, &order);

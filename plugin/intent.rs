@@ -138,6 +138,16 @@ pub fn wire_remedy(remedy: rules::Remedy) -> Remedy {
     }
 }
 
+/// Brings what is to be escalated to the front, the order kept otherwise. The
+/// library's sort would take 4 KiB of stack for it.
+pub fn escalate_first<T>(items: Vec<T>, remedy: impl Fn(&T) -> Remedy) -> Vec<T> {
+    let (mut first, rest): (Vec<T>, Vec<T>) = items
+        .into_iter()
+        .partition(|item| remedy(item) == Remedy::Escalate);
+    first.extend(rest);
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

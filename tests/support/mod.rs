@@ -1,5 +1,11 @@
 //! What tests of several topics share.
 
+pub(crate) mod allocations;
+pub(crate) mod child;
 pub(crate) mod engine;
+pub(crate) mod events;
+pub(crate) mod executor;
 pub(crate) mod fake_engine;
+pub(crate) mod host;
+pub(crate) mod stack;
 pub(crate) mod tools;

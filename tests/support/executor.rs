@@ -1,0 +1,198 @@
+//! An executor to test senders against: a real Unix socket, a script of how it
+//! behaves, and a record of what it got.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use executor_api::{Answer, Decision, Intent, LineBuffer, decode_intent, encode};
+
+/// What it does with each intent.
+#[derive(Clone)]
+pub(crate) enum Manner {
+    /// Answers at once.
+    Answer(Decision),
+    /// Answers all that has arrived, newest first.
+    AnswerBackwards,
+    /// Answers after a while.
+    Slow(Duration),
+    /// Reads and never answers.
+    Hang,
+    /// Answers so many intents of a connection, then closes it.
+    CloseAfter(usize),
+    /// Says this instead of an answer.
+    Say(Vec<u8>),
+}
+
+/// Listens until dropped.
+pub(crate) struct Executor {
+    path: PathBuf,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    manner: Mutex<Manner>,
+    received: Mutex<Vec<Intent>>,
+    connections: Mutex<usize>,
+    stops: AtomicBool,
+}
+
+impl Executor {
+    /// Listens at `path`; what is there is replaced.
+    pub(crate) fn start(path: &Path, manner: Manner) -> Self {
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path).expect("the socket can be bound");
+        listener.set_nonblocking(true).expect("it can be polled");
+        let shared = Arc::new(Shared {
+            manner: Mutex::new(manner),
+            received: Mutex::new(Vec::new()),
+            connections: Mutex::new(0),
+            stops: AtomicBool::new(false),
+        });
+        let acceptor = std::thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || accept(&listener, &shared)
+        });
+        Self {
+            path: path.into(),
+            shared,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    pub(crate) fn behave(&self, manner: Manner) {
+        *self.shared.manner.lock().expect("not poisoned") = manner;
+    }
+
+    /// Intents in the order of their arrival, sent twice where sent twice.
+    pub(crate) fn received(&self) -> Vec<Intent> {
+        self.shared.received.lock().expect("not poisoned").clone()
+    }
+
+    /// Connections that were accepted so far.
+    pub(crate) fn connections(&self) -> usize {
+        *self.shared.connections.lock().expect("not poisoned")
+    }
+
+    /// Waits until so many intents have arrived.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Intent> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let received = self.received();
+            if received.len() >= count {
+                return received;
+            }
+            assert!(Instant::now() < deadline, "only {received:?}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        self.shared.stops.store(true, Ordering::SeqCst);
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.join().expect("the acceptor did not panic");
+        }
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn accept(listener: &UnixListener, shared: &Arc<Shared>) {
+    let mut served = Vec::new();
+    while !shared.stops.load(Ordering::SeqCst) {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                *shared.connections.lock().expect("not poisoned") += 1;
+                let shared = Arc::clone(shared);
+                served.push(std::thread::spawn(move || serve(stream, &shared)));
+            }
+            Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(e) => panic!("accept: {e}"),
+        }
+    }
+    for thread in served {
+        thread
+            .join()
+            .expect("the connection's thread did not panic");
+    }
+}
+
+/// Ends when the peer does, or on a failed write: the peer may go at any time.
+fn serve(mut stream: UnixStream, shared: &Shared) {
+    stream.set_nonblocking(false).expect("it can block");
+    let timeout = Some(Duration::from_millis(20));
+    stream.set_read_timeout(timeout).expect("it can time out");
+    let mut lines = LineBuffer::default();
+    let mut answered = 0;
+    let mut buffer = [0; 16 * 1_024];
+    while !shared.stops.load(Ordering::SeqCst) {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(count) => lines.push(&buffer[..count]),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
+            Err(_) => return,
+        }
+        let mut batch = Vec::new();
+        while let Some(line) = lines.pop().expect("no line is too long") {
+            batch.push(decode_intent(&line).expect("every intent is valid"));
+        }
+        shared
+            .received
+            .lock()
+            .expect("not poisoned")
+            .extend(batch.iter().cloned());
+        let manner = shared.manner.lock().expect("not poisoned").clone();
+        if respond(&mut stream, &manner, &batch, &mut answered).is_none() {
+            return;
+        }
+    }
+}
+
+/// `None`: close the connection.
+fn respond(
+    stream: &mut UnixStream,
+    manner: &Manner,
+    batch: &[Intent],
+    answered: &mut usize,
+) -> Option<()> {
+    let backwards: Vec<Intent> = batch.iter().rev().cloned().collect();
+    let batch = match manner {
+        Manner::AnswerBackwards => &backwards,
+        _ => batch,
+    };
+    for intent in batch {
+        let line = match manner {
+            Manner::Answer(decision) => answer(intent, *decision),
+            Manner::AnswerBackwards => answer(intent, Decision::Pending),
+            Manner::Slow(delay) => {
+                std::thread::sleep(*delay);
+                answer(intent, Decision::Pending)
+            }
+            Manner::Hang => continue,
+            Manner::CloseAfter(count) if *answered >= *count => return None,
+            Manner::CloseAfter(_) => answer(intent, Decision::Pending),
+            Manner::Say(bytes) => bytes.clone(),
+        };
+        *answered += 1;
+        stream.write_all(&line).ok()?;
+    }
+    Some(())
+}
+
+fn answer(intent: &Intent, decision: Decision) -> Vec<u8> {
+    let answer = Answer {
+        id: intent.id.clone(),
+        decision,
+        gate: (decision == Decision::Refused).then(|| "cooldown".into()),
+        detail: (decision == Decision::Refused).then(|| "Cooldown active (45s < 300s)".into()),
+    };
+    encode(None, &answer)
+}
