@@ -19,12 +19,14 @@ struct fake {
     int frozen;
     int late;
     struct series *series;
+    struct metric *metrics;
 };
 
 struct metric {
     struct fake *cmt;
     char *name;
     int labels;
+    struct metric *next;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -35,6 +37,24 @@ void *fake_cmt_new(const char *name)
     struct fake *cmt = calloc(1, sizeof(*cmt));
     cmt->name = strdup(name);
     return cmt;
+}
+
+void fake_cmt_free(struct fake *cmt)
+{
+    while (cmt->series) {
+        struct series *next = cmt->series->next;
+        free(cmt->series->key);
+        free(cmt->series);
+        cmt->series = next;
+    }
+    while (cmt->metrics) {
+        struct metric *next = cmt->metrics->next;
+        free(cmt->metrics->name);
+        free(cmt->metrics);
+        cmt->metrics = next;
+    }
+    free(cmt->name);
+    free(cmt);
 }
 
 void fake_cmt_freeze(struct fake *cmt) { cmt->frozen = 1; }
@@ -59,6 +79,8 @@ static void *create(struct fake *cmt, char *ns, char *subsystem, char *name, cha
     metric->cmt = cmt;
     metric->name = strdup(full);
     metric->labels = labels;
+    metric->next = cmt->metrics;
+    cmt->metrics = metric;
     return metric;
 }
 

@@ -216,10 +216,16 @@ impl Section {
         Self {
             properties: properties.iter().map(|(k, v)| (c(k), c(v))).collect(),
             name: name.into(),
-            // SAFETY: a name; kept for ever, as the host keeps its own longer
-            // than the plugin.
+            // SAFETY: a name; freed with the section.
             cmt: unsafe { (metrics_library().new)(c(name).as_ptr()) },
         }
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // SAFETY: ours, and the plugin's instance has gone.
+        unsafe { (metrics_library().free)(self.cmt) };
     }
 }
 
@@ -257,6 +263,23 @@ impl Output<'_> {
         unsafe { (metrics_library().value)(self.section.cmt, key.as_ptr()) }
     }
 
+    /// Exits, and gives what was logged up to the end.
+    pub(crate) fn exit_and_lines(mut self) -> Vec<String> {
+        self.exit();
+        self.lines()
+    }
+
+    fn exit(&mut self) {
+        let context = std::mem::replace(&mut self.context.remote_context, std::ptr::null_mut());
+        if !context.is_null() {
+            // SAFETY: the interface's type; once, after the last flush.
+            unsafe {
+                let exit: ExitCtx = self.plugin.entry(c"FLBPluginExitCtx");
+                exit(context);
+            }
+        }
+    }
+
     /// Series that were made after Init.
     pub(crate) fn late_series(&self) -> i32 {
         // SAFETY: ours.
@@ -266,13 +289,7 @@ impl Output<'_> {
 
 impl Drop for Output<'_> {
     fn drop(&mut self) {
-        if !self.context.remote_context.is_null() {
-            // SAFETY: the interface's type; once, after the last flush.
-            unsafe {
-                let exit: ExitCtx = self.plugin.entry(c"FLBPluginExitCtx");
-                exit(self.context.remote_context);
-            }
-        }
+        self.exit();
     }
 }
 
@@ -287,6 +304,14 @@ fn log() -> Vec<(i32, String)> {
     LOG.lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
         .clone()
+}
+
+/// Forgets every line that was logged.
+pub(crate) fn forget_log() {
+    let mut log = LOG
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    *log = Vec::new();
 }
 
 /// Lets the logger burn 10 KiB of stack from now on, or not.
@@ -398,6 +423,7 @@ fn dl_error() -> String {
 /// `fake_cmt.c`, loaded into the global scope as an executable's exports are.
 struct MetricsLibrary {
     new: unsafe extern "C" fn(*const c_char) -> *mut c_void,
+    free: unsafe extern "C" fn(*mut c_void),
     freeze: unsafe extern "C" fn(*mut c_void),
     late: unsafe extern "C" fn(*mut c_void) -> c_int,
     value: unsafe extern "C" fn(*mut c_void, *const c_char) -> c_double,
@@ -426,6 +452,7 @@ fn metrics_library() -> &'static MetricsLibrary {
             let library = Plugin { handle };
             let found = MetricsLibrary {
                 new: library.entry(c"fake_cmt_new"),
+                free: library.entry(c"fake_cmt_free"),
                 freeze: library.entry(c"fake_cmt_freeze"),
                 late: library.entry(c"fake_cmt_late"),
                 value: library.entry(c"fake_cmt_value"),
