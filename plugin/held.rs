@@ -6,22 +6,29 @@
 //! every chunk did, a storm would use up the host's task ids and stop all its
 //! outputs. So a later chunk whose matches all belong to pairs that have such a
 //! chunk is done with: its counts and times are added to one further intent of
-//! the pair, kept here, and the first flush that reaches the executor sends it.
+//! the pair, kept here, and the first flush that reaches the executor sends it
+//! (that chunk's own, if the executor is back by now).
 //!
 //! Kept true:
 //! - each chunk that goes back is the holder of at least one pair, so no more
 //!   chunks wait than there are pairs;
 //! - a chunk that goes back is folded nowhere: it brings all its intents again;
-//! - an intent that was sent once never changes: what is folded while its
-//!   answer is open goes into a second one, as an id must mean one thing;
-//! - at most [`PAIRS_MAX`] pairs, two intents each, their samples cut short.
+//! - an intent that was sent once never changes and is merged into no other:
+//!   the executor may have counted it although its answer did not arrive, and
+//!   sent again it must have the same id. So a chunk is folded *before* its
+//!   intents are sent; one that lost a race against a parallel flush after it
+//!   sent them is kept as it is;
+//! - at most [`PAIRS_MAX`] pairs, [`SEALED_MAX`]` + 1` intents each (two but for
+//!   such races), their samples cut short.
 //!
 //! A holder not seen for [`HOLDER_MS`] was given up by the host, and its pair
-//! is free for the next chunk.
+//! is free for the next chunk. Should it come after all, it is known by its id
+//! and sent under it, not folded; so is a chunk that went back for another
+//! pair's sake after all of it was sent.
 //!
 //! Pure: time is an argument, in milliseconds of any clock that only rises.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use executor_api::{Intent, LastMatch, Remedy, TargetRef, clamp_str, merge_times};
 
@@ -32,6 +39,10 @@ pub const PAIRS_MAX: usize = 4_096;
 /// How long a chunk that went back is waited for, ms: well above the host's
 /// longest retry interval in our configuration (5 s).
 pub const HOLDER_MS: u64 = 60_000;
+/// Most kept intents of one pair that were sent already: as many flushes may
+/// race for a pair. Beyond it matches are merged after all, and the executor
+/// may count some of them twice.
+pub const SEALED_MAX: usize = 8;
 /// Least time between two sendings of one kept intent, ms.
 pub const RESEND_MS: u64 = 1_000;
 /// Most bytes of a kept intent's sample: with all pairs in use the table takes
@@ -43,8 +54,10 @@ const SAMPLE_KEPT_BYTES_MAX: usize = 512;
 pub enum Fate {
     /// It has its final answer.
     Answered,
-    /// No answer, or `retry`.
-    Waiting,
+    /// Sent, and no answer, or `retry`.
+    Unanswered,
+    /// Not sent: the executor was known to be away.
+    Unsent,
 }
 
 /// What is to become of the chunk.
@@ -52,7 +65,7 @@ pub enum Fate {
 pub struct Settled {
     /// The host must keep the chunk and bring it again.
     pub goes_back: bool,
-    /// Matches that were folded.
+    /// Matches that are kept here.
     pub folded: u64,
     /// Matches lost because the table is full.
     pub lost: u64,
@@ -70,8 +83,11 @@ type Pair = (TargetRef, String);
 #[derive(Debug, Default)]
 struct Entry {
     holder: Option<Holder>,
+    /// Ids of intents that were sent and that a waiting chunk may bring again,
+    /// the holder's left out; the newest [`SEALED_MAX`].
+    sent: VecDeque<String>,
     /// Sent, or about to be: unchangeable.
-    sealed: Option<Intent>,
+    sealed: Vec<Intent>,
     open: Option<Folded>,
     send_from_ms: u64,
 }
@@ -91,66 +107,88 @@ struct Folded {
 }
 
 impl Held {
+    /// Folds a chunk before anything of it is sent, if each of its intents
+    /// belongs to a pair for which another chunk waits. Gives the number of
+    /// matches; none where the chunk has to be sent.
+    pub fn fold_ahead(&mut self, now_ms: u64, intents: &[Intent]) -> Option<u64> {
+        let is_taken = |intent: &Intent| {
+            self.pairs
+                .get(&pair(intent))
+                .is_some_and(|entry| entry.can_fold_ahead(&intent.id, now_ms))
+        };
+        if intents.is_empty() || !intents.iter().all(is_taken) {
+            return None;
+        }
+        for intent in intents {
+            if let Some(entry) = self.pairs.get_mut(&pair(intent)) {
+                entry.fold(intent);
+            }
+        }
+        Some(intents.iter().map(Intent::matches).sum())
+    }
+
     /// Settles a chunk whose intents had these fates.
     pub fn settle(&mut self, now_ms: u64, intents: &[(&Intent, Fate)]) -> Settled {
-        let waiting: Vec<&Intent> = intents
-            .iter()
-            .filter(|(_, fate)| *fate == Fate::Waiting)
-            .map(|(intent, _)| *intent)
-            .collect();
+        let mut settled = Settled::default();
         for (intent, fate) in intents {
             if *fate == Fate::Answered {
                 self.release(intent);
+            } else {
+                settled.goes_back |= self.try_hold(now_ms, intent);
+                if *fate == Fate::Unanswered {
+                    self.note_sent(intent);
+                }
             }
-        }
-        let mut settled = Settled::default();
-        for intent in &waiting {
-            settled.goes_back |= self.try_hold(now_ms, intent);
         }
         if settled.goes_back {
             return settled;
         }
-        for intent in waiting {
-            match self.pairs.get_mut(&pair(intent)) {
-                Some(entry) => {
-                    entry.fold(intent);
+        for (intent, fate) in intents {
+            match (fate, self.pairs.get_mut(&pair(intent))) {
+                (Fate::Answered, _) => {}
+                (_, None) => settled.lost += intent.matches(),
+                (fate, Some(entry)) => {
                     settled.folded += intent.matches();
+                    if *fate == Fate::Unanswered || entry.was_sent(&intent.id) {
+                        entry.keep_sent(intent);
+                    } else {
+                        entry.fold(intent);
+                    }
                 }
-                None => settled.lost += intent.matches(),
             }
         }
         settled
     }
 
-    /// Kept intents that are due, `escalate` first, at most `count_max`. They
-    /// are not due again for [`RESEND_MS`], and stay until [`Self::delivered`].
+    /// Kept intents that are due, `escalate` first: of as many pairs as it
+    /// takes to have `count_max`. They are not due again for [`RESEND_MS`], and
+    /// stay until [`Self::delivered`].
     pub fn due(&mut self, now_ms: u64, count_max: usize) -> Vec<Intent> {
         let ready: Vec<&mut Box<Entry>> = self
             .pairs
             .values_mut()
             .filter(|entry| entry.is_keeping() && entry.send_from_ms <= now_ms)
             .collect();
-        escalate_first(ready, |entry| entry.remedy())
-            .into_iter()
-            .take(count_max)
-            .filter_map(|entry| {
-                entry.send_from_ms = now_ms + RESEND_MS;
-                entry.seal().cloned()
-            })
-            .collect()
+        let mut due = Vec::new();
+        for entry in escalate_first(ready, |entry| entry.remedy()) {
+            if due.len() >= count_max {
+                break;
+            }
+            entry.send_from_ms = now_ms + RESEND_MS;
+            entry.seal();
+            due.extend(entry.sealed.iter().cloned());
+        }
+        due
     }
 
     /// A kept intent has its final answer.
     pub fn delivered(&mut self, intent: &Intent) {
         let key = pair(intent);
-        if let Some(entry) = self.pairs.get_mut(&key)
-            && entry
-                .sealed
-                .as_ref()
-                .is_some_and(|kept| kept.id == intent.id)
-        {
-            entry.sealed = None;
-            entry.send_from_ms = 0;
+        if let Some(entry) = self.pairs.get_mut(&key) {
+            entry.sealed.retain(|kept| kept.id != intent.id);
+            if entry.sealed.is_empty() {
+                entry.send_from_ms = 0;
+            }
             if entry.is_empty() {
                 self.pairs.remove(&key);
             }
@@ -161,7 +199,7 @@ impl Held {
     pub fn kept(&self) -> usize {
         self.pairs
             .values()
-            .map(|entry| usize::from(entry.sealed.is_some()) + usize::from(entry.open.is_some()))
+            .map(|entry| entry.sealed.len() + usize::from(entry.open.is_some()))
             .sum()
     }
 
@@ -185,23 +223,16 @@ impl Held {
                 lost += intent.matches();
                 continue;
             }
-            let entry = self.pairs.entry(key).or_default();
-            if entry.sealed.is_none() {
-                entry.sealed = Some(intent);
-            } else {
-                entry.fold(&intent);
-            }
+            self.pairs.entry(key).or_default().keep_sent(&intent);
         }
         lost
     }
 
-    /// The chunk's intent for this pair is answered: it holds the pair no more.
+    /// The chunk's intent for this pair is answered: it will not come again.
     fn release(&mut self, intent: &Intent) {
         let key = pair(intent);
-        if let Some(entry) = self.pairs.get_mut(&key)
-            && entry.is_held_by(&intent.id)
-        {
-            entry.holder = None;
+        if let Some(entry) = self.pairs.get_mut(&key) {
+            entry.release(&intent.id);
             if entry.is_empty() {
                 self.pairs.remove(&key);
             }
@@ -216,28 +247,25 @@ impl Held {
             return false;
         }
         let entry = self.pairs.entry(key).or_default();
-        let is_free = entry
-            .holder
-            .as_ref()
-            .is_none_or(|holder| holder.id == intent.id || holder.is_given_up(now_ms));
+        let is_free = !entry.is_held_by_other(&intent.id, now_ms);
         if is_free {
-            entry.holder = Some(Holder {
-                id: intent.id.clone(),
-                seen_ms: now_ms,
-            });
+            entry.hold(now_ms, &intent.id);
         }
         is_free
+    }
+
+    fn note_sent(&mut self, intent: &Intent) {
+        if let Some(entry) = self.pairs.get_mut(&pair(intent)) {
+            entry.note_sent(&intent.id);
+        }
     }
 
     /// Whether a pair can be added; forgets holders that were given up first.
     fn make_room(&mut self, now_ms: u64) -> bool {
         if self.pairs.len() >= PAIRS_MAX {
             self.pairs.retain(|_, entry| {
-                entry.is_keeping()
-                    || entry
-                        .holder
-                        .as_ref()
-                        .is_some_and(|holder| !holder.is_given_up(now_ms))
+                let holder = entry.holder.as_ref();
+                entry.is_keeping() || holder.is_some_and(|holder| !holder.is_given_up(now_ms))
             });
         }
         self.pairs.len() < PAIRS_MAX
@@ -255,21 +283,63 @@ impl Holder {
 }
 
 impl Entry {
-    fn is_held_by(&self, id: &str) -> bool {
-        self.holder.as_ref().is_some_and(|holder| holder.id == id)
+    /// A chunk waits for this pair, and it is not the one with this id.
+    fn is_held_by_other(&self, id: &str, now_ms: u64) -> bool {
+        self.holder
+            .as_ref()
+            .is_some_and(|holder| holder.id != id && !holder.is_given_up(now_ms))
+    }
+
+    /// Another chunk waits, and this one was not sent before.
+    fn can_fold_ahead(&self, id: &str, now_ms: u64) -> bool {
+        self.is_held_by_other(id, now_ms) && !self.was_sent(id)
+    }
+
+    fn was_sent(&self, id: &str) -> bool {
+        self.sent.iter().any(|sent| sent == id)
+    }
+
+    fn note_sent(&mut self, id: &str) {
+        let is_holder = self.holder.as_ref().is_some_and(|holder| holder.id == id);
+        if is_holder || self.was_sent(id) {
+            return;
+        }
+        self.sent.push_back(id.into());
+        if self.sent.len() > SEALED_MAX {
+            self.sent.pop_front();
+        }
+    }
+
+    fn release(&mut self, id: &str) {
+        self.sent.retain(|sent| sent != id);
+        if self.holder.as_ref().is_some_and(|holder| holder.id == id) {
+            self.holder = None;
+            // The executor is back.
+            self.send_from_ms = 0;
+        }
+    }
+
+    fn hold(&mut self, now_ms: u64, id: &str) {
+        let former = self.holder.replace(Holder {
+            id: id.into(),
+            seen_ms: now_ms,
+        });
+        if let Some(former) = former {
+            self.note_sent(&former.id);
+        }
     }
 
     fn is_keeping(&self) -> bool {
-        self.sealed.is_some() || self.open.is_some()
+        !self.sealed.is_empty() || self.open.is_some()
     }
 
     fn is_empty(&self) -> bool {
-        self.holder.is_none() && !self.is_keeping()
+        self.holder.is_none() && self.sent.is_empty() && !self.is_keeping()
     }
 
     fn remedy(&self) -> Remedy {
         let open = self.open.as_ref().map(|folded| &folded.intent);
-        let first = self.sealed.as_ref().or(open);
+        let first = self.sealed.first().or(open);
         first.map_or(Remedy::Note, |intent| intent.remedy)
     }
 
@@ -280,23 +350,44 @@ impl Entry {
         }
     }
 
-    /// The intent to send next: from now on unchangeable.
-    fn seal(&mut self) -> Option<&Intent> {
-        if self.sealed.is_none() {
-            self.sealed = self.open.take().map(Folded::finish);
+    /// Keeps an intent that may have been counted already, under its own id.
+    fn keep_sent(&mut self, intent: &Intent) {
+        self.sent.retain(|sent| *sent != intent.id);
+        if self.sealed.iter().any(|kept| kept.id == intent.id) {
+            return;
         }
-        self.sealed.as_ref()
+        if self.sealed.len() < SEALED_MAX {
+            self.sealed.push(shortened(intent));
+        } else {
+            self.fold(intent);
+        }
     }
+
+    /// Makes what was folded unchangeable, to be sent, unless something that
+    /// was sent is kept still.
+    fn seal(&mut self) {
+        if self.sealed.is_empty() {
+            self.sealed.extend(self.open.take().map(Folded::finish));
+        }
+    }
+}
+
+/// A copy with a short sample.
+fn shortened(intent: &Intent) -> Intent {
+    let mut kept = intent.clone();
+    clamp_str(&mut kept.sample, SAMPLE_KEPT_BYTES_MAX);
+    kept.sample.shrink_to_fit();
+    kept
 }
 
 impl Folded {
     fn new(intent: &Intent) -> Self {
-        let mut kept = intent.clone();
-        clamp_str(&mut kept.sample, SAMPLE_KEPT_BYTES_MAX);
-        kept.sample.shrink_to_fit();
         let mut ids = IdHasher::new("folded");
         ids.part(intent.id.as_bytes());
-        Self { ids, intent: kept }
+        Self {
+            ids,
+            intent: shortened(intent),
+        }
     }
 
     fn add(&mut self, intent: &Intent) {
@@ -314,3 +405,6 @@ impl Folded {
         self.intent
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use executor_api::{Decision, Intent, Remedy};
+use executor_api::{Decision, Intent};
 use rules::Scratch;
 
 use crate::config::Config;
@@ -223,12 +223,9 @@ impl Instance {
 
     /// Sends the chunk's intents and what is kept and due, and settles all.
     fn exchange(&self, now_ms: u64, own: &[Intent], lines: &mut Vec<Line>) -> Outcome {
-        let errands = if self.sender.is_away(now_ms) {
-            Vec::new()
-        } else {
-            self.lock_held().due(now_ms, ERRANDS_MAX)
-        };
+        let (own, folded, errands) = self.divide(now_ms, own);
         if own.is_empty() && errands.is_empty() {
+            self.count_settled(now_ms, folded, lines);
             return Outcome::default();
         }
         let mut all: Vec<(&Intent, bool)> = own.iter().map(|intent| (intent, true)).collect();
@@ -253,7 +250,8 @@ impl Instance {
                 lines.extend(self.notes.answer(now_ms, intent, answer));
             }
             let fate = match decision {
-                None | Some(Decision::Retry) => Fate::Waiting,
+                None if !was_tried => Fate::Unsent,
+                None | Some(Decision::Retry) => Fate::Unanswered,
                 Some(_) => Fate::Answered,
             };
             if is_own {
@@ -264,10 +262,32 @@ impl Instance {
             }
         }
         outcome.settled = held.settle(now_ms, &fates);
+        outcome.settled.folded += folded.folded;
         self.note_kept(&held);
         drop(held);
         self.count_settled(now_ms, outcome.settled, lines);
         outcome
+    }
+
+    /// Decides, before anything is sent, what of a chunk is folded (all or
+    /// nothing) and which kept intents go along.
+    fn divide<'o>(&self, now_ms: u64, own: &'o [Intent]) -> (&'o [Intent], Settled, Vec<Intent>) {
+        let mut held = self.lock_held();
+        let mut folded = Settled::default();
+        let own = match held.fold_ahead(now_ms, own) {
+            Some(matches) => {
+                folded.folded = matches;
+                self.note_kept(&held);
+                &[]
+            }
+            None => own,
+        };
+        let errands = if self.sender.is_away(now_ms) {
+            Vec::new()
+        } else {
+            held.due(now_ms, ERRANDS_MAX)
+        };
+        (own, folded, errands)
     }
 
     fn count_settled(&self, now_ms: u64, settled: Settled, lines: &mut Vec<Line>) {

@@ -404,7 +404,8 @@ fn record_takes_the_keys_that_the_input_vouches_for() {
     };
     let settings = &[("Target", "record")];
     let kubernetes = map(&[("pod_name", "p".into()), ("docker_id", ID.into())]);
-    let cases: [(&[(&str, Value)], Option<TargetRef>); 14] = [
+    type Pairs<'a> = &'a [(&'a str, Value)];
+    let cases: [(Pairs<'_>, Option<TargetRef>); 14] = [
         (
             &[
                 ("container_id", ID.into()),

@@ -2,6 +2,8 @@
 //! deep at any call into the host, in the profile that the tests run in. The
 //! stack is painted and has a guard page; the host's own has none.
 
+#![allow(clippy::print_stdout)] // Figures, seen with --nocapture.
+
 use executor_api::Decision;
 
 use crate::support::child;

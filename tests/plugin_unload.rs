@@ -1,6 +1,8 @@
 //! Loading and unloading in the host's real orders, a hundred times, and that
 //! nothing of the plugin stays: no mapping, thread, descriptor or memory.
 
+#![allow(clippy::print_stdout)] // Figures, seen with --nocapture.
+
 use std::path::Path;
 
 use executor_api::{Decision, TargetRef};

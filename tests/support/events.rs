@@ -6,7 +6,6 @@ pub(crate) enum Value {
     Str(Vec<u8>),
     Bin(Vec<u8>),
     Int(i64),
-    Nil,
     Array(Vec<Value>),
     Map(Vec<(Value, Value)>),
 }
@@ -112,7 +111,6 @@ pub(crate) fn put(out: &mut Vec<u8>, value: &Value) {
             out.push(0xd3);
             out.extend(number.to_be_bytes());
         }
-        Value::Nil => out.push(0xc0),
         Value::Array(values) => {
             put_count(out, values.len(), 0x90, [0xdc, 0xdd]);
             values.iter().for_each(|value| put(out, value));

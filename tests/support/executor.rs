@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use executor_api::{Answer, Decision, Intent, LineBuffer, decode_intent, encode};
 
@@ -77,19 +77,6 @@ impl Executor {
     /// Connections that were accepted so far.
     pub(crate) fn connections(&self) -> usize {
         *self.shared.connections.lock().expect("not poisoned")
-    }
-
-    /// Waits until so many intents have arrived.
-    pub(crate) fn wait_for(&self, count: usize) -> Vec<Intent> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let received = self.received();
-            if received.len() >= count {
-                return received;
-            }
-            assert!(Instant::now() < deadline, "only {received:?}");
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 }
 
