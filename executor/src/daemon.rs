@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use executor_api::{AdminAnswer, RestartRequest};
 use policy::{Entry, Record};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::clock::{Clock, timestamp_of};
@@ -45,10 +45,15 @@ pub async fn run(config: Config, sources: Sources, level: LevelHandle) -> Result
 }
 
 async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
+    let no_signals = |e: io::Error| format!("cannot listen for signals: {e}");
+    // Before anything else: one that comes early would end the process.
+    let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let lock = lock(&config, Role::Run).await?;
     let site = Rc::new(Site::default());
     let parts = open(&config, &lock, Rc::clone(&site)).await?;
     let (handle, inbox) = Engine::<Client>::inbox();
+    // Until here SIGTERM ends the process at once; nothing is under way.
+    let mut stop = Signals::new().map_err(no_signals)?;
 
     let gid = config
         .sockets
@@ -62,7 +67,6 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         Some(address) => Some(http::bind(address).await?),
         None => None,
     };
-    let mut stop = Signals::new().map_err(|e| format!("cannot listen for signals: {e}"))?;
 
     site.health.set_listening("intents");
     site.health.set_listening("admin");
@@ -93,6 +97,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         Rc::clone(&site),
     ));
     spawn_local(reload_on_hangup(
+        hangup,
         config.clone(),
         sources,
         level,
@@ -256,15 +261,13 @@ async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {
 
 /// SIGHUP: a bad configuration leaves the old one in force.
 async fn reload_on_hangup(
+    mut hangup: Signal,
     mut config: Config,
     sources: Sources,
     level: LevelHandle,
     engine: Handle,
     site: Rc<Site>,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-        return tracing::error!("cannot listen for SIGHUP: no reload until a restart");
-    };
     while hangup.recv().await.is_some() {
         let read = config.reload(&sources).map_err(|e| e.to_string());
         let read = read.and_then(|reloaded| Ok((settings(&reloaded.config)?, reloaded)));
@@ -290,8 +293,8 @@ async fn reload_on_hangup(
 
 /// SIGTERM and SIGINT; both mean: stop in good order.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
