@@ -105,7 +105,6 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         Rc::clone(&site),
     ));
 
-    let grace = Duration::from_millis(config.shutdown_grace_ms);
     let stopping = Rc::clone(&site);
     let stopped = async move {
         stop.wait().await;
@@ -114,7 +113,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         intents.abort();
         admin.abort();
     };
-    Engine::new(parts).run(inbox, stopped, grace).await;
+    Engine::new(parts).run(inbox, stopped).await;
     if let Some(http) = http {
         http.abort();
     }
@@ -203,6 +202,7 @@ fn settings(config: &Config) -> Result<Settings, String> {
         policy: config.policy.clone(),
         rules: rules::RuleSet::load(&config.rules).map_err(|e| e.to_string())?,
         stop_timeouts: config.stop_timeouts.clone(),
+        shutdown_grace: Duration::from_millis(config.shutdown_grace_ms),
     })
 }
 

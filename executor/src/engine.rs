@@ -67,6 +67,8 @@ pub struct Settings {
     pub rules: rules::RuleSet,
     /// Replace the containers' own, sent as `t`.
     pub stop_timeouts: StopTimeouts,
+    /// How long the way out waits for calls in flight.
+    pub shutdown_grace: Duration,
 }
 
 /// What the engine works with; made once at start.
@@ -96,6 +98,7 @@ pub struct Engine<D> {
     policy: Policy,
     rules: rules::RuleSet,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
+    shutdown_grace: Duration,
     docker: Rc<D>,
     journal: Journal,
     clock: Clock,
@@ -136,6 +139,7 @@ impl<D: Docker + 'static> Engine<D> {
             policy,
             rules: parts.settings.rules,
             stop_timeouts,
+            shutdown_grace: parts.settings.shutdown_grace,
             docker: parts.docker,
             journal: parts.journal,
             clock: parts.clock,
@@ -159,12 +163,12 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    /// Runs until `shutdown` completes, then drains for at most `grace`.
+    /// Runs until `shutdown` completes, then drains for at most the
+    /// shutdown grace.
     pub async fn run(
         mut self,
         mut inbox: mpsc::Receiver<Message>,
         shutdown: impl Future<Output = ()>,
-        grace: Duration,
     ) {
         self.start().await;
         tokio::pin!(shutdown);
@@ -182,7 +186,7 @@ impl<D: Docker + 'static> Engine<D> {
             self.show();
         }
         inbox.close();
-        self.drain(inbox, grace).await;
+        self.drain(inbox).await;
     }
 
     /// A channel for [`Engine::run`].
@@ -213,6 +217,7 @@ impl<D: Docker + 'static> Engine<D> {
                 self.policy.configure(settings.policy);
                 self.rules = settings.rules;
                 self.stop_timeouts.replace(settings.stop_timeouts);
+                self.shutdown_grace = settings.shutdown_grace;
             }
         }
     }

@@ -1,7 +1,5 @@
 //! The way out: answers nothing new, waits for calls in flight.
 
-use std::time::Duration;
-
 use executor_api::{AdminAnswer, Answer, Decision, ExitCode};
 use policy::Action;
 use tokio::sync::mpsc;
@@ -12,13 +10,13 @@ use super::{Engine, REPORTS_MAX};
 use crate::docker::Docker;
 
 impl<D: Docker + 'static> Engine<D> {
-    pub(super) async fn drain(mut self, mut inbox: mpsc::Receiver<Message>, grace: Duration) {
+    pub(super) async fn drain(mut self, mut inbox: mpsc::Receiver<Message>) {
         while let Ok(message) = inbox.try_recv() {
             turn_away(message);
         }
         // Intents that still wait for facts: their senders hear `retry`.
         self.intents.clear();
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + self.shutdown_grace;
         let mut looks_out = 0_usize;
         while !self.calls_out.is_empty() || looks_out > 0 {
             match tokio::time::timeout_at(deadline, self.completions.recv()).await {
