@@ -239,6 +239,7 @@ impl<D: Docker + 'static> Engine<D> {
             }
             Completion::Called { attempt, called } => {
                 self.calls_out.remove(attempt);
+                self.tell_called(*attempt, called);
                 self.policy.handle_called(now, *attempt, called)
             }
         };

@@ -62,6 +62,7 @@ impl<D: Docker + 'static> Engine<D> {
         let step = match completion {
             Completion::Called { attempt, called } => {
                 self.calls_out.remove(&attempt);
+                self.tell_called(attempt, &called);
                 self.policy.handle_called(now, attempt, &called)
             }
             Completion::AttemptLook { attempt, look } => {

@@ -4,7 +4,7 @@
 //! Log text, container output and secrets never go into these lines: Fluent
 //! Bit may tail them.
 
-use policy::{AttemptId, Decided, Event, Outcome, Verdict};
+use policy::{AttemptId, Called, Decided, Event, Outcome, Verdict};
 
 use super::Engine;
 use super::intents::wire_decision;
@@ -78,6 +78,26 @@ impl<D: Docker + 'static> Engine<D> {
             }
         }
         self.answer_watched(event);
+    }
+
+    /// A call without success, as soon as it is known: what becomes of its
+    /// attempt may take minutes.
+    pub(super) fn tell_called(&self, attempt: AttemptId, called: &Called) {
+        let view = self.policy.attempt(attempt);
+        let target = view.map(|view| view.target).unwrap_or_default();
+        match called {
+            Called::Done => {}
+            Called::Refused { status, message } => tracing::warn!(
+                attempt,
+                target,
+                "the engine refused the call ({status}): {message}; looking at the container"
+            ),
+            Called::Unclear { why } => tracing::warn!(
+                attempt,
+                target,
+                "the call has no clear answer: {why}; looking at the container"
+            ),
+        }
     }
 
     fn tell_end(&self, attempt: AttemptId, target: &str, outcome: Outcome, detail: &str) {
