@@ -31,6 +31,8 @@ use crate::{groups, http};
 
 /// Permission bits of the admin socket.
 const ADMIN_MODE: u32 = 0o600;
+/// How often an engine that is away is asked for.
+const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
 /// Longest wait for the engine's sign of life.
 const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -243,19 +245,20 @@ async fn import(dir: &Path, journal: &Journal, now: policy::Now) -> Vec<Record> 
 /// Asks the engine now and then, so that readiness is known before it matters.
 async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {
     loop {
-        let answer = docker.version(ENGINE_ANSWER_MAX).await;
-        site.metrics.set_engine_up(answer.is_ok());
-        site.health.set_engine(match answer {
+        let pause = match docker.version(ENGINE_ANSWER_MAX).await {
             Ok(version) => {
-                site.health.set_engine_name(format!(
-                    "Docker {}, API {}",
-                    version.version, version.api_version
-                ));
-                Ok(clock.now().at)
+                let (version, api) = (version.version, version.api_version);
+                site.health
+                    .set_engine_name(format!("Docker {version}, API {api}"));
+                site.engine_answered(clock.now().at);
+                Duration::from_millis(ENGINE_MS_MAX / 3)
             }
-            Err(e) => Err(e.to_string()),
-        });
-        tokio::time::sleep(Duration::from_millis(ENGINE_MS_MAX / 3)).await;
+            Err(e) => {
+                site.engine_away(e.to_string());
+                ENGINE_AWAY_PAUSE
+            }
+        };
+        tokio::time::sleep(pause).await;
     }
 }
 

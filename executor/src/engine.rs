@@ -134,6 +134,7 @@ impl<D: Docker + 'static> Engine<D> {
             parts.clock.clone(),
             parts.procs.own.clone(),
             Rc::clone(&stop_timeouts),
+            Rc::clone(&parts.site),
         );
         Self {
             policy,

@@ -56,6 +56,20 @@ pub struct Site {
     pub health: Health,
 }
 
+impl Site {
+    /// The engine answered (anything) at this time.
+    pub fn engine_answered(&self, at: Timestamp) {
+        self.metrics.set_engine_up(true);
+        self.health.set_engine(Ok(at));
+    }
+
+    /// The engine cannot be reached, or not spoken to.
+    pub fn engine_away(&self, why: String) {
+        self.metrics.set_engine_up(false);
+        self.health.set_engine(Err(why));
+    }
+}
+
 /// Opens the endpoint.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::{Docker, DockerError};
+use crate::http::Site;
 use crate::resolve::OwnContainer;
 
 /// Oldest facts that may serve a refusal.
@@ -37,6 +38,7 @@ pub(super) struct Looks<D> {
     clock: Clock,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
     own: OwnContainer,
+    site: Rc<Site>,
     slots: Semaphore,
     cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
 }
@@ -83,12 +85,14 @@ impl<D: Docker> Looks<D> {
         clock: Clock,
         own: OwnContainer,
         stop_timeouts: Rc<RefCell<StopTimeouts>>,
+        site: Rc<Site>,
     ) -> Self {
         Self {
             docker,
             clock,
             stop_timeouts,
             own,
+            site,
             slots: Semaphore::new(LOOKS_MAX),
             cache: RefCell::default(),
         }
@@ -116,12 +120,30 @@ impl<D: Docker> Looks<D> {
             Err(_) => Look::Unavailable {
                 why: format!("Docker did not answer within {} ms", within.as_millis()),
             },
-            Ok(Err(e)) => Look::Unavailable { why: e.to_string() },
-            Ok(Ok(None)) => Look::Gone,
+            Ok(Err(e)) => {
+                self.note_error(&e);
+                Look::Unavailable { why: e.to_string() }
+            }
+            Ok(Ok(None)) => {
+                self.site.engine_answered(asked_at);
+                Look::Gone
+            }
             Ok(Ok(Some(facts))) => {
+                self.site.engine_answered(asked_at);
                 self.remember(reference, &facts);
                 Look::Found(self.marked(facts, peer))
             }
+        }
+    }
+
+    /// What will not pass by itself makes the executor not ready at once; a
+    /// slow answer or a broken one does not.
+    fn note_error(&self, error: &DockerError) {
+        if matches!(
+            error,
+            DockerError::Socket { .. } | DockerError::Version { .. }
+        ) {
+            self.site.engine_away(error.to_string());
         }
     }
 
