@@ -46,6 +46,9 @@ use crate::journal::{Journal, JournalError};
 use crate::procs::Procs;
 use crate::report::Reports;
 
+/// Unknown rules that are told as errors; what is named beyond them is refused
+/// like all others, and told as that.
+const UNKNOWN_RULES_TOLD_MAX: usize = 64;
 /// Pause before a step that could not be written is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Most completions that wait for the loop; the tasks behind others wait.
@@ -99,6 +102,8 @@ pub struct Engine<D> {
     rules: rules::RuleSet,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
     shutdown_grace: Duration,
+    /// At most [`UNKNOWN_RULES_TOLD_MAX`]; the names come from outside.
+    unknown_rules_told: BTreeSet<String>,
     docker: Rc<D>,
     journal: Journal,
     clock: Clock,
@@ -141,6 +146,7 @@ impl<D: Docker + 'static> Engine<D> {
             rules: parts.settings.rules,
             stop_timeouts,
             shutdown_grace: parts.settings.shutdown_grace,
+            unknown_rules_told: BTreeSet::new(),
             docker: parts.docker,
             journal: parts.journal,
             clock: parts.clock,
@@ -219,6 +225,7 @@ impl<D: Docker + 'static> Engine<D> {
                 self.rules = settings.rules;
                 self.stop_timeouts.replace(settings.stop_timeouts);
                 self.shutdown_grace = settings.shutdown_grace;
+                self.unknown_rules_told.clear();
             }
         }
     }

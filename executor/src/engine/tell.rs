@@ -4,10 +4,10 @@
 //! Log text, container output and secrets never go into these lines: Fluent
 //! Bit may tail them.
 
-use policy::{AttemptId, Called, Decided, Event, Outcome, Verdict};
+use policy::{AttemptId, Called, Decided, Event, Gate, Outcome, Verdict};
 
-use super::Engine;
 use super::intents::wire_decision;
+use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
 use crate::docker::Docker;
 use crate::report::ReportInput;
 
@@ -111,7 +111,7 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    fn tell_decision(&self, target: &str, rule: &str, decided: &Decided) {
+    fn tell_decision(&mut self, target: &str, rule: &str, decided: &Decided) {
         self.site
             .metrics
             .decided(wire_decision(decided.verdict), decided.gate);
@@ -119,6 +119,16 @@ impl<D: Docker + 'static> Engine<D> {
             decided.gate.map_or("", |gate| gate.as_str()),
             &decided.detail,
         );
+        if decided.gate == Some(Gate::UnknownRule)
+            && self.unknown_rules_told.len() < UNKNOWN_RULES_TOLD_MAX
+            && self.unknown_rules_told.insert(rule.to_owned())
+        {
+            tracing::error!(
+                rule,
+                "intents name a rule that this executor does not know: give its `rules` and \
+                 the plugin's `Rules` the same"
+            );
+        }
         match decided.verdict {
             Verdict::Refused => tracing::info!(target, rule, gate, "{detail} — skipping."),
             Verdict::Pending => {
