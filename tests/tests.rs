@@ -15,5 +15,6 @@ mod plugin_hostile;
 mod plugin_idle;
 mod plugin_stack;
 mod plugin_unload;
+mod real_engine;
 mod release;
 mod support;

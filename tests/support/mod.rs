@@ -3,9 +3,11 @@
 pub(crate) mod allocations;
 pub(crate) mod child;
 pub(crate) mod engine;
+pub(crate) mod engine_proxy;
 pub(crate) mod events;
 pub(crate) mod executor;
 pub(crate) mod fake_engine;
+pub(crate) mod healer;
 pub(crate) mod host;
 pub(crate) mod stack;
 pub(crate) mod tools;
