@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr)]
 
 mod conf;
+mod crash;
 mod docker;
 mod house;
 mod images;
