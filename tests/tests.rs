@@ -4,6 +4,7 @@
 // What a failing test has to say goes there.
 #![allow(clippy::print_stderr)]
 
+mod checklist;
 mod conf;
 mod crash;
 mod docker;
