@@ -16,7 +16,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::clock::{Clock, timestamp_of};
-use crate::config::{Config, Sources};
+use crate::config::{Config, Sockets, Sources};
 use crate::docker::{Client, Docker};
 use crate::engine::{Engine, Handle, Parts, Settings, restart_once};
 use crate::http::{ENGINE_MS_MAX, Site};
@@ -57,14 +57,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     // Until here SIGTERM ends the process at once; nothing is under way.
     let mut stop = Signals::new().map_err(no_signals)?;
 
-    let gid = config
-        .sockets
-        .intents_group
-        .as_deref()
-        .map(groups::gid)
-        .transpose()?;
-    let intents = Socket::bind(&config.sockets.intents, config.sockets.intents_mode, gid)?;
-    let admin = Socket::bind(&config.sockets.admin, ADMIN_MODE, None)?;
+    let (intents, admin) = bind(&config.sockets)?;
     let http = match config.http_listen {
         Some(address) => Some(http::bind(address).await?),
         None => None,
@@ -121,6 +114,15 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The intent socket and the admin socket.
+fn bind(sockets: &Sockets) -> Result<(Socket, Socket), String> {
+    let group = sockets.intents_group.as_deref();
+    let gid = group.map(groups::gid).transpose()?;
+    let intents = Socket::bind(&sockets.intents, sockets.intents_mode, gid)?;
+    let admin = Socket::bind(&sockets.admin, ADMIN_MODE, None)?;
+    Ok((intents, admin))
 }
 
 /// Restarts one container under the state lock, without a running executor.
