@@ -78,8 +78,13 @@ impl Settings {
         Sources::from_process(file, self.set.clone())
     }
 
+    /// For commands that neither decide nor speak to the engine: what concerns
+    /// those alone cannot keep them from working.
     fn load(&self) -> Result<Config, Failure> {
-        self.load_from(&self.sources())
+        let mut sources = self.sources();
+        sources.original_variables = false;
+        sources.environment.remove("DOCKER_HOST");
+        self.load_from(&sources)
     }
 
     fn load_from(&self, sources: &Sources) -> Result<Config, Failure> {

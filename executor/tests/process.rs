@@ -3,6 +3,8 @@
 
 #[path = "process/check.rs"]
 mod check;
+#[path = "process/run.rs"]
+mod run;
 #[path = "process/scan.rs"]
 mod scan;
 #[path = "process/support.rs"]

@@ -4,44 +4,11 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::support::{Place, err, out, run};
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Ends the executor however the test ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A real executor without a Docker Engine, once it listens.
-fn executor(place: &Place) -> Running {
-    let child = place
-        .healer(&["run"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let running = Running(child);
-    let start = Instant::now();
-    while run(&mut place.healer(&["check", "--live"]), b"")
-        .status
-        .code()
-        != Some(0)
-    {
-        assert!(start.elapsed() < PATIENCE, "the executor does not come up");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    running
-}
+use super::run::Running;
+use super::support::{Place, out, run};
 
 #[test]
 fn what_is_missing_fails_with_what_to_do() {
@@ -90,7 +57,7 @@ fn findings_can_be_had_as_json() {
 #[test]
 fn a_running_executor_is_found_and_asked_how_it_is() {
     let place = Place::new();
-    let _running = executor(&place);
+    let _running = Running::start(&place, &[]);
     let live = run(&mut place.healer(&["check", "--live"]), b"");
     assert!(out(&live).contains("admin.sock answers"), "{live:?}");
 
@@ -116,7 +83,7 @@ fn a_running_executor_is_found_and_asked_how_it_is() {
 fn a_socket_that_was_opened_to_others_is_said() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
-    let _running = executor(&place);
+    let _running = Running::start(&place, &[]);
     let admin = place.path("admin/admin.sock");
     std::fs::set_permissions(&admin, PermissionsExt::from_mode(0o666)).unwrap();
     let said = out(&run(&mut place.healer(&["check"]), b""));
@@ -124,44 +91,6 @@ fn a_socket_that_was_opened_to_others_is_said() {
         said.contains("admin.sock has mode 0666, not 0600"),
         "{said}"
     );
-}
-
-#[test]
-fn sigterm_ends_it_in_good_order() {
-    let place = Place::new();
-    let mut running = executor(&place);
-    let pid = rustix::process::Pid::from_child(&running.0);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    let start = Instant::now();
-    let code = loop {
-        if let Some(status) = running.0.try_wait().unwrap() {
-            break status.code();
-        }
-        assert!(start.elapsed() < PATIENCE, "it does not end");
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    assert_eq!(code, Some(0));
-    assert!(!place.path("intents.sock").exists());
-    let live = run(&mut place.healer(&["check", "--live"]), b"");
-    assert_eq!(live.status.code(), Some(1));
-    assert!(err(&live).contains("is `healer run` running?"), "{live:?}");
-}
-
-#[test]
-fn a_run_with_bad_settings_does_not_start() {
-    let place = Place::new();
-    for (args, code, said) in [
-        (
-            &["run", "--log-level", "loud"][..],
-            2,
-            "--set log.level: \"loud\" is none of",
-        ),
-        (&["run", "--set", "rules=nopack"], 1, "nopack"),
-    ] {
-        let output = run(&mut place.healer(args), b"");
-        assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
-        assert!(err(&output).contains(said), "{args:?}: {}", err(&output));
-    }
 }
 
 #[test]
