@@ -9,6 +9,7 @@ mod engine_killed;
 mod gates;
 mod lifecycle;
 mod limits;
+mod markers;
 mod pending;
 mod person;
 mod resolution;

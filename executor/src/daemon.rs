@@ -5,6 +5,8 @@
 //! then what an earlier run left open. A socket that takes connections
 //! therefore always has a journal behind it.
 
+mod background;
+
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -15,11 +17,11 @@ use policy::{Entry, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::clock::{Clock, timestamp_of};
+use crate::clock::timestamp_of;
 use crate::config::{Config, Sockets, Sources};
-use crate::docker::{Client, Docker};
-use crate::engine::{Engine, Handle, Parts, Settings, restart_once};
-use crate::http::{ENGINE_MS_MAX, Site};
+use crate::docker::Client;
+use crate::engine::{Engine, Parts, Settings, restart_once};
+use crate::http::Site;
 use crate::journal::{Journal, Opened, StateDir};
 use crate::listen::Socket;
 use crate::lock::{Holder, Role, StateLock};
@@ -27,14 +29,11 @@ use crate::logging::LevelHandle;
 use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
-use crate::{groups, http};
+use crate::{groups, http, markers};
+use background::{ask_engine, reload_on_hangup};
 
 /// Permission bits of the admin socket.
 const ADMIN_MODE: u32 = 0o600;
-/// How often an engine that is away is asked for.
-const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
-/// Longest wait for the engine's sign of life.
-const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Runs the executor until SIGTERM or SIGINT. `sources` are read again at SIGHUP.
 ///
@@ -91,6 +90,9 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         parts.clock.clone(),
         Rc::clone(&site),
     ));
+    if let Some(dir) = config.reports.dir.clone() {
+        spawn_local(markers::watch(dir, handle.clone()));
+    }
     spawn_local(reload_on_hangup(
         hangup,
         config.clone(),
@@ -176,8 +178,12 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
     {
         records = import(dir, &journal, clock.now()).await;
     }
+    let mut settings = settings(config)?;
+    if let Some(dir) = &config.reports.dir {
+        settings.policy.stopped = markers::stopped(dir).await;
+    }
     Ok(Parts {
-        settings: settings(config)?,
+        settings,
         docker: Rc::new(Client::new(&config.docker_socket)),
         journal,
         records,
@@ -242,58 +248,6 @@ async fn import(dir: &Path, journal: &Journal, now: policy::Now) -> Vec<Record> 
         Err(e) => tracing::error!("imported restarts count only until the next start: {e}"),
     }
     records
-}
-
-/// Asks the engine now and then, so that readiness is known before it matters.
-async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {
-    loop {
-        let pause = match docker.version(ENGINE_ANSWER_MAX).await {
-            Ok(version) => {
-                let (version, api) = (version.version, version.api_version);
-                site.health
-                    .set_engine_name(format!("Docker {version}, API {api}"));
-                site.engine_answered(clock.now().at);
-                Duration::from_millis(ENGINE_MS_MAX / 3)
-            }
-            Err(e) => {
-                site.engine_away(e.to_string());
-                ENGINE_AWAY_PAUSE
-            }
-        };
-        tokio::time::sleep(pause).await;
-    }
-}
-
-/// SIGHUP: a bad configuration leaves the old one in force.
-async fn reload_on_hangup(
-    mut hangup: Signal,
-    mut config: Config,
-    sources: Sources,
-    level: LevelHandle,
-    engine: Handle,
-    site: Rc<Site>,
-) {
-    while hangup.recv().await.is_some() {
-        let read = config.reload(&sources).map_err(|e| e.to_string());
-        let read = read.and_then(|reloaded| Ok((settings(&reloaded.config)?, reloaded)));
-        site.metrics.config_reloaded(read.is_ok());
-        let (settings, reloaded) = match read {
-            Ok(read) => read,
-            Err(e) => {
-                tracing::error!("not reloaded, the old configuration stays in force: {e}");
-                continue;
-            }
-        };
-        if !engine.reload(settings).await {
-            return;
-        }
-        for key in &reloaded.needs_restart {
-            tracing::warn!(key, "changed, but takes effect only at the next start");
-        }
-        config = reloaded.config;
-        level.set(config.log.level);
-        tracing::info!("configuration reloaded");
-    }
 }
 
 /// SIGTERM and SIGINT; both mean: stop in good order.

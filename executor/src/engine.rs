@@ -20,6 +20,7 @@ mod drain;
 mod inbox;
 mod intents;
 mod looks;
+mod marked;
 mod one_shot;
 mod tell;
 mod views;
@@ -209,6 +210,9 @@ impl<D: Docker + 'static> Engine<D> {
         if self.commit(now, &step).await.is_ok() {
             self.act(step.actions);
         }
+        if let Some(newest) = self.policy.newest_restart_wall_ms() {
+            self.site.metrics.restarted(newest / 1_000);
+        }
         self.show();
     }
 
@@ -220,6 +224,10 @@ impl<D: Docker + 'static> Engine<D> {
                 reply,
             } => self.take_intent(intent, peer, reply).await,
             Message::Admin { request, reply } => self.take_admin(request, reply).await,
+            Message::Markers { marks, reply } => {
+                // The watcher is gone only where the process is stopping.
+                let _ = reply.send(self.take_markers(marks).await);
+            }
             Message::Reload(settings) => {
                 self.policy.configure(settings.policy);
                 self.rules = settings.rules;

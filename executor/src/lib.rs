@@ -14,6 +14,7 @@ pub mod journal;
 pub mod listen;
 pub mod lock;
 pub mod logging;
+mod markers;
 pub mod metrics;
 mod procs;
 pub mod report;

@@ -1,6 +1,6 @@
 //! The settings that decisions depend on, already checked and in milliseconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,9 @@ pub struct Config {
     pub attempts_parallel: u32,
     /// Dry run for everything.
     pub dry_run: bool,
+    /// Targets that a person keeps stopped by a marker file, by canonical name;
+    /// see [`crate::Policy::set_stopped`].
+    pub stopped: BTreeSet<String>,
 }
 
 impl Config {

@@ -1,6 +1,8 @@
 //! The policy: all state of all targets behind a handful of methods. What each
 //! does stands in a module of its own.
 
+use std::collections::BTreeSet;
+
 use crate::live::Live;
 use crate::state::State;
 use crate::{
@@ -82,8 +84,15 @@ impl Policy {
 
     /// New settings; state is kept. A rule that was unknown may be known now.
     pub fn configure(&mut self, config: Config) {
-        self.config = config;
+        let stopped = std::mem::take(&mut self.config.stopped);
+        self.config = Config { stopped, ..config };
         self.state.unknown_rule = None;
+    }
+
+    /// The targets that a person keeps stopped by a marker file, as of now: a
+    /// fact from outside, not state.
+    pub fn set_stopped(&mut self, stopped: BTreeSet<String>) {
+        self.config.stopped = stopped;
     }
 
     /// Folds one journal record into the state, at start and while running.

@@ -278,6 +278,18 @@ impl Policy {
         open.map(|a| self.view(a)).collect()
     }
 
+    /// When the newest attempt that restarted its container was charged, ms
+    /// since the epoch.
+    pub fn newest_restart_wall_ms(&self) -> Option<u64> {
+        let restarted = self
+            .state
+            .attempts
+            .values()
+            .rev()
+            .find(|a| a.restarted.is_some());
+        restarted.map(|a| a.wall_ms)
+    }
+
     /// Whether the engine's answer to a charge of this target is still open.
     pub fn is_in_progress(&self, target: &str) -> bool {
         self.state

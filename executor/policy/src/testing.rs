@@ -48,6 +48,7 @@ pub(crate) fn config() -> Config {
         pending_max_ms: None,
         host_max: 10,
         host_window_ms: 600_000,
+        stopped: Default::default(),
         attempts_parallel: 4,
         dry_run: false,
     }

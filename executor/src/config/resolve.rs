@@ -1,6 +1,6 @@
 //! From what was written to what is meant: defaults filled in, ranges checked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use policy::{Limits, OnRefusal, Recovery, TargetConfig};
@@ -203,6 +203,7 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         )?,
         pending_max_ms: pending_max(section)?,
         host_max: number("policy.host_max", section.host_max, 10, 1..=10_000)?,
+        stopped: BTreeSet::new(),
         host_window_ms: duration(
             "policy.host_window",
             section.host_window,

@@ -180,26 +180,27 @@ impl<D: Docker + 'static> Engine<D> {
         if let Err(e) = self.commit(now, &step).await {
             return failed(&format!("not paused: {e}"));
         }
-        self.act(step.actions);
-        let whom = target.unwrap_or("all targets");
-        let until = seconds.map_or("until resumed".to_owned(), |s| format!("for {s}s"));
-        done(format!("Paused {whom} {until}."), Value::Null)
+        self.said(step)
     }
 
     async fn resume(&mut self, target: Option<&str>) -> AdminAnswer {
         let now = self.clock.now();
         let step = self.policy.handle_resume(now, target, "healer resume");
-        let entries = step.entries.len();
         if let Err(e) = self.commit(now, &step).await {
             return failed(&format!("not resumed: {e}"));
         }
-        self.act(step.actions);
-        let whom = target.unwrap_or("all targets");
-        let message = match entries {
-            0 => format!("Nothing to resume: {whom} neither paused nor held."),
-            _ => format!("Resumed {whom}."),
+        self.said(step)
+    }
+
+    /// In the policy's words.
+    fn said(&mut self, step: policy::Step) -> AdminAnswer {
+        let answer = match step.answer {
+            Some(decided) if decided.verdict == Verdict::Refused => failed(&decided.detail),
+            Some(decided) => done(format!("{}.", decided.detail), Value::Null),
+            None => failed("nothing was decided: please report this"),
         };
-        done(message, Value::Null)
+        self.act(step.actions);
+        answer
     }
 }
 

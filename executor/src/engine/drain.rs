@@ -109,6 +109,6 @@ fn turn_away(message: Message) {
                 data: serde_json::Value::Null,
             });
         }
-        Message::Reload(_) => {}
+        Message::Markers { .. } | Message::Reload(_) => {}
     }
 }

@@ -5,6 +5,7 @@ use policy::{AttemptId, Called, Look, PendingKey};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::listen::Peer;
+use crate::report::Mark;
 
 /// Most messages from outside that wait for the engine; one more is answered
 /// `retry`.
@@ -28,6 +29,13 @@ pub enum Message {
         request: AdminRequest,
         /// Gets the answer.
         reply: oneshot::Sender<AdminAnswer>,
+    },
+    /// The marker files that are there.
+    Markers {
+        /// All that count.
+        marks: Vec<Mark>,
+        /// Gets those that are done with.
+        reply: oneshot::Sender<Vec<Mark>>,
     },
     /// New settings (SIGHUP).
     Reload(Box<super::Settings>),
@@ -92,6 +100,15 @@ impl Handle {
                 data: serde_json::Value::Null,
             },
         }
+    }
+
+    /// Hands in the marker files; those that are done with come back. None where
+    /// the engine is stopping.
+    pub async fn markers(&self, marks: Vec<Mark>) -> Option<Vec<Mark>> {
+        let (reply, obeyed) = oneshot::channel();
+        let sent = self.sender.send(Message::Markers { marks, reply }).await;
+        sent.ok()?;
+        obeyed.await.ok()
     }
 
     /// Hands in new settings; false where the engine is stopping.

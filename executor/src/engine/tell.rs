@@ -107,7 +107,7 @@ impl<D: Docker + 'static> Engine<D> {
             Outcome::Aborted => tracing::info!(attempt, target, "aborted: {detail}"),
             Outcome::Relapsed => tracing::warn!(attempt, target, "relapsed: {detail}"),
             Outcome::Failed => tracing::error!(attempt, target, "failed: {detail}"),
-            Outcome::Unknown => tracing::error!(attempt, target, "outcome unknown: {detail}"),
+            Outcome::Unknown => tracing::warn!(attempt, target, "outcome unknown: {detail}"),
         }
     }
 

@@ -5,8 +5,14 @@ use crate::figures::{gone, left};
 use crate::state::Pause;
 use crate::{Gate, Now, Timestamp};
 
-/// The pause that lasts longest wins.
+/// A marker file first, then the pause that lasts longest.
 pub(super) fn maintenance(ask: &Ask<'_>) -> Option<Refusal> {
+    let name = &ask.facts.name;
+    if ask.config.stopped.contains(name) {
+        let detail =
+            format!("Stopped by a person: remove the marker {name}.stopped to heal it again");
+        return Some(Refusal::new(Gate::Maintenance, detail));
+    }
     let own = ask.target().and_then(|target| target.pause);
     let pauses = [ask.state.pause, own];
     let on = pauses.into_iter().flatten().filter(|p| p.is_on(ask.now.at));

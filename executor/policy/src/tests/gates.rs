@@ -416,6 +416,30 @@ fn pauses_end_at_their_time_and_the_longest_counts() {
 }
 
 #[test]
+fn a_stop_marker_refuses_for_as_long_as_it_is_there() {
+    let mut case = Case::new();
+    let name = case.facts.name.clone();
+    case.bench.policy.set_stopped([name.clone()].into());
+    // New settings do not make it forget.
+    let config = case.bench.policy.config().clone();
+    case.bench.policy.configure(Config {
+        stopped: Default::default(),
+        ..config
+    });
+    let answer = case.answer();
+    assert_eq!(answer.gate, Some(Gate::Maintenance));
+    assert!(
+        answer.detail.contains(&format!("{name}.stopped")),
+        "{}",
+        answer.detail
+    );
+
+    let mut case = Case::new();
+    case.bench.policy.set_stopped(["another".into()].into());
+    assert_eq!(case.answer().verdict, Verdict::Restart);
+}
+
+#[test]
 fn cooldown_window_and_host_limit_at_their_edges() {
     // (target, ms ago) of charges; the gate that refuses, and for how long yet.
     let others: Vec<(String, u64)> = (0..9).map(|n| (format!("o{n}"), 10_000)).collect();

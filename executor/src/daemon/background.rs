@@ -1,0 +1,72 @@
+//! What runs beside the engine: asking Docker for a sign of life, and reading
+//! the configuration again at SIGHUP.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+
+use super::settings;
+use crate::clock::Clock;
+use crate::config::{Config, Sources};
+use crate::docker::{Client, Docker};
+use crate::engine::Handle;
+use crate::http::{ENGINE_MS_MAX, Site};
+use crate::logging::LevelHandle;
+
+/// How often an engine that is away is asked for.
+const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for the engine's sign of life.
+const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Asks the engine now and then, so that readiness is known before it matters.
+pub(super) async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {
+    loop {
+        let pause = match docker.version(ENGINE_ANSWER_MAX).await {
+            Ok(version) => {
+                let (version, api) = (version.version, version.api_version);
+                site.health
+                    .set_engine_name(format!("Docker {version}, API {api}"));
+                site.engine_answered(clock.now().at);
+                Duration::from_millis(ENGINE_MS_MAX / 3)
+            }
+            Err(e) => {
+                site.engine_away(e.to_string());
+                ENGINE_AWAY_PAUSE
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// SIGHUP: a bad configuration leaves the old one in force.
+pub(super) async fn reload_on_hangup(
+    mut hangup: Signal,
+    mut config: Config,
+    sources: Sources,
+    level: LevelHandle,
+    engine: Handle,
+    site: Rc<Site>,
+) {
+    while hangup.recv().await.is_some() {
+        let read = config.reload(&sources).map_err(|e| e.to_string());
+        let read = read.and_then(|reloaded| Ok((settings(&reloaded.config)?, reloaded)));
+        site.metrics.config_reloaded(read.is_ok());
+        let (settings, reloaded) = match read {
+            Ok(read) => read,
+            Err(e) => {
+                tracing::error!("not reloaded, the old configuration stays in force: {e}");
+                continue;
+            }
+        };
+        if !engine.reload(settings).await {
+            return;
+        }
+        for key in &reloaded.needs_restart {
+            tracing::warn!(key, "changed, but takes effect only at the next start");
+        }
+        config = reloaded.config;
+        level.set(config.log.level);
+        tracing::info!("configuration reloaded");
+    }
+}
