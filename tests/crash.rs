@@ -21,8 +21,8 @@ use crate::support::engine_proxy::EngineProxy;
 use crate::support::healer::{Executor, Setup, by_id, now, oom, send_to, tell};
 use events::Events;
 
-const COOLDOWN_S: u64 = 2;
-const WINDOW_S: u64 = 10;
+const COOLDOWN_S: u64 = 1;
+const WINDOW_S: u64 = 5;
 const MAX_PER_WINDOW: usize = 3;
 
 /// Intent id to the words of every answer that it got.
@@ -91,9 +91,10 @@ fn crashes_under_load_break_no_promise() {
     journal.agrees_with(&events.seen(), &containers);
     checks::histories_keep_the_limits(&history);
     checks::answers_hold(&answers.into_inner().expect("no panic"));
+    let starts = events.seen().len();
     tell(&format!(
-        "{} starts by the engine's own count",
-        events.seen().len()
+        "{starts} starts by the engine's own count; {}",
+        journal.summary()
     ));
 }
 

@@ -20,7 +20,10 @@ fn product(name: &str) -> Option<PathBuf> {
         return None;
     };
     if newest_source(root) > built {
-        skipped(&format!("target/dist/{name}"), "older than the sources: run `make release`");
+        skipped(
+            &format!("target/dist/{name}"),
+            "older than the sources: run `make release`",
+        );
         return None;
     }
     Some(file)
@@ -51,9 +54,14 @@ fn the_released_plugin_needs_no_newer_glibc() {
         return;
     };
     let Some(readelf) = program("readelf") else {
-        return skipped("the released plugin's symbols", "readelf is not installed (binutils)");
+        return skipped(
+            "the released plugin's symbols",
+            "readelf is not installed (binutils)",
+        );
     };
-    let out = run(Command::new(readelf).args(["--wide", "--version-info"]).arg(&plugin));
+    let out = run(Command::new(readelf)
+        .args(["--wide", "--version-info"])
+        .arg(&plugin));
     let text = String::from_utf8_lossy(&out.stdout);
     let versions: Vec<(u32, u32)> = text
         .split("GLIBC_")
@@ -66,7 +74,12 @@ fn the_released_plugin_needs_no_newer_glibc() {
         })
         .collect();
     let newest = versions.iter().max().expect("it uses glibc");
-    assert!(*newest <= GLIBC_MAX, "it needs GLIBC_{}.{}", newest.0, newest.1);
+    assert!(
+        *newest <= GLIBC_MAX,
+        "it needs GLIBC_{}.{}",
+        newest.0,
+        newest.1
+    );
 }
 
 #[test]
@@ -75,11 +88,19 @@ fn the_released_executor_is_static() {
         return;
     };
     let Some(readelf) = program("readelf") else {
-        return skipped("the released executor's needs", "readelf is not installed (binutils)");
+        return skipped(
+            "the released executor's needs",
+            "readelf is not installed (binutils)",
+        );
     };
-    let out = run(Command::new(readelf).args(["--wide", "--dynamic", "--program-headers"]).arg(&healer));
+    let out = run(Command::new(readelf)
+        .args(["--wide", "--dynamic", "--program-headers"])
+        .arg(&healer));
     let text = String::from_utf8_lossy(&out.stdout);
-    assert!(!text.contains("(NEEDED)") && !text.contains("INTERP"), "{text}");
+    assert!(
+        !text.contains("(NEEDED)") && !text.contains("INTERP"),
+        "{text}"
+    );
     let said = run(Command::new(&healer).arg("--version"));
     assert!(String::from_utf8_lossy(&said.stdout).starts_with("healer "));
 }

@@ -100,6 +100,16 @@ impl Journal {
         journal
     }
 
+    /// How much was tested.
+    pub(super) fn summary(&self) -> String {
+        let mut outcomes: BTreeMap<Outcome, usize> = BTreeMap::new();
+        for (_, outcome) in &self.outcomes {
+            *outcomes.entry(*outcome).or_default() += 1;
+        }
+        let (charges, sent) = (self.charges.len(), self.sent);
+        format!("{charges} charges, {sent} calls sent, outcomes {outcomes:?}")
+    }
+
     pub(super) fn keeps_the_limits(&self) {
         let mut by_target: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for (at, charge) in &self.charges {

@@ -91,6 +91,38 @@ fn the_hosts_limit_counts_all_targets_together() {
 }
 
 #[test]
+fn attempts_that_do_not_cure_end_in_a_hold_until_a_person_resumes() {
+    let Some((engine, executor, container)) = healing("uncured", &Spec::app(), |setup| {
+        setup
+            .set("defaults.cooldown", 0)
+            .set("defaults.stable_for", "60s")
+            .set("defaults.max_attempts", 2)
+    }) else {
+        return;
+    };
+    for _ in 0..2 {
+        let started_before = container.started_at();
+        charge(&executor, &container.id);
+        eventually_restarted(&container, &started_before);
+        executor.eventually_is(&container.name, "verifying");
+    }
+
+    let answer = executor.decide(&oom(by_id(&container.id)));
+
+    assert_answer(&answer, "refused", "held", "healer resume");
+    executor.eventually_logs("held, no more restarts until `healer resume");
+    assert_eq!(executor.state(&container.name), "held");
+    assert_eq!(container.status(), "running");
+    assert_started(engine, &container, 3);
+    let person = executor.cli(&["restart", &container.name]);
+    assert_eq!(person.code, Some(3), "{person:?}");
+    assert!(person.stdout.contains("healer resume"), "{person:?}");
+    let resume = executor.cli(&["resume", &container.name]);
+    assert_eq!(resume.code, Some(0), "{resume:?}");
+    charge(&executor, &container.id);
+}
+
+#[test]
 fn one_slow_container_delays_no_other() {
     let Some((engine, mut executor, slow)) =
         healing("slow", &Spec::deaf_app().stop_timeout(12), plain)

@@ -101,6 +101,35 @@ fn an_intent_sent_again_is_answered_again_and_restarts_nothing_more() {
 }
 
 #[test]
+fn one_id_from_many_senders_at_once_is_one_decision() {
+    let Some((engine, executor, container)) = healing("at-once", &Spec::app(), |setup| {
+        setup.set("defaults.cooldown", 0)
+    }) else {
+        return;
+    };
+    let started_before = container.started_at();
+    let intent = oom(by_id(&container.id));
+
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let send = || scope.spawn(|| executor.decide(&intent));
+        let senders: Vec<_> = (0..20).map(|_| send()).collect();
+        let answer = |sender: std::thread::ScopedJoinHandle<'_, Value>| sender.join();
+        senders
+            .into_iter()
+            .map(|sender| answer(sender).expect("an answer"))
+            .collect()
+    });
+
+    for answer in answers {
+        assert_answer(&answer, "restart", "", "");
+    }
+    eventually_restarted(&container, &started_before);
+    executor.eventually_tells(&container.name, "recovered");
+    assert_started(engine, &container, 2);
+    assert_eq!(executor.report("restarts.log").lines().count(), 1);
+}
+
+#[test]
 fn a_target_is_found_by_name_short_id_process_and_cgroup() {
     let Some((_, executor, container)) = healing("names", &Spec::app(), |setup| {
         setup.set("defaults.cooldown", 0)
