@@ -153,5 +153,7 @@ fn one_slow_container_delays_no_other() {
     // The client has to be more patient than the longest of usual time-outs.
     eventually_restarted(&slow, &slow_before);
     executor.eventually_tells(&slow.name, "recovered");
+    let log = executor.log();
+    assert!(!log.contains("no clear answer"), "it gave up too early:\n{log}");
     assert_started(engine, &slow, 2);
 }
