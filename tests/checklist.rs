@@ -70,8 +70,13 @@ impl Checklist {
         Some(fluent_bit)
     }
 
-    /// 2. `curl --unix-socket /var/run/docker.sock http://localhost/_ping`
+    /// 2. `healer check`, and as in the original
+    /// `curl --unix-socket /var/run/docker.sock http://localhost/_ping`
     fn engine_access(&self) {
+        let check = self.executor.cli(&["check"]);
+        assert_eq!(check.code, Some(0), "{check:?}");
+        let engine = format!("ok    engine: {}: Docker ", self.engine.socket().display());
+        assert!(check.stdout.contains(&engine), "{check:?}");
         let Some(curl) = program("curl") else {
             return skipped(
                 "the checklist's scenario 2 with curl",

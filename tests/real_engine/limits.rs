@@ -154,6 +154,9 @@ fn one_slow_container_delays_no_other() {
     eventually_restarted(&slow, &slow_before);
     executor.eventually_tells(&slow.name, "recovered");
     let log = executor.log();
-    assert!(!log.contains("no clear answer"), "it gave up too early:\n{log}");
+    assert!(
+        !log.contains("no clear answer"),
+        "it gave up too early:\n{log}"
+    );
     assert_started(engine, &slow, 2);
 }
