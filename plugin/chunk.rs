@@ -326,3 +326,6 @@ impl<'a> Iterator for Strings<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ mod house;
 mod images;
 mod plugin_abi;
 mod plugin_delivery;
+mod plugin_fluent_bit;
 mod plugin_host;
 mod plugin_hostile;
 mod plugin_idle;

@@ -74,6 +74,11 @@ impl Executor {
         self.shared.received.lock().expect("not poisoned").clone()
     }
 
+    /// The same, and forgets them.
+    pub(crate) fn take_received(&self) -> Vec<Intent> {
+        std::mem::take(&mut *self.shared.received.lock().expect("not poisoned"))
+    }
+
     /// Connections that were accepted so far.
     pub(crate) fn connections(&self) -> usize {
         *self.shared.connections.lock().expect("not poisoned")
