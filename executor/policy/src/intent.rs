@@ -28,6 +28,13 @@ impl Policy {
         intent: &IntentInput,
         look: &Look,
     ) -> Option<Step> {
+        // The same id twice at once: the second has the first one's answer.
+        if let Some(answer) = self.repeat(now, &intent.id) {
+            return Some(Step {
+                answer: Some(answer),
+                ..Step::default()
+            });
+        }
         let Some(rule) = intent.known else {
             let detail = format!("Unknown rule '{}' in this executor's rules", intent.rule);
             let refusal = Refusal::new(Gate::UnknownRule, detail);

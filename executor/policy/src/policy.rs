@@ -120,7 +120,8 @@ impl Policy {
 
     /// Decides an intent. `look` may be up to a second old; where the answer
     /// would be a restart and `look` was read before `arrived`, none is
-    /// returned: look again, afresh, and call again.
+    /// returned: look again, afresh, and call again. An id that was decided
+    /// meanwhile is answered as by [`Policy::handle_repeat`].
     pub fn handle_intent(
         &mut self,
         now: Now,

@@ -110,9 +110,8 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
         Look::Gone => return abort(Gate::UnknownTarget, "the container is gone".into()),
         Look::Unavailable { why } => return silent(open, now, why),
     };
-    let newer = facts
-        .started_at
-        .filter(|start| open.started_at.is_before(*start));
+    // A start is newer where it is another: the wall clock may have gone back.
+    let newer = facts.started_at.filter(|start| *start != open.started_at);
     let is_running = facts.state == ContainerState::Running;
     if is_untouched(open) && (newer.is_some() || !is_running) {
         return changed(facts);

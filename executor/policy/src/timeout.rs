@@ -84,7 +84,8 @@ impl Policy {
                 if now.at < live.end_not_before {
                     continue;
                 }
-                live.end_not_before = now.at.plus(LOOK_WAIT_MIN_MS);
+                let again = now.at.plus(LOOK_WAIT_MIN_MS);
+                (live.end_not_before, live.not_before) = (again, again);
                 let why = format!("expired: {} has refused until then", pending.gate.as_str());
                 step.end_pending(pending, &why);
             } else if looks < PENDING_LOOKS_MAX {

@@ -122,7 +122,7 @@ fn disturbed(facts: &Facts, restarted: Restarted) -> Option<Watch> {
     match facts.state {
         ContainerState::Running => {
             let newer = facts.started_at?;
-            let anew = restarted.started_at.is_before(newer);
+            let anew = newer != restarted.started_at;
             anew.then(|| end(Outcome::Relapsed, "it started anew while being watched"))
         }
         // By a person's hand: says nothing about the cure.

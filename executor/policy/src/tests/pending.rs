@@ -590,3 +590,17 @@ fn a_persons_restart_ends_it_once_the_container_runs_anew() {
     let step = bench.pending_look(&key(), &found(&facts));
     assert!(ended(&step).is_some());
 }
+
+#[test]
+fn an_end_that_could_not_be_written_is_tried_again_a_second_later() {
+    let (mut bench, ..) = pending();
+    bench.pass(1_500_000);
+    let lost = bench.policy.handle_timeout(bench.now);
+    assert!(ended(&lost).is_some());
+    let again = bench.now.at.plus(1_000);
+    assert_eq!(bench.policy.poll_timeout(), Some(again));
+    bench.pass(999);
+    assert_eq!(bench.timeout(), Step::default());
+    bench.pass(1);
+    assert!(ended(&bench.timeout()).is_some());
+}

@@ -138,6 +138,15 @@ fn line_2_running_with_a_newer_start_is_done() {
         31,
         done(),
     );
+    // The wall clock has gone back meanwhile.
+    check(
+        &sent(&[(RESTART, 1)]),
+        &running(OLD - 60),
+        6,
+        Resolution::Done {
+            started_at: wall(OLD - 60),
+        },
+    );
     // Left by an earlier process, whose mark a power cut may have taken.
     check(&resumed(), &running(NEW), 6, done());
 }

@@ -1,0 +1,245 @@
+//! What must hold, judged from the outside over everything that happened. No
+//! cleverness here: lists are walked, nothing is kept up to date.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::{
+    AttemptId, Call, Cause, Charge, Config, ContainerState, Entry, Facts, Look, Outcome, Record,
+};
+
+/// All that was written and not lost with the power, and all that was done.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    pub(crate) records: Vec<Record>,
+    /// (when, attempt, call)
+    pub(crate) calls: Vec<(u64, AttemptId, Call)>,
+}
+
+impl History {
+    fn charges(&self) -> Vec<(u64, &Charge)> {
+        self.records
+            .iter()
+            .filter_map(|record| match &record.entry {
+                Entry::Charge(charge) => Some((record.at.0, charge)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn charge(&self, attempt: AttemptId) -> Option<&Charge> {
+        let mut charges = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.entry {
+                Entry::Charge(charge) => Some(charge),
+                _ => None,
+            });
+        charges.find(|charge| charge.attempt == attempt)
+    }
+
+    pub(crate) fn restarts_sent_wall_ms(&self, of: AttemptId) -> Vec<u64> {
+        let sent = |record: &Record| match record.entry {
+            Entry::Sent {
+                attempt,
+                call: Call::Restart,
+            } if attempt == of => Some(record.wall_ms),
+            _ => None,
+        };
+        self.records.iter().filter_map(sent).collect()
+    }
+
+    /// Invariant 1, by the limits that were in force for each charge.
+    pub(crate) fn check_limits(&self, config: &Config) {
+        let charges = self.charges();
+        for (i, (at, charge)) in charges.iter().enumerate() {
+            let before: Vec<u64> = charges[..i]
+                .iter()
+                .filter(|(_, c)| c.target == charge.target && (charge.shadow || !c.shadow))
+                .map(|(at, _)| *at)
+                .collect();
+            let limits = charge.limits;
+            if let Some(last) = before.last() {
+                assert!(
+                    at - last >= limits.cooldown_ms,
+                    "two charges of {} within its cooldown: {} ms apart",
+                    charge.target,
+                    at - last
+                );
+            }
+            let within = before.iter().filter(|b| *b + limits.window_ms > *at);
+            let count = 1 + within.count();
+            assert!(
+                count <= limits.max_per_window as usize,
+                "{count} charges of {} in its window",
+                charge.target
+            );
+            let host = charges[..i]
+                .iter()
+                .filter(|(b, c)| *b + config.host_window_ms > *at && (charge.shadow || !c.shadow));
+            assert!(
+                host.count() < config.host_max as usize,
+                "one charge too many on the host"
+            );
+        }
+    }
+
+    /// Invariants 2 and 3.
+    pub(crate) fn check_attempts(&self, is_over: bool) {
+        let mut in_progress: BTreeMap<&str, AttemptId> = BTreeMap::new();
+        let mut charged: BTreeMap<AttemptId, &Charge> = BTreeMap::new();
+        let mut ended: BTreeMap<AttemptId, Outcome> = BTreeMap::new();
+        let mut ids: BTreeSet<&str> = BTreeSet::new();
+        let mut last = 0;
+        for record in &self.records {
+            match &record.entry {
+                Entry::Charge(charge) => {
+                    assert!(charge.attempt > last, "attempt numbers ascend");
+                    last = charge.attempt;
+                    charged.insert(charge.attempt, charge);
+                    if !charge.shadow {
+                        let other = in_progress.insert(&charge.target, charge.attempt);
+                        assert_eq!(other, None, "two attempts of {} at once", charge.target);
+                    }
+                    if let Cause::Match { ids: new, .. } = &charge.cause {
+                        for id in new {
+                            assert!(ids.insert(id), "id {id} has led to two charges");
+                        }
+                    }
+                }
+                Entry::Restarted { attempt, .. } => {
+                    let charge = charged[attempt];
+                    assert_eq!(in_progress.remove(&*charge.target), Some(*attempt));
+                }
+                Entry::Outcome {
+                    attempt, outcome, ..
+                } => {
+                    let charge = charged[attempt];
+                    in_progress.retain(|_, open| open != attempt);
+                    let earlier = ended.insert(*attempt, *outcome);
+                    assert_eq!(
+                        earlier, None,
+                        "attempt {attempt} of {} ends twice",
+                        charge.target
+                    );
+                }
+                _ => {}
+            }
+        }
+        if is_over {
+            for attempt in charged.keys() {
+                assert!(ended.contains_key(attempt), "attempt {attempt} never ended");
+            }
+        }
+    }
+
+    /// No call without its charge and its mark, none too many, none after the end.
+    pub(crate) fn check_calls(&self) {
+        let mut made: BTreeMap<(AttemptId, Call2), u32> = BTreeMap::new();
+        for (_, attempt, call) in &self.calls {
+            *made.entry((*attempt, Call2::of(*call))).or_default() += 1;
+        }
+        let charges = self.charges();
+        for ((attempt, call), times) in made {
+            let charge = charges.iter().find(|(_, c)| c.attempt == attempt);
+            let (_, charge) = charge.expect("a call has a charge");
+            assert!(!charge.shadow, "a dry run makes no calls");
+            assert!(times <= 2, "{times} calls {call:?} under attempt {attempt}");
+        }
+        for (t, attempt, _) in &self.calls {
+            let ends = self.records.iter().find(
+                |record| matches!(&record.entry, Entry::Outcome { attempt: a, .. } if a == attempt),
+            );
+            if let Some(record) = ends {
+                assert!(
+                    *t <= record.at.0,
+                    "a call after attempt {attempt} has ended"
+                );
+            }
+        }
+    }
+}
+
+/// [`Call`] in an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Call2 {
+    Restart,
+    Start,
+}
+
+impl Call2 {
+    fn of(call: Call) -> Self {
+        match call {
+            Call::Restart => Self::Restart,
+            Call::Start => Self::Start,
+        }
+    }
+}
+
+/// What a charge of a match may rest on: fresh facts of a container that runs,
+/// may be healed, and has printed the line since its start.
+pub(crate) fn check_charge(charge: &Charge, config: &Config, look: &Look, asked_at: u64) {
+    let Look::Found(facts) = look else {
+        panic!("charged without facts: {look:?}");
+    };
+    assert!(facts.read_at.0 >= asked_at, "charged on old facts");
+    assert_eq!(facts.id, charge.container_id);
+    assert_eq!(facts.state, ContainerState::Running);
+    if let Cause::Match { line, .. } = &charge.cause {
+        check_line(*line, facts);
+        let listed = config.targets.get(&facts.name);
+        let labelled = facts.labels.get("healer.enable").map(String::as_str) == Some("true");
+        assert!(
+            listed.map_or(labelled, |target| target.enabled),
+            "{} is not enabled",
+            facts.name
+        );
+        let protected = listed.unwrap_or(&config.defaults).protected;
+        assert!(!protected, "{} is protected", facts.name);
+    }
+}
+
+/// Invariant 4's second half: a line from before the start restarts nothing.
+fn check_line(line: policy::WallTime, facts: &Facts) {
+    let start = facts.started_at.expect("it runs");
+    let is_old = match (line.nanos, start.nanos) {
+        (Some(l), Some(s)) => (line.secs, l) < (start.secs, s),
+        _ => line.secs < start.secs,
+    };
+    assert!(!is_old, "an old line restarts {}", facts.name);
+}
+
+/// Invariant 7 at the moment of acting: what the look that led to a call shows.
+pub(crate) fn check_call(
+    charge: &Charge,
+    call: Call,
+    look: Option<&Look>,
+    restarts_sent_wall_ms: &[u64],
+) {
+    let Some(Look::Found(facts)) = look else {
+        panic!("{call:?} without facts");
+    };
+    assert_eq!(
+        facts.id, charge.container_id,
+        "{call:?} of another container"
+    );
+    assert_eq!(facts.started_at, Some(charge.started_at));
+    match call {
+        Call::Restart => {
+            assert_eq!(facts.state, ContainerState::Running);
+            if let Cause::Match { line, .. } = &charge.cause {
+                check_line(*line, facts);
+            }
+        }
+        Call::Start => {
+            assert_eq!(facts.state, ContainerState::Exited);
+            let finished = facts.finished_at.expect("it has exited");
+            let ms = finished.secs * 1_000 + u64::from(finished.nanos.unwrap_or(0) / 1_000_000);
+            assert!(
+                restarts_sent_wall_ms
+                    .iter()
+                    .any(|sent| (*sent..=sent + charge.stop_wait_ms).contains(&ms)),
+                "started what somebody else has stopped"
+            );
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The executor around the policy, in the real calling order, dying wherever
+//! the seed wants it to.
+
+use std::collections::BTreeSet;
+
+use policy::{Action, AttemptId, Config, Entry, Now, Policy, Record, Step};
+
+use crate::check::History;
+use crate::rng::Rng;
+
+/// The process is no more; what was not written has not happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    Died,
+    /// The disk refused: nothing has happened.
+    Disk,
+}
+
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) config: Config,
+    pub(crate) policy: Option<Policy>,
+    /// Counts processes.
+    pub(crate) epoch: u64,
+    journal: Vec<Record>,
+    /// So much of the journal survives a power cut.
+    durable: usize,
+    pub(crate) history: History,
+    /// Attempts whose mark of a call a power cut has taken: nobody can know
+    /// then that it was us who stopped the container.
+    pub(crate) marks_lost: BTreeSet<AttemptId>,
+}
+
+/// Chances per mille.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Faults {
+    pub(crate) dies: u64,
+    pub(crate) disk: u64,
+    pub(crate) compacts: u64,
+}
+
+impl Exec {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            config,
+            policy: None,
+            epoch: 0,
+            journal: Vec::new(),
+            durable: 0,
+            history: History::default(),
+            marks_lost: BTreeSet::new(),
+        }
+    }
+
+    /// A new process reads the journal, and makes sure of what it has read.
+    pub(crate) fn boot(&mut self, now: Now) -> Step {
+        self.epoch += 1;
+        self.durable = self.journal.len();
+        let mut policy = Policy::new(self.config.clone());
+        for record in &self.journal {
+            policy.apply(record);
+        }
+        let step = policy.handle_start(now);
+        self.policy = Some(policy);
+        step
+    }
+
+    /// Journal first. `Err` where the process died or the disk refused.
+    pub(crate) fn commit(
+        &mut self,
+        rng: &mut Rng,
+        faults: Faults,
+        now: Now,
+        step: &Step,
+    ) -> Result<(), Stop> {
+        if step.entries.is_empty() {
+            return Ok(());
+        }
+        if rng.chance(faults.disk) {
+            return Err(Stop::Disk);
+        }
+        let records: Vec<Record> = step
+            .entries
+            .iter()
+            .map(|entry| Record {
+                at: now.at,
+                wall_ms: now.wall_ms,
+                entry: entry.clone(),
+            })
+            .collect();
+        if rng.chance(faults.dies) {
+            let torn = usize::try_from(rng.range(0, records.len() as u64)).expect("an index");
+            self.write(&records[..torn]);
+            return Err(Stop::Died);
+        }
+        self.write(&records);
+        if step.durable {
+            self.durable = self.journal.len();
+        }
+        let policy = self.policy.as_mut().expect("it runs");
+        for record in &records {
+            policy.apply(record);
+        }
+        if rng.chance(faults.compacts) {
+            self.journal = policy.snapshot(now);
+            self.durable = self.journal.len();
+        }
+        if rng.chance(faults.dies) {
+            return Err(Stop::Died);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[Record]) {
+        self.journal.extend_from_slice(records);
+        self.history.records.extend_from_slice(records);
+    }
+
+    /// What memory holds is what the journal gives.
+    pub(crate) fn check_memory(&self, now: Now) {
+        let Some(policy) = &self.policy else {
+            return;
+        };
+        let mut again = Policy::new(self.config.clone());
+        for record in &self.journal {
+            again.apply(record);
+        }
+        assert_eq!(again.snapshot(now), policy.snapshot(now), "memory and disk");
+    }
+
+    pub(crate) fn die(&mut self) {
+        self.policy = None;
+    }
+
+    /// Appended and not flushed is gone.
+    pub(crate) fn power_cut(&mut self) {
+        self.policy = None;
+        let lost = self.journal.len() - self.durable;
+        for record in &self.journal[self.durable..] {
+            if let Entry::Sent { attempt, .. } = record.entry {
+                self.marks_lost.insert(attempt);
+            }
+        }
+        self.journal.truncate(self.durable);
+        let kept = self.history.records.len() - lost;
+        self.history.records.truncate(kept);
+    }
+
+    /// A kernel writes back in the end.
+    pub(crate) fn flush(&mut self) {
+        self.durable = self.journal.len();
+    }
+}
+
+/// A step's calls, for the checks.
+pub(crate) fn calls(step: &Step) -> impl Iterator<Item = &Action> {
+    let is_call = |action: &&Action| matches!(action, Action::Call { .. });
+    step.actions.iter().filter(is_call)
+}
