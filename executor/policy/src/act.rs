@@ -21,16 +21,20 @@ impl Policy {
         if !matches!(live.phase, Phase::Looking { .. } | Phase::LookAt(_)) {
             return step;
         }
+        let Some(attempt) = self.state.open(id).cloned() else {
+            return step;
+        };
         live.look_out(now.at);
         match look {
             Look::Unavailable { .. } => {
                 live.silent_since.get_or_insert(now.at);
             }
+            Look::Found(facts) if facts.read_at < live.facts_from => {
+                step.actions.push(look_for(id, &attempt));
+                return step;
+            }
             Look::Found(_) | Look::Gone => live.silent_since = None,
         }
-        let Some(attempt) = self.state.open(id).cloned() else {
-            return step;
-        };
         if let Some(restarted) = attempt.restarted {
             self.verify(&mut step, now, id, &attempt, restarted, look);
         } else {
@@ -256,9 +260,10 @@ impl Policy {
     pub(crate) fn called(&mut self, now: Now, id: AttemptId, called: &Called) -> Step {
         let mut step = Step::default();
         if let Some(live) = self.live.attempts.get_mut(&id)
-            && live.phase == Phase::Calling
+            && matches!(live.phase, Phase::Calling { .. })
         {
             live.look_out(now.at);
+            live.facts_from = now.at;
             match called {
                 Called::Done => live.is_done = true,
                 Called::Refused { status, message } => {

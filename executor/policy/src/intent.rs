@@ -77,8 +77,12 @@ impl Policy {
         let mut step = Step::default();
         let asking = self.asking(now, arrival, facts, settings);
         match self.judge_match(asking, &mut step) {
-            // What would act, or would have acted, needs fresh facts.
+            // What would act, or would have acted, needs fresh facts,
             Ruling::Go { .. } if facts.read_at < arrived => return None,
+            // and none from before the end of what was under way meanwhile.
+            Ruling::Go { .. } if facts.read_at < self.changed_at(&facts.name) => {
+                return Some(self.unseen(now, arrival, "the last answer is out of date"));
+            }
             Ruling::Go { limits, shadow } => {
                 let pending = self.merged(arrival, facts);
                 let attempt = self.charge(&mut step, facts, cause_of(&pending), limits, shadow);

@@ -56,15 +56,36 @@ impl Policy {
     }
 
     /// The attempt under verification that a match speaks against: printed by
-    /// what the attempt started, not before.
+    /// what the attempt started, or by what has started in its place since (the
+    /// wall clock may have gone back, so times alone do not tell).
     fn relapsed(&self, asking: &Ask<'_>) -> Option<(AttemptId, &crate::state::Attempt)> {
         let Who::Match(matched) = asking.who else {
             return None;
         };
         let id = self.state.target(&asking.facts.name)?.verified?;
         let attempt = self.state.open(id)?;
-        let started_at = attempt.restarted?.started_at;
-        (!matched.line.is_before(started_at)).then_some((id, attempt))
+        let restarted = attempt.restarted?;
+        let facts = asking.facts;
+        let anew = facts.read_at >= restarted.at && facts.started_at != Some(restarted.started_at);
+        let is_ours = !matched.line.is_before(restarted.started_at);
+        (is_ours || anew).then_some((id, attempt))
+    }
+
+    /// When the executor last did something to a target, or learnt that it was
+    /// done: facts read before are no ground for a restart.
+    pub(crate) fn changed_at(&self, name: &str) -> Timestamp {
+        let target = self.state.target(name);
+        let newest = target.and_then(|t| t.spent.iter().rev().find_map(|s| s.attempt));
+        let Some(attempt) = newest.and_then(|id| self.state.attempts.get(&id)) else {
+            return Timestamp(0);
+        };
+        let restarted = attempt.restarted.map(|r| r.at);
+        let ended = attempt.end.as_ref().map(|end| end.at);
+        [Some(attempt.at), restarted, ended]
+            .into_iter()
+            .flatten()
+            .max()
+            .unwrap_or_default()
     }
 
     /// Spends one restart; what follows is the look before the act.

@@ -24,6 +24,10 @@ pub(crate) struct Live {
 #[derive(Debug, Clone)]
 pub(crate) struct LiveAttempt {
     pub(crate) phase: Phase,
+    /// How long a call may take, ms.
+    pub(crate) stop_wait_ms: u64,
+    /// Facts read before this are from before what was done last.
+    pub(crate) facts_from: Timestamp,
     /// Charged by an earlier process.
     pub(crate) is_resumed: bool,
     /// The engine said that the last call was done.
@@ -45,8 +49,8 @@ pub(crate) enum Phase {
     Looking { lost_at: Timestamp },
     /// As many calls as allowed are under way.
     Queued,
-    /// A call is under way.
-    Calling,
+    /// A call is under way; taken for unclear then, where its result was lost.
+    Calling { lost_at: Timestamp },
 }
 
 /// One pending target.
@@ -63,11 +67,13 @@ pub(crate) struct LivePending {
 }
 
 impl LiveAttempt {
-    pub(crate) fn new(now: Timestamp) -> Self {
+    pub(crate) fn new(now: Timestamp, stop_wait_ms: u64) -> Self {
         Self {
             phase: Phase::Looking {
                 lost_at: now.plus(LOOK_LOST_MS),
             },
+            stop_wait_ms,
+            facts_from: now,
             is_resumed: false,
             is_done: false,
             refused: None,
@@ -94,8 +100,10 @@ impl LiveAttempt {
 
     pub(crate) fn wake(&self) -> Option<Timestamp> {
         match self.phase {
-            Phase::LookAt(at) | Phase::Looking { lost_at: at } => Some(at),
-            Phase::Queued | Phase::Calling => None,
+            Phase::LookAt(at) | Phase::Looking { lost_at: at } | Phase::Calling { lost_at: at } => {
+                Some(at)
+            }
+            Phase::Queued => None,
         }
     }
 }
@@ -106,11 +114,15 @@ impl Live {
         let at = record.at;
         match &record.entry {
             Entry::Charge(charge) if !charge.shadow => {
-                self.attempts.insert(charge.attempt, LiveAttempt::new(at));
+                let live = LiveAttempt::new(at, charge.stop_wait_ms);
+                self.attempts.insert(charge.attempt, live);
             }
             Entry::Sent { attempt, .. } => {
                 if let Some(live) = self.attempts.get_mut(attempt) {
-                    live.phase = Phase::Calling;
+                    live.phase = Phase::Calling {
+                        lost_at: at.plus(live.stop_wait_ms).plus(LOOK_LOST_MS),
+                    };
+                    live.facts_from = at;
                     live.is_done = false;
                     live.refused = None;
                     live.looks = 0;
@@ -139,7 +151,7 @@ impl Live {
     }
 
     pub(crate) fn calls(&self) -> usize {
-        let calling = |live: &&LiveAttempt| live.phase == Phase::Calling;
+        let calling = |live: &&LiveAttempt| matches!(live.phase, Phase::Calling { .. });
         self.attempts.values().filter(calling).count()
     }
 

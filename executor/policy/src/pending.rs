@@ -12,8 +12,8 @@ use crate::intent::{charged, merge, refused};
 use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::{
-    Decided, Entry, Event, Facts, HealthStatus, Look, Now, Pending, PendingKey, Policy, Step,
-    Verdict,
+    Action, Decided, Entry, Event, Facts, HealthStatus, LOOK_LOST_MS, Look, Now, Pending,
+    PendingKey, Policy, Step, Verdict,
 };
 
 impl Policy {
@@ -35,6 +35,13 @@ impl Policy {
         };
         match look {
             Look::Unavailable { .. } => {}
+            Look::Found(facts) if facts.read_at < self.changed_at(&facts.name) => {
+                if let Some(live) = self.live.pendings.get_mut(key) {
+                    live.lost_at = Some(now.at.plus(LOOK_LOST_MS));
+                }
+                step.actions
+                    .push(Action::LookForPending { key: key.clone() });
+            }
             Look::Gone => step.end_pending(&pending, "the container is gone"),
             Look::Found(facts) => {
                 let settings = settings(&self.config, facts);

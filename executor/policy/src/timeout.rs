@@ -17,11 +17,11 @@ impl Policy {
             .state
             .open_attempts()
             .filter(|(_, attempt)| only.is_none_or(|name| name == attempt.charge.target))
-            .map(|(id, _)| {
+            .map(|(id, attempt)| {
                 let live = LiveAttempt {
                     phase: Phase::LookAt(now.at),
                     is_resumed: true,
-                    ..LiveAttempt::new(now.at)
+                    ..LiveAttempt::new(now.at, attempt.charge.stop_wait_ms)
                 };
                 (id, live)
             })

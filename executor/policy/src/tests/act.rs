@@ -361,7 +361,8 @@ fn calls_under_way_are_limited_and_the_oldest_waits_least() {
     assert_eq!(calls(&bench.look(1, &found(&of("a")))), [Call::Restart]);
     assert_eq!(bench.look(2, &found(&of("b"))), Step::default());
     assert_eq!(bench.look(3, &found(&of("c"))), Step::default());
-    assert_eq!(bench.policy.poll_timeout(), None, "nothing but the call");
+    let lost = bench.now.at.plus(20_000 + LOOK_LOST_MS);
+    assert_eq!(bench.policy.poll_timeout(), Some(lost), "the call, if lost");
     let step = bench.called(1, Called::Done);
     let looks: Vec<u64> = step
         .actions
@@ -438,6 +439,47 @@ fn a_step_that_could_not_be_written_strands_nothing() {
     asks_for_look(&bench.timeout());
     let step = bench.look(1, &found(&facts));
     assert!(matches!(step.entries[..], [Entry::Restarted { .. }]));
+}
+
+#[test]
+fn a_call_whose_result_is_lost_is_resolved_by_looking() {
+    let (mut bench, mut facts) = charged();
+    bench.look(1, &found(&facts));
+    bench.pass(20_000 + LOOK_LOST_MS);
+    asks_for_look(&bench.timeout());
+    facts.started_at = Some(wall(T0 + 5));
+    let step = bench.look(1, &found(&facts));
+    assert!(matches!(&step.entries[..], [Entry::Restarted { .. }]));
+    assert_eq!(bench.called(1, Called::Done), Step::default(), "too late");
+}
+
+#[test]
+fn facts_from_before_the_last_call_are_asked_for_again() {
+    let (mut bench, facts) = charged();
+    bench.look(1, &found(&facts));
+    bench.pass(20_000);
+    bench.called(1, Called::Unclear { why: "?".into() });
+    let late = Facts {
+        read_at: Timestamp(bench.now.at.0 - 1),
+        ..facts.clone()
+    };
+    let step = bench.look(1, &found(&late));
+    asks_for_look(&step);
+    assert_eq!(calls(&bench.look(1, &found(&facts))), [Call::Restart]);
+}
+
+#[test]
+fn a_match_after_somebody_elses_restart_ends_the_watch_whatever_the_clock_says() {
+    let mut bench = Bench::new();
+    let mut facts = facts();
+    bench.matched(&facts);
+    bench.restart(1, &mut facts);
+    // The wall clock goes back, and a person restarts the container.
+    bench.now.wall_ms -= 600_000;
+    facts.started_at = Some(bench.wall_now());
+    bench.pass(300_000);
+    assert_eq!(bench.matched(&facts).attempt, Some(2));
+    assert_eq!(bench.outcome(1), Some(Outcome::Relapsed));
 }
 
 #[test]

@@ -604,3 +604,44 @@ fn an_end_that_could_not_be_written_is_tried_again_a_second_later() {
     bench.pass(1);
     assert!(ended(&bench.timeout()).is_some());
 }
+
+#[test]
+fn facts_from_before_the_end_of_an_attempt_are_asked_for_again() {
+    let (mut bench, mut facts, _) = pending();
+    due(&mut bench);
+    let old = Facts {
+        read_at: bench.now.at,
+        ..facts.clone()
+    };
+    bench.pass(1);
+    bench.asked_with(&facts, |request| request.cooldown_ms = Some(0));
+    bench.restart(1, &mut facts);
+    let step = bench.pending_look(&key(), &found(&old));
+    assert_eq!(step.entries, []);
+    assert_eq!(step.actions, [Action::LookForPending { key: key() }]);
+    // And for an intent that was asked about in the meantime.
+    let mut bench = Bench::new();
+    if let Some(web) = bench.config.targets.get_mut(NAME) {
+        web.limits.cooldown_ms = 0;
+    }
+    bench.policy.configure(bench.config.clone());
+    let mut facts = crate::testing::facts();
+    let intent = bench.new_intent("oom");
+    let arrived = bench.now.at;
+    let old = Facts {
+        read_at: arrived,
+        ..facts.clone()
+    };
+    bench.pass(1);
+    bench.asked(&facts);
+    bench.restart(1, &mut facts);
+    let step = bench
+        .policy
+        .handle_intent(bench.now, arrived, &intent, &found(&old))
+        .expect("decided");
+    let answer = step.answer.expect("answered");
+    assert_eq!(
+        (answer.verdict, answer.gate),
+        (Verdict::Pending, Some(Gate::NoFacts))
+    );
+}

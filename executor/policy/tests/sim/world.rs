@@ -1,14 +1,14 @@
 //! One run: time, the engine, people, senders, and the executor in between.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
 use policy::{
-    Action, AttemptId, Call, ContainerState, Entry, IntentInput, Look, Now, OnRefusal, PendingKey,
-    RequestInput, RuleFacts, RuleRemedy, Step, Timestamp, Verdict,
+    Action, AttemptId, Call, Called, ContainerState, Entry, IntentInput, Look, Now, OnRefusal,
+    PendingKey, RequestInput, RuleFacts, RuleRemedy, Step, Timestamp, Verdict,
 };
 
-use crate::check::{check_call, check_charge};
+use crate::check::{self, check_call, check_charge};
 use crate::docker::{Answer, Clock, Docker, StoppedBy};
 use crate::exec::{Exec, Faults, Stop, calls};
 use crate::options::{NAMES, Options};
@@ -82,6 +82,7 @@ pub(crate) struct World {
     /// What each attempt's last look showed.
     attempt_looks: BTreeMap<AttemptId, Look>,
     answers: VecDeque<Answer>,
+    calls_out: BTreeSet<(u64, AttemptId)>,
     trace: Trace,
     recorded: String,
     totals: Totals,
@@ -93,7 +94,6 @@ struct Sent {
     input: IntentInput,
     answered: Option<Verdict>,
     tries: u32,
-    printed: u64,
 }
 
 /// What was seen over all seeds; each must be above zero.
@@ -169,6 +169,7 @@ impl World {
             recent: BTreeMap::new(),
             attempt_looks: BTreeMap::new(),
             answers: VecDeque::new(),
+            calls_out: BTreeSet::new(),
             trace,
             recorded: String::new(),
             totals: Totals::default(),
@@ -287,8 +288,17 @@ impl World {
             Event::Read(look) => self.read(look),
             Event::Arrive(ask, look) => self.arrive(&ask, &look),
             Event::TimeOut { epoch, attempt } => {
-                let answer = self.docker.time_out(epoch, attempt);
-                self.called_soon(answer.into_iter().collect());
+                if self.calls_out.remove(&(epoch, attempt)) {
+                    self.docker.time_out(epoch, attempt);
+                    let called = Called::Unclear {
+                        why: "timed out".into(),
+                    };
+                    self.called_soon(vec![Answer {
+                        epoch,
+                        attempt,
+                        called,
+                    }]);
+                }
             }
             Event::Called(answer) => self.called(&answer),
             Event::Boot => {
@@ -372,7 +382,6 @@ impl World {
             input,
             answered: None,
             tries: 0,
-            printed: self.t,
         });
         let wait = if self.rng.chance(self.options.late) {
             self.rng.range(1_000, 1_200_000)
@@ -391,14 +400,7 @@ impl World {
         let Some(policy) = &mut self.exec.policy else {
             return self.send_again(index);
         };
-        // Ids are kept for so long; that `stale` answers after that is the word
-        // of the wall clock, which is worth nothing here where it has jumped.
-        let kept_ms = self.options.config.max_age_ms + policy::ID_GRACE_MS;
-        let sent = &self.intents[index];
-        if self.has_jumped && sent.answered.is_some() && self.t - sent.printed >= kept_ms {
-            return;
-        }
-        let input = sent.input.clone();
+        let input = self.intents[index].input.clone();
         if let Some(answer) = policy.handle_repeat(now, &input.id) {
             self.totals.count("repeat");
             return self.answered(index, answer.verdict);
@@ -682,11 +684,17 @@ impl World {
             .call(&mut self.rng, &self.options, clock, who, call, id)
         {
             Some(answer) => self.called_soon(vec![answer]),
-            None => self.after(wait_ms, Event::TimeOut { epoch, attempt }),
+            None => {
+                self.calls_out.insert(who);
+                self.after(wait_ms, Event::TimeOut { epoch, attempt });
+            }
         }
     }
 
     fn called_soon(&mut self, answers: Vec<Answer>) {
+        for answer in &answers {
+            self.calls_out.remove(&(answer.epoch, answer.attempt));
+        }
         self.answers.extend(answers);
         while let Some(answer) = self.answers.pop_front() {
             let wait = self.rng.range(0, 3);
@@ -752,8 +760,9 @@ impl World {
     fn check_end(&mut self) {
         let history = &self.exec.history;
         history.check_limits(&self.exec.config);
-        history.check_attempts(true);
-        history.check_calls();
+        let kept_ms = self.options.config.max_age_ms + policy::ID_GRACE_MS;
+        history.check_attempts(true, kept_ms, self.has_jumped);
+        history.check_calls(&self.exec.marks_lost);
         self.exec.check_memory(self.now());
         let now = self.now();
         let policy = self.exec.policy.as_ref().expect("it runs in the end");
@@ -789,9 +798,17 @@ impl World {
                 matches!(&record.entry, Entry::Outcome { attempt: a, .. } if *a == attempt)
             });
             let end = end.expect("every attempt has ended");
-            // The engine hung for longer than anybody waits, and stopped it then.
-            let finished = container.finished_at.map_or(0, |at| at.secs);
-            if finished >= end.wall_ms / 1_000 {
+            // The engine hung for longer than anybody waits, and stopped it then:
+            // told as somebody else's doing.
+            let finished_ms = container.finished_at.map_or(0, check::wall_ms);
+            let wait_ms = self
+                .exec
+                .history
+                .charge(attempt)
+                .map_or(0, |c| c.stop_wait_ms);
+            let sent = self.exec.history.restarts_sent_wall_ms(attempt);
+            let in_time = sent.iter().any(|ms| finished_ms <= ms + wait_ms);
+            if finished_ms >= end.wall_ms || !in_time {
                 continue;
             }
             // Somebody may have released the hold since.
