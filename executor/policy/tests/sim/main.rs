@@ -16,7 +16,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use world::{Trace, World};
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 
 fn run(seed: u64, trace: Trace) -> World {
     let mut world = World::new(seed, trace);

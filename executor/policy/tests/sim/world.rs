@@ -35,7 +35,6 @@ enum Event {
     Jump,
     EngineAway,
     Flush,
-    Again,
 }
 
 /// What becomes of a run's trace.
@@ -72,6 +71,7 @@ pub(crate) struct World {
     skew_ms: i64,
     has_jumped: bool,
     is_over: bool,
+    again_at: u64,
     queue: BTreeMap<(u64, u64), Event>,
     events: u64,
     docker: Docker,
@@ -161,6 +161,7 @@ impl World {
             skew_ms: 0,
             has_jumped: false,
             is_over: false,
+            again_at: 0,
             queue: BTreeMap::new(),
             events: 0,
             docker,
@@ -249,7 +250,8 @@ impl World {
             let job = self.docker.next();
             let policy = self.exec.policy.as_ref().and_then(|p| p.poll_timeout());
             let due = policy.map(|at| (at.0 - AT0).max(self.t));
-            let due = due.filter(|_| !self.disk_pauses());
+            // After a write that failed the engine waits a second.
+            let due = due.map(|t| t.max(self.again_at));
             let Some(next) = [queued, job, due].into_iter().flatten().min() else {
                 break;
             };
@@ -272,13 +274,6 @@ impl World {
             }
         }
         self.t = end;
-    }
-
-    /// After a write that failed the engine waits a second.
-    fn disk_pauses(&self) -> bool {
-        self.queue
-            .values()
-            .any(|event| matches!(event, Event::Again))
     }
 
     fn happen(&mut self, event: Event) {
@@ -333,7 +328,6 @@ impl World {
                     self.after(5_000, Event::Flush);
                 }
             }
-            Event::Again => {}
         }
     }
 
@@ -507,7 +501,7 @@ impl World {
             "a time-out that brings nothing stays due"
         );
         if self.perform(&step, None) == Err(Stop::Disk) {
-            self.after(1_000, Event::Again);
+            self.again_at = self.t + 1_000;
         }
     }
 
