@@ -192,7 +192,7 @@ fn install(dir: &Path, socket: &Path) {
     put(
         "main.conf",
         &format!(
-            "@INCLUDE fluent-bit.conf\n@SET HEALER_CONTAINERS={0}/containers\n\
+            "@INCLUDE fluent-bit.conf\n@SET HEALER_CONF={0}\n@SET HEALER_CONTAINERS={0}/containers\n\
              @SET HEALER_STATE={0}/state\n@SET HEALER_SOCKET={1}\n@SET HEALER_HTTP_PORT={port}\n",
             dir.display(),
             socket.display()

@@ -23,6 +23,7 @@ fn pair(key: &str, value: &str) -> (String, String) {
     let value = value.trim().trim_matches('"');
     let value = match value {
         "On" => "on",
+        "Off" => "off",
         other => other,
     };
     (key.trim().to_lowercase(), value.to_owned())
@@ -131,6 +132,7 @@ fn install(dir: &Path) -> u16 {
     let port = free.local_addr().expect("bound").port();
     let at = |name: &str| dir.join(name).display().to_string();
     let places = [
+        ("/etc/healer", dir.display().to_string()),
         ("/var/lib/docker/containers", at("containers")),
         ("/var/lib/fluent-bit", at("state")),
         ("/run/healer/intents.sock", at("intents.sock")),
