@@ -245,13 +245,17 @@ fn delivery(read: &FluentBit, output: &Section, findings: &mut Findings) {
             "set storage.total_limit_size 64M",
         );
     }
-    match read.word(output, "workers").as_deref() {
-        None if output.get("workers").is_some() => {}
-        Some(number) if number.parse::<u32>().is_ok_and(|n| n > 0) => {}
-        _ => findings.warn(
+    if let Some(number) = read.word(output, "workers")
+        && number.parse::<u32>().is_ok_and(|n| n > 0)
+    {
+        let text = format!(
+            "Workers {number}: Fluent Bit starts each of them twice, and the one that is left \
+             over crashes it after a hot reload"
+        );
+        findings.warn(
             about,
-            "no Workers: a wait for the executor holds up every other output",
-            "set Workers 1",
-        ),
+            text,
+            "leave Workers out, or restart it in place of hot reloads",
+        );
     }
 }

@@ -197,9 +197,9 @@ fn each_fault_of_the_output_is_found() {
             "no storage.total_limit_size",
         ),
         (
-            "Workers 1",
-            "    Workers 0",
-            "no Workers: a wait for the executor holds up",
+            "Retry_Limit no_limits",
+            "    Retry_Limit no_limits\n    Workers 1",
+            "Workers 1: Fluent Bit starts each of them twice",
         ),
         (
             "Name healer",
@@ -269,7 +269,7 @@ fn each_fault_of_input_and_service_is_found() {
 /// A whole configuration around these inputs and this target.
 fn with(inputs: &str, target: &str) -> Vec<String> {
     let text = format!(
-        "[SERVICE]\n Flush 0.01\n scheduler.base 1\n scheduler.cap 5\n HTTP_Server On\n Health_Check On\n storage.path /x\n Plugins_File plugins.conf\n{inputs}[OUTPUT]\n Name healer\n Match *\n Target {target}\n Retry_Limit no_limits\n storage.total_limit_size 1M\n Workers 1\n"
+        "[SERVICE]\n Flush 0.01\n scheduler.base 1\n scheduler.cap 5\n HTTP_Server On\n Health_Check On\n storage.path /x\n Plugins_File plugins.conf\n{inputs}[OUTPUT]\n Name healer\n Match *\n Target {target}\n Retry_Limit no_limits\n storage.total_limit_size 1M\n"
     );
     judge("x.conf", &text)
 }
