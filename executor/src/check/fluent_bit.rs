@@ -86,9 +86,13 @@ fn plugins(read: &FluentBit, path: &Path, findings: &mut Findings) {
     look(read);
     for service in read.of_kind(Kind::Service) {
         for key in ["plugins_file", "plugin_file"] {
-            if let Some(model::Value::Known(file)) = read.value(service, key)
-                && let Ok(plugins) = files::read(&root.join(file))
-            {
+            let Some(model::Value::Known(file)) = read.value(service, key) else {
+                continue;
+            };
+            let file = Path::new(&file);
+            // As it will be where it is installed; else beside what is checked.
+            let beside = root.join(file.file_name().unwrap_or_default());
+            if let Ok(plugins) = files::read(&root.join(file)).or_else(|_| files::read(&beside)) {
                 look(&plugins);
             }
         }

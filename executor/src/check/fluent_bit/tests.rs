@@ -256,7 +256,11 @@ fn each_fault_of_input_and_service_is_found() {
             "flush \"often\" is not a number of seconds",
         ),
         ("Health_Check On", "", "health_check is not on"),
-        ("Plugins_File plugins.conf", "", "names out_healer.so"),
+        (
+            "Plugins_File ${HEALER_CONF}/plugins.conf",
+            "",
+            "names out_healer.so",
+        ),
     ] {
         let found = changed(from, to);
         assert!(
