@@ -8,6 +8,7 @@ mod checklist;
 mod conf;
 mod crash;
 mod docker;
+mod fluent_bit;
 mod house;
 mod images;
 mod plugin_abi;

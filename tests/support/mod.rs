@@ -11,5 +11,6 @@ pub(crate) mod fluent_bit;
 pub(crate) mod healer;
 pub(crate) mod host;
 pub(crate) mod random;
+pub(crate) mod shipped;
 pub(crate) mod stack;
 pub(crate) mod tools;
