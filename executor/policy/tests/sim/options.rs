@@ -1,7 +1,7 @@
 //! What a seed draws before a run begins: settings of the executor, and how
 //! often what goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{Config, Limits, OnRefusal, Recovery, TargetConfig};
 
@@ -109,6 +109,7 @@ fn config(rng: &mut Rng) -> Config {
         host_window_ms: rng.pick(&[60_000, 600_000]),
         attempts_parallel: rng.pick(&[1, 2, 4]),
         dry_run: rng.chance(50),
+        stopped: BTreeSet::new(),
     }
 }
 
