@@ -9,6 +9,7 @@ mod docker;
 mod exec;
 mod options;
 mod rng;
+mod totals;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +32,7 @@ fn every_seed_keeps_the_invariants() {
         Some(seed) => (seed..seed + 1, Trace::Shown),
         None => (0..number("SIM_SEEDS").unwrap_or(SEEDS), Trace::Off),
     };
-    let mut totals = world::Totals::default();
+    let mut totals = totals::Totals::default();
     for seed in seeds {
         let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, trace).totals()));
         match outcome {

@@ -1,0 +1,167 @@
+//! What is checked at each step and at the end of a run.
+
+use policy::{Action, ContainerState, Entry, Look, OnRefusal, Step};
+
+use super::World;
+use crate::check::{self, check_call, check_charge};
+use crate::docker::StoppedBy;
+use crate::exec::calls;
+
+impl World {
+    pub(super) fn check_step(&mut self, step: &Step, fresh: Option<(&Look, u64)>) {
+        for entry in &step.entries {
+            match entry {
+                Entry::Charge(charge) => {
+                    let (look, asked_at) = fresh.expect("a charge rests on a look");
+                    check_charge(charge, &self.exec.config, look, asked_at);
+                    assert!(step.durable, "a charge is durable");
+                }
+                Entry::Sent { attempt, call } => {
+                    let history = &self.exec.history;
+                    let charge = history.charge(*attempt).expect("sent under a charge");
+                    let sent = history.restarts_sent_wall_ms(*attempt);
+                    check_call(charge, *call, self.attempt_looks.get(attempt), &sent);
+                }
+                _ => {}
+            }
+        }
+        for action in calls(step) {
+            let Action::Call { attempt, call, .. } = action else {
+                continue;
+            };
+            let mark = Entry::Sent {
+                attempt: *attempt,
+                call: *call,
+            };
+            assert!(step.entries.contains(&mark), "a call has its mark");
+        }
+    }
+
+    /// What was written.
+    pub(super) fn seen(&mut self, step: &Step) {
+        let now = self.now();
+        for entry in &step.entries {
+            match entry {
+                Entry::Charge(charge) => {
+                    self.totals
+                        .count(if charge.shadow { "shadow" } else { "charge" });
+                }
+                Entry::Outcome { outcome, .. } => self.totals.count(outcome.as_str()),
+                Entry::Pending(_) if step.durable => self.totals.count("pending"),
+                Entry::Pending(_) => self.totals.count("renewed"),
+                Entry::PendingEnded { .. } => self.totals.count("ended"),
+                Entry::Held { .. } => self.totals.count("held"),
+                _ => {}
+            }
+        }
+        let about_calls = self.options.config.attempts_parallel as usize;
+        let counts = self.exec.policy.as_ref().map(|p| p.counts(now));
+        if counts.is_some_and(|c| c.in_progress > about_calls) {
+            self.totals.count("queued");
+        }
+    }
+
+    pub(super) fn check_end(&mut self) {
+        let history = &self.exec.history;
+        history.check_limits(&self.exec.config);
+        let kept_ms = self.options.config.max_age_ms + policy::ID_GRACE_MS;
+        history.check_attempts(true, kept_ms, self.has_jumped);
+        history.check_calls(&self.exec.marks_lost);
+        self.exec.check_memory(self.now());
+        let now = self.now();
+        let policy = self.exec.policy.as_ref().expect("it runs in the end");
+        let counts = policy.counts(now);
+        assert_eq!(counts.pending, 0, "something is pending for ever");
+        assert_eq!((counts.in_progress, counts.verified), (0, 0));
+        for (index, sent) in self.intents.iter().enumerate() {
+            assert!(
+                sent.answered.is_some(),
+                "intent {index} was never answered: {sent:?}"
+            );
+        }
+        self.check_none_left_down();
+    }
+
+    /// Invariant 7: what we stopped never stays down unnoticed.
+    pub(super) fn check_none_left_down(&self) {
+        let now = self.now();
+        let status = self.exec.policy.as_ref().map(|p| p.status(now));
+        let status = status.expect("it runs in the end");
+        for container in self.docker.containers.values() {
+            let StoppedBy::Healer(attempt) = container.stopped_by else {
+                continue;
+            };
+            // After a jump the engine's times do not tell whose stop it was.
+            let untold = self.has_jumped || self.exec.marks_lost.contains(&attempt);
+            if container.state != ContainerState::Exited || untold {
+                continue;
+            }
+            let target = status.targets.iter().find(|t| t.target == container.name);
+            let held = target.is_some_and(|t| t.held.is_some());
+            let end = self.exec.history.records.iter().find(|record| {
+                matches!(&record.entry, Entry::Outcome { attempt: a, .. } if *a == attempt)
+            });
+            let end = end.expect("every attempt has ended");
+            // The engine hung for longer than anybody waits, and stopped it then:
+            // told as somebody else's doing.
+            let finished_ms = container.finished_at.map_or(0, check::wall_ms);
+            let wait_ms = self
+                .exec
+                .history
+                .charge(attempt)
+                .map_or(0, |c| c.stop_wait_ms);
+            let sent = self.exec.history.restarts_sent_wall_ms(attempt);
+            let in_time = sent.iter().any(|ms| finished_ms <= ms + wait_ms);
+            if finished_ms >= end.wall_ms || !in_time {
+                continue;
+            }
+            // Somebody may have released the hold since.
+            let was_held = self.exec.history.records.iter().any(|record| {
+                matches!(&record.entry, Entry::Held { target, .. } if *target == container.name)
+            });
+            assert!(
+                held || was_held,
+                "{} was stopped by attempt {attempt} and left down",
+                container.name
+            );
+        }
+    }
+
+    /// With all faults gone a fresh match is served at once.
+    pub(super) fn serve(&mut self) {
+        self.resume(None);
+        self.t += 7 * 24 * 3_600_000;
+        let names: Vec<String> = self.docker.containers.keys().cloned().collect();
+        for name in names {
+            let clock = self.clock();
+            let container = self.docker.containers.get_mut(&name).expect("named");
+            let config = self.exec.config.target(&name);
+            let healable = config.enabled
+                && !config.protected
+                && !config.dry_run
+                && !self.exec.config.dry_run
+                && self.exec.config.on_refusal == OnRefusal::Pending;
+            if container.state != ContainerState::Running {
+                container.start(clock);
+            }
+            container.sick = true;
+            let (id, before) = (container.id.clone(), container.started_at);
+            self.t += self.exec.config.host_window_ms;
+            if !healable {
+                continue;
+            }
+            // Two lines: one rule has a threshold of two.
+            for _ in 0..2 {
+                self.t += 100;
+                let clock = self.clock();
+                self.intent(&name, id.clone(), clock);
+            }
+            self.go_on_until(self.t + 1_300_000);
+            let container = &self.docker.containers[&name];
+            if !self.has_jumped {
+                assert_ne!(container.started_at, before, "{name} was not served");
+                self.totals.count("served");
+            }
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! People, at the engine and at the healer.
+
+use policy::{ContainerState, RequestInput};
+
+use super::{What, World};
+use crate::docker::StoppedBy;
+
+impl World {
+    pub(super) fn people(&mut self) {
+        let names: Vec<String> = self.docker.containers.keys().cloned().collect();
+        let clock = self.clock();
+        let which = self.rng.range(0, names.len() as u64 - 1);
+        let name = names[usize::try_from(which).expect("an index")].clone();
+        let deed = self.rng.range(0, 9);
+        self.note(&format_args!("people {deed} {name}"));
+        let container = self.docker.containers.get_mut(&name).expect("named");
+        match (deed, container.state) {
+            (0, ContainerState::Running) => container.stop(clock, StoppedBy::Person),
+            (1, ContainerState::Exited) => container.start(clock),
+            (2, ContainerState::Running) => container.state = ContainerState::Paused,
+            (2, ContainerState::Paused) => container.state = ContainerState::Running,
+            (3, _) => self.docker.create(&mut self.rng, &name, clock),
+            (4, ContainerState::Running) => container.start(clock),
+            (5, _) => self.pause(Some(&name)),
+            (6, _) => self.pause(None),
+            (7, _) => self.resume(None),
+            (8, _) => self.resume(Some(&name)),
+            (9, _) => {
+                let request = RequestInput {
+                    target: name,
+                    cooldown_ms: self.rng.chance(500).then_some(0),
+                    window_ms: None,
+                    max_per_window: self.rng.chance(300).then_some(3),
+                };
+                self.ask(What::Request(request));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn pause(&mut self, target: Option<&str>) {
+        let now = self.now();
+        let for_ms = self.rng.chance(800).then(|| self.rng.range(1, 600_000));
+        if let Some(policy) = &self.exec.policy {
+            let step = policy.handle_pause(now, target, for_ms);
+            let _ = self.perform(&step, None);
+        }
+    }
+
+    pub(super) fn resume(&mut self, target: Option<&str>) {
+        let now = self.now();
+        if let Some(policy) = &self.exec.policy {
+            let step = policy.handle_resume(now, target, "a person");
+            let _ = self.perform(&step, None);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What containers print, and who carries it to the executor: twice, late, and
+//! until it is answered, as Fluent Bit does.
+
+use policy::{ContainerState, IntentInput, Look, RuleFacts, RuleRemedy, Step, Verdict};
+
+use super::{Event, Sent, What, World};
+use crate::docker::Clock;
+
+impl World {
+    pub(super) fn print(&mut self, name: &str) {
+        let wait = self.rng.range(1, self.options.print_every_ms * 2);
+        self.after(wait, Event::Print { name: name.into() });
+        let clock = self.clock();
+        let Some(container) = self.docker.containers.get_mut(name) else {
+            return;
+        };
+        if container.state != ContainerState::Running {
+            return;
+        }
+        if !container.sick {
+            container.sick = self.rng.chance(100);
+            return;
+        }
+        let id = container.id.clone();
+        self.intent(name, id, clock);
+    }
+
+    pub(super) fn intent(&mut self, name: &str, id: String, clock: Clock) {
+        let whole_seconds = self.rng.chance(300);
+        let rule = self.rng.pick(&["oom", "nccl", "rare"]);
+        let mut line = clock.wall();
+        if whole_seconds {
+            line.nanos = None;
+        }
+        let by_name = self.rng.chance(100);
+        let input = IntentInput {
+            id: format!("i{}", self.intents.len()),
+            wire_target: if by_name { name.to_owned() } else { id.clone() },
+            wire_id: (!by_name).then_some(id),
+            rule: rule.into(),
+            known: Some(RuleFacts {
+                remedy: RuleRemedy::Restart,
+                threshold: (rule == "rare").then_some((2, 120_000)),
+            }),
+            times: vec![(line.secs, 1)],
+            line,
+        };
+        let index = self.intents.len();
+        self.intents.push(Sent {
+            input,
+            answered: None,
+            tries: 0,
+        });
+        let wait = if self.rng.chance(self.options.late) {
+            self.rng.range(1_000, 1_200_000)
+        } else {
+            self.rng.range(3, 50)
+        };
+        self.after(wait, Event::Deliver { intent: index });
+        while self.rng.chance(self.options.doubles) {
+            let wait = self.rng.range(1, 1_300_000);
+            self.after(wait, Event::Deliver { intent: index });
+        }
+    }
+
+    pub(super) fn deliver(&mut self, index: usize) {
+        let now = self.now();
+        let Some(policy) = &mut self.exec.policy else {
+            return self.send_again(index);
+        };
+        let input = self.intents[index].input.clone();
+        if let Some(answer) = policy.handle_repeat(now, &input.id) {
+            self.totals.count("repeat");
+            return self.answered(index, answer.verdict);
+        }
+        let recent = self.recent.get(&input.wire_target);
+        if let Some((_, look)) = recent.filter(|(read, _)| self.t - read <= 1_000) {
+            let look = look.clone();
+            match policy.handle_intent(now, now.at, &input, &look) {
+                Some(step) => {
+                    self.totals.count("old facts");
+                    return self.decided(index, &step, &look, now.at.0);
+                }
+                None => self.totals.count("fresh facts needed"),
+            }
+        }
+        self.ask(What::Intent(index));
+    }
+
+    pub(super) fn decided(&mut self, index: usize, step: &Step, look: &Look, asked_at: u64) {
+        if self.perform(step, Some((look, asked_at))).is_ok() {
+            if let Some(answer) = &step.answer {
+                self.answered(index, answer.verdict);
+            }
+        } else {
+            self.send_again(index);
+        }
+    }
+
+    pub(super) fn answered(&mut self, index: usize, verdict: Verdict) {
+        self.intents[index].answered = Some(verdict);
+    }
+
+    /// Fluent Bit keeps its chunk.
+    pub(super) fn send_again(&mut self, index: usize) {
+        self.totals.count("retry");
+        self.intents[index].tries += 1;
+        let tries = u64::from(self.intents[index].tries.min(20));
+        let wait = self.rng.range(1_000, 3_000 * tries);
+        self.after(wait, Event::Deliver { intent: index });
+    }
+}

@@ -1,0 +1,217 @@
+//! The executor's loop: looks and calls on their way, and each step in the real
+//! order.
+
+use policy::{Action, AttemptId, Call, Look, Step, Timestamp};
+
+use super::{AT0, Event, FACTS_MAX_MS, Look2, What, World};
+use crate::docker::Answer;
+use crate::exec::{Faults, Stop};
+
+impl World {
+    pub(super) fn time_out(&mut self) {
+        let now = self.now();
+        let Some(policy) = &mut self.exec.policy else {
+            return;
+        };
+        let step = policy.handle_timeout(now);
+        let due = policy.poll_timeout();
+        assert!(
+            step != Step::default() || due.is_none_or(|due| now.at < due),
+            "a time-out that brings nothing stays due"
+        );
+        if self.perform(&step, None) == Err(Stop::Disk) {
+            self.again_at = self.t + 1_000;
+        }
+    }
+
+    /// Inspects: read after a while, there after another.
+    pub(super) fn ask(&mut self, what: What) {
+        let slow = self.rng.chance(self.options.slow);
+        let wait = if slow {
+            self.rng.range(50, 3_000)
+        } else {
+            self.rng.range(0, 8)
+        };
+        let look = Look2 {
+            epoch: self.exec.epoch,
+            asked_at: AT0 + self.t,
+            what,
+        };
+        self.after(wait, Event::Read(look));
+    }
+
+    pub(super) fn read(&mut self, ask: Look2) {
+        let reference = match &ask.what {
+            What::Intent(index) => self.intents[*index].input.wire_target.clone(),
+            What::Request(request) => request.target.clone(),
+            What::Attempt(_, id) => id.clone(),
+            What::Pending(key) => key.as_str().to_owned(),
+        };
+        let (now, clock) = (self.now(), self.clock());
+        let mut look = self.docker.inspect(&reference, clock, now.at);
+        let is_late = now.at.0 - ask.asked_at > FACTS_MAX_MS;
+        if is_late && matches!(ask.what, What::Intent(_)) {
+            look = Look::Unavailable {
+                why: "inspect timed out after 100 ms".into(),
+            };
+        } else if matches!(look, Look::Found(_)) {
+            self.recent.insert(reference, (self.t, look.clone()));
+        }
+        let wait = self.rng.range(0, 3);
+        self.after(wait, Event::Arrive(ask, look));
+    }
+
+    pub(super) fn arrive(&mut self, ask: &Look2, look: &Look) {
+        let now = self.now();
+        if ask.epoch != self.exec.epoch || self.exec.policy.is_none() {
+            if let What::Intent(index) = ask.what {
+                self.send_again(index);
+            }
+            return;
+        }
+        let Some(policy) = &mut self.exec.policy else {
+            return;
+        };
+        let fresh = Some((look, ask.asked_at));
+        let step = match &ask.what {
+            What::Intent(index) => {
+                let input = self.intents[*index].input.clone();
+                let arrived = Timestamp(ask.asked_at);
+                if matches!(look, Look::Unavailable { .. }) {
+                    self.totals.count("no facts");
+                }
+                match policy.handle_intent(now, arrived, &input, look) {
+                    Some(step) => return self.decided(*index, &step, look, ask.asked_at),
+                    None => panic!("facts read after the intent came are fresh"),
+                }
+            }
+            What::Request(request) => {
+                let step = policy.handle_request(now, request, look);
+                let _ = self.perform(&step, fresh);
+                return;
+            }
+            What::Attempt(attempt, _) => {
+                self.attempt_looks.insert(*attempt, look.clone());
+                policy.handle_attempt_look(now, *attempt, look)
+            }
+            What::Pending(key) => policy.handle_pending_look(now, key, look),
+        };
+        if self.perform(&step, fresh) == Err(Stop::Disk) {
+            // The engine puts it back in after a second.
+            self.after(1_000, Event::Arrive(ask.clone(), look.clone()));
+        }
+    }
+
+    pub(super) fn called(&mut self, answer: &Answer) {
+        let now = self.now();
+        if answer.epoch != self.exec.epoch {
+            return;
+        }
+        let Some(policy) = &mut self.exec.policy else {
+            return;
+        };
+        let step = policy.handle_called(now, answer.attempt, &answer.called);
+        if self.perform(&step, None) == Err(Stop::Disk) {
+            self.after(1_000, Event::Called(answer.clone()));
+        }
+    }
+
+    /// Journal, answer, actions; dies in between where the seed says so.
+    pub(super) fn perform(&mut self, step: &Step, fresh: Option<(&Look, u64)>) -> Result<(), Stop> {
+        let now = self.now();
+        if *step != Step::default() {
+            self.note(&format_args!("{step:?}"));
+        }
+        let faults = Faults {
+            dies: self.options.dies,
+            disk: self.options.disk,
+            compacts: self.options.compacts,
+        };
+        self.check_step(step, fresh);
+        if let Err(stop) = self.exec.commit(&mut self.rng, faults, now, step) {
+            self.stopped(stop);
+            return Err(stop);
+        }
+        self.seen(step);
+        for action in &step.actions {
+            if self.rng.chance(self.options.dies) {
+                self.stopped(Stop::Died);
+                // It was written: whoever asked may have been answered or not.
+                return Err(Stop::Died);
+            }
+            self.act(action);
+        }
+        Ok(())
+    }
+
+    pub(super) fn stopped(&mut self, stop: Stop) {
+        if stop == Stop::Disk {
+            self.totals.count("disk");
+            return;
+        }
+        self.totals.count("died");
+        if self.rng.chance(self.options.power) {
+            self.totals.count("power cut");
+            self.exec.power_cut();
+            let clock = self.clock();
+            self.docker.power_cut(&mut self.rng, clock);
+        } else {
+            self.exec.die();
+        }
+        let wait = if self.rng.chance(100) {
+            self.rng.range(60_000, 600_000)
+        } else {
+            self.rng.range(10, 30_000)
+        };
+        self.after(wait, Event::Boot);
+    }
+
+    pub(super) fn act(&mut self, action: &Action) {
+        match action {
+            Action::LookForAttempt {
+                attempt,
+                container_id,
+            } => self.ask(What::Attempt(*attempt, container_id.clone())),
+            Action::LookForPending { key } => self.ask(What::Pending(key.clone())),
+            Action::Call {
+                attempt,
+                call,
+                container_id,
+                wait_ms,
+            } => self.call(*attempt, *call, container_id, *wait_ms),
+            Action::Tell(_) => {}
+        }
+    }
+
+    pub(super) fn call(&mut self, attempt: AttemptId, call: Call, id: &str, wait_ms: u64) {
+        let epoch = self.exec.epoch;
+        self.exec.history.calls.push((AT0 + self.t, attempt, call));
+        self.totals.count(match call {
+            Call::Restart => "restart",
+            Call::Start => "start",
+        });
+        let clock = self.clock();
+        let who = (epoch, attempt);
+        match self
+            .docker
+            .call(&mut self.rng, &self.options, clock, who, call, id)
+        {
+            Some(answer) => self.called_soon(vec![answer]),
+            None => {
+                self.calls_out.insert(who);
+                self.after(wait_ms, Event::TimeOut { epoch, attempt });
+            }
+        }
+    }
+
+    pub(super) fn called_soon(&mut self, answers: Vec<Answer>) {
+        for answer in &answers {
+            self.calls_out.remove(&(answer.epoch, answer.attempt));
+        }
+        self.answers.extend(answers);
+        while let Some(answer) = self.answers.pop_front() {
+            let wait = self.rng.range(0, 3);
+            self.after(wait, Event::Called(answer));
+        }
+    }
+}
