@@ -3,6 +3,8 @@
 mod equality;
 mod files;
 mod judging;
+#[path = "support/obvious.rs"]
+mod obvious;
 mod packs;
 mod stack;
 mod support;
