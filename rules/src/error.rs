@@ -28,7 +28,7 @@ impl Error {
     pub(crate) fn setting(problem: impl Into<String>, advice: impl Into<String>) -> Self {
         Self {
             place: Place::Setting,
-            problem: problem.into(),
+            problem: clipped(problem.into()),
             advice: advice.into(),
         }
     }
@@ -42,7 +42,7 @@ impl Error {
         let place = Place::Source(source.to_owned());
         Self {
             place,
-            problem: problem.into(),
+            problem: clipped(problem.into()),
             advice: advice.into(),
         }
     }
@@ -80,6 +80,17 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// Characters of what is wrong: it quotes the file, and a line of a megabyte helps nobody.
+const PROBLEM_CHARS_MAX: usize = 400;
+
+fn clipped(mut problem: String) -> String {
+    if let Some((end, _)) = problem.char_indices().nth(PROBLEM_CHARS_MAX) {
+        problem.truncate(end);
+        problem.push('…');
+    }
+    problem
+}
+
 /// The text of a pack or file, to turn byte spans into lines and columns.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a> {
@@ -103,7 +114,7 @@ impl Text<'_> {
                 line,
                 column,
             },
-            problem: problem.into(),
+            problem: clipped(problem.into()),
             advice: advice.into(),
         }
     }

@@ -37,6 +37,7 @@ mod error;
 mod examples;
 mod format;
 mod limits;
+mod loading;
 mod matcher;
 mod need;
 mod normalise;

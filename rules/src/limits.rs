@@ -7,6 +7,15 @@ pub const FILE_BYTES_MAX: usize = 1 << 20;
 /// Files and packs in one `Rules` setting.
 pub const SOURCES_MAX: usize = 64;
 
+/// Bytes of all packs and files of one setting.
+pub const SETTING_BYTES_MAX: usize = 4 << 20;
+
+/// Literals of all rules of one set, and what stands in for regexes in the scan over raw bytes.
+pub const NEEDS_MAX: usize = 20_000;
+
+/// Regexes of all rules of one set, excusing ones included.
+pub const REGEXES_MAX: usize = 2_000;
+
 /// Rules in one set.
 pub const RULES_MAX: usize = 2_000;
 

@@ -60,11 +60,10 @@ pub(crate) struct CompiledRegex {
 
 /// Compiles a regex: ASCII only, without case, within limits, never matching an empty text.
 pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, Error> {
+    let refuse = Refuse { text, written };
     let pattern = written.get_ref();
-    let at = |span: &ast::Span| format!("at character {} of the regex", span.start.column);
-    let refuse = |problem: String, advice: &str| text.error(&written.span(), problem, advice);
     if pattern.len() > REGEX_BYTES_MAX {
-        return Err(refuse(
+        return Err(refuse.with(
             format!(
                 "a regex of {} bytes (at most {REGEX_BYTES_MAX})",
                 pattern.len()
@@ -72,52 +71,78 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, 
             "split it into several regexes of the same rule",
         ));
     }
-    let ast = ast::parse::ParserBuilder::new()
-        .nest_limit(REGEX_NESTING_MAX)
-        .build()
-        .parse(pattern)
-        .map_err(|error| {
-            refuse(
-                format!(
-                    "a regex that cannot be read: {}, {}",
-                    error.kind(),
-                    at(error.span())
-                ),
-                "mend it (syntax: https://docs.rs/regex, without look-around and back-references)",
-            )
-        })?;
+    let ast = parse(pattern, refuse)?;
     if let Some(span) = forbidden_flag(&ast) {
-        return Err(refuse(
-            format!(
-                "a regex that changes how letters are compared, {}",
-                at(&span)
-            ),
+        return Err(refuse.at(
+            "a regex that changes how letters are compared",
+            &span,
             "remove the flag `u` or `-i`: texts are compared in ASCII and without case",
         ));
     }
-    let hir = regex_syntax::hir::translate::TranslatorBuilder::new()
+    let hir = translate(pattern, &ast, refuse)?;
+    if hir.properties().minimum_len().unwrap_or(0) == 0 {
+        return Err(refuse.with(
+            "a regex that can match an empty line",
+            "make at least one word of it obligatory (`+` in place of `*`, no `?` around it all)",
+        ));
+    }
+    let regex = compile(pattern, refuse)?;
+    let hir = in_lower_case(&hir);
+    Ok(CompiledRegex { regex, hir })
+}
+
+/// Makes errors at one pattern of a rule file.
+#[derive(Clone, Copy)]
+struct Refuse<'a> {
+    text: Text<'a>,
+    written: &'a Written,
+}
+
+impl Refuse<'_> {
+    fn with(self, problem: impl Into<String>, advice: &str) -> Error {
+        self.text.error(&self.written.span(), problem, advice)
+    }
+
+    fn at(self, problem: &str, span: &ast::Span, advice: &str) -> Error {
+        let column = span.start.column;
+        self.with(
+            format!("{problem}, at character {column} of the regex"),
+            advice,
+        )
+    }
+}
+
+fn parse(pattern: &str, refuse: Refuse<'_>) -> Result<Ast, Error> {
+    let mut parser = ast::parse::ParserBuilder::new()
+        .nest_limit(REGEX_NESTING_MAX)
+        .build();
+    parser.parse(pattern).map_err(|error| {
+        refuse.at(
+            &format!("a regex that cannot be read: {}", error.kind()),
+            error.span(),
+            "mend it (syntax: https://docs.rs/regex, without look-around and back-references)",
+        )
+    })
+}
+
+fn translate(pattern: &str, ast: &Ast, refuse: Refuse<'_>) -> Result<Hir, Error> {
+    regex_syntax::hir::translate::TranslatorBuilder::new()
         .case_insensitive(true)
         .unicode(false)
         .utf8(false)
         .build()
-        .translate(pattern, &ast)
+        .translate(pattern, ast)
         .map_err(|error| {
-            refuse(
-                format!(
-                    "a regex that cannot be used: {}, {}",
-                    error.kind(),
-                    at(error.span())
-                ),
+            refuse.at(
+                &format!("a regex that cannot be used: {}", error.kind()),
+                error.span(),
                 "write it in ASCII; other letters may stand in it outside of brackets",
             )
-        })?;
-    if hir.properties().minimum_len().unwrap_or(0) == 0 {
-        return Err(refuse(
-            "a regex that can match an empty line".into(),
-            "make at least one word of it obligatory (`+` in place of `*`, no `?` around it all)",
-        ));
-    }
-    let regex = RegexBuilder::new(pattern)
+        })
+}
+
+fn compile(pattern: &str, refuse: Refuse<'_>) -> Result<Regex, Error> {
+    RegexBuilder::new(pattern)
         .case_insensitive(true)
         .unicode(false)
         .nest_limit(REGEX_NESTING_MAX)
@@ -125,19 +150,15 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, 
         .dfa_size_limit(REGEX_CACHE_BYTES_MAX)
         .build()
         .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => refuse(
+            regex::Error::CompiledTooBig(limit) => refuse.with(
                 format!("a regex that compiles to more than {limit} bytes"),
                 "lower its counted repetitions (`{n,m}`) or split it into several regexes",
             ),
-            other => refuse(
+            other => refuse.with(
                 format!("a regex that cannot be compiled: {other}"),
                 "mend it",
             ),
-        })?;
-    Ok(CompiledRegex {
-        regex,
-        hir: in_lower_case(&hir),
-    })
+        })
 }
 
 /// The place of the first flag that would turn on Unicode or turn off case folding.

@@ -1,13 +1,8 @@
 //! All rules of one setting, and the two questions asked of them.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
-use crate::compile;
 use crate::error::{Error, Text};
 use crate::format;
-use crate::limits::RULES_MAX;
-use crate::need::Need;
+use crate::loading::Loading;
 use crate::normalise::Scratch;
 use crate::prefilter::Prefilter;
 use crate::rule::{Origin, Rule, RuleIndex};
@@ -16,8 +11,8 @@ use crate::source::{self, Source};
 /// All rules of one `Rules` setting, compiled once; matching never compiles and never recurses.
 #[derive(Debug)]
 pub struct RuleSet {
-    rules: Vec<Rule>,
-    prefilter: Prefilter,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) prefilter: Prefilter,
 }
 
 impl RuleSet {
@@ -47,35 +42,17 @@ impl RuleSet {
     }
 
     fn from_sources(sources: &[Source]) -> Result<Self, Error> {
-        let mut rules: Vec<Rule> = Vec::new();
-        let mut needs: Vec<(RuleIndex, Need)> = Vec::new();
-        let mut names = Names::default();
+        let mut loading = Loading::default();
         for source in sources {
             let text = Text {
                 source: &source.name,
                 toml: &source.toml,
             };
             for written in format::parse(text)? {
-                if rules.len() == RULES_MAX {
-                    return Err(text.error(
-                        &written.span(),
-                        format!("more than {RULES_MAX} rules"),
-                        "put several literals into one rule, or leave packs out",
-                    ));
-                }
-                let compiled = compile::rule(text, written)?;
-                names.add(text, &compiled.rule.name, &compiled.name_span)?;
-                needs.extend(compiled.needs.into_iter().map(|need| (rules.len(), need)));
-                rules.push(compiled.rule);
+                loading.add(text, written)?;
             }
         }
-        let prefilter = Prefilter::new(&needs).map_err(|problem| {
-            Error::setting(
-                format!("the rules cannot be compiled together: {problem}"),
-                "leave packs or files out",
-            )
-        })?;
-        Ok(Self { rules, prefilter })
+        loading.finish()
     }
 
     /// The rules in order of precedence.
@@ -131,24 +108,4 @@ fn set_bits(words: &[u64]) -> impl Iterator<Item = usize> {
         .map(bits_of)
         .enumerate()
         .flat_map(|(at, bits)| bits.map(move |bit| at * 64 + bit))
-}
-
-/// Names met so far and where.
-#[derive(Default)]
-struct Names(BTreeMap<String, Error>);
-
-impl Names {
-    fn add(&mut self, text: Text<'_>, name: &str, span: &Range<usize>) -> Result<(), Error> {
-        let here = text.error(span, "", "");
-        if let Some(first) = self.0.get(name).and_then(Error::position) {
-            let (source, line, _) = first;
-            return Err(text.error(
-                span,
-                format!("a second rule named `{name}`; the first is in {source}, line {line}"),
-                "rename one of them",
-            ));
-        }
-        self.0.insert(name.to_owned(), here);
-        Ok(())
-    }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use crate::error::Error;
-use crate::limits::{FILE_BYTES_MAX, SOURCES_MAX};
+use crate::limits::{FILE_BYTES_MAX, SETTING_BYTES_MAX, SOURCES_MAX};
 use crate::packs;
 
 /// A pack or file, read.
@@ -41,7 +41,18 @@ pub(crate) fn read_all(setting: &str) -> Result<Vec<Source>, Error> {
             ));
         }
     }
-    entries.into_iter().map(read).collect()
+    let sources = entries
+        .into_iter()
+        .map(read)
+        .collect::<Result<Vec<Source>, Error>>()?;
+    let bytes: usize = sources.iter().map(|source| source.toml.len()).sum();
+    if bytes > SETTING_BYTES_MAX {
+        return Err(Error::setting(
+            format!("{bytes} bytes of rules (at most {SETTING_BYTES_MAX})"),
+            "leave packs or files out",
+        ));
+    }
+    Ok(sources)
 }
 
 fn read(entry: &str) -> Result<Source, Error> {

@@ -246,7 +246,66 @@ fn as_many_rules_as_allowed_load_and_more_are_refused() {
         RuleSet::parse("mine.toml", &many(rules::RULES_MAX)).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(set.rules().len(), rules::RULES_MAX);
     assert_eq!(set.candidate(b"... word01999", 0), Some(4));
-    refused(&many(10_000), &["more than 2000 rules"]);
+    refused(&many(10_000), &["line 10001", "more than 2000 rules"]);
+}
+
+/// Sizes at the limits load, in a time that no start-up minds; beyond them there is a clear no.
+#[test]
+fn sets_at_their_limits_load() {
+    let rules = |rules: usize, key: &str, patterns: usize| -> String {
+        let list = |n: usize| {
+            (0..patterns)
+                .map(|m| format!("'word{n}x{m}'"))
+                .collect::<Vec<_>>()
+        };
+        (0..rules)
+            .map(|n| {
+                let list = list(n).join(",");
+                format!("[[rule]]\nname='r{n}'\nsummary='s'\nremedy='note'\n{key}=[{list}]\n")
+            })
+            .collect()
+    };
+    let per_rule = 200;
+    let start = std::time::Instant::now();
+    let fits = rules(rules::NEEDS_MAX / per_rule, "literals", per_rule);
+    assert!(RuleSet::parse("mine.toml", &fits).is_ok());
+    let fits = rules(rules::REGEXES_MAX / per_rule, "regexes", per_rule);
+    assert!(RuleSet::parse("mine.toml", &fits).is_ok());
+    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    refused(
+        &rules(rules::NEEDS_MAX / per_rule + 1, "literals", per_rule),
+        &["20000 literals"],
+    );
+    refused(
+        &rules(rules::REGEXES_MAX / per_rule + 1, "regexes", per_rule),
+        &["2000 regexes"],
+    );
+}
+
+/// Files made to break a parser are refused or loaded, and quickly.
+#[test]
+fn hostile_files_are_refused() {
+    let start = std::time::Instant::now();
+    let size = rules::FILE_BYTES_MAX;
+    for toml in [
+        "[".repeat(size),
+        format!("a = {}", "[".repeat(size)),
+        format!("a = {}", "{a=".repeat(size / 3)),
+        format!("{}a = 1", "a.".repeat(size / 2)),
+        format!("[{}a]", "a.".repeat(size / 2)),
+        "[[rule]]\n".repeat(size / 9),
+        "\"".repeat(size),
+        "a=1\n".repeat(size / 4),
+        "\0".repeat(size),
+        with(&format!("literals = ['{}']", "x".repeat(size))),
+        with(&format!("regexes = ['{}']", "(a+)+".repeat(800))),
+    ] {
+        let error = RuleSet::parse("mine.toml", &toml)
+            .expect_err("refused")
+            .to_string();
+        assert!(error.len() < 2_000, "{} bytes of error", error.len());
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
 
 #[test]
