@@ -30,7 +30,7 @@ use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
 use crate::{groups, http, markers};
-use background::{ask_engine, reload_on_hangup};
+use background::{ask_engine, insist, reload_on_hangup};
 
 /// Permission bits of the admin socket.
 const ADMIN_MODE: u32 = 0o600;
@@ -47,14 +47,16 @@ pub async fn run(config: Config, sources: Sources, level: LevelHandle) -> Result
 
 async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
     let no_signals = |e: io::Error| format!("cannot listen for signals: {e}");
-    // Before anything else: one that comes early would end the process.
+    // Before anything else: an early SIGHUP would end the process, and process 1
+    // of a container would never hear an early SIGTERM.
     let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
-    let lock = lock(&config, Role::Run).await?;
-    let site = Rc::new(Site::default());
-    let parts = open(&config, &lock, Rc::clone(&site)).await?;
-    let (handle, inbox) = Engine::<Client>::inbox();
-    // Until here SIGTERM ends the process at once; nothing is under way.
     let mut stop = Signals::new().map_err(no_signals)?;
+    let site = Rc::new(Site::default());
+    let (_lock, parts) = tokio::select! {
+        opened = lock_and_open(&config, &site) => opened?,
+        () = stop.wait() => return Ok(()),
+    };
+    let (handle, inbox) = Engine::<Client>::inbox();
 
     let (intents, admin) = bind(&config.sockets)?;
     let http = match config.http_listen {
@@ -109,6 +111,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         // No new connection from here on; the socket files go.
         intents.abort();
         admin.abort();
+        spawn_local(insist(stop));
     };
     Engine::new(parts).run(inbox, stopped).await;
     if let Some(http) = http {
@@ -116,6 +119,15 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn lock_and_open(
+    config: &Config,
+    site: &Rc<Site>,
+) -> Result<(StateLock, Parts<Client>), String> {
+    let lock = lock(config, Role::Run).await?;
+    let parts = open(config, &lock, Rc::clone(site)).await?;
+    Ok((lock, parts))
 }
 
 /// The intent socket and the admin socket.
@@ -167,6 +179,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
         site.metrics.journal_error();
         tracing::error!("{damage}");
     }
+    let journal_failing = not_writable.is_some();
     if let Some(e) = not_writable {
         site.metrics.journal_error();
         site.health.set_journal(Err(e.to_string()));
@@ -186,6 +199,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
         settings,
         docker: Rc::new(Client::new(&config.docker_socket)),
         journal,
+        journal_failing,
         records,
         clock,
         procs: Procs::new(&config.procfs),

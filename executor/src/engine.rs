@@ -5,7 +5,7 @@
 //! Keeps true:
 //! - journal before answer before act, for every step, in [`Engine::commit`]
 //!   alone; a step that cannot be written has not happened: an intent is
-//!   answered `retry`, anything else comes back after [`AGAIN_AFTER`];
+//!   answered `retry`, anything else is decided anew, on fresh facts;
 //! - the loop itself waits for the journal and for nothing else: inspects and
 //!   calls run as tasks beside it, so one slow container delays no other;
 //! - while draining (SIGTERM) no new call is made; calls in flight are waited
@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{AttemptId, Now, Policy, Record, Step};
+use policy::{Action, AttemptId, Now, Policy, Record, Step};
 use tokio::sync::mpsc;
 
 use self::admin::{WaitingRequest, Watched};
@@ -50,6 +50,8 @@ use crate::report::Reports;
 /// Unknown rules that are told as errors; what is named beyond them is refused
 /// like all others, and told as that.
 const UNKNOWN_RULES_TOLD_MAX: usize = 64;
+/// After so long without an answer of the journal's disk readiness says so.
+const JOURNAL_SLOW: Duration = Duration::from_secs(5);
 /// Pause before a step that could not be written is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Most completions that wait for the loop; the tasks behind others wait.
@@ -84,6 +86,8 @@ pub struct Parts<D> {
     pub docker: Rc<D>,
     /// Opened, and its records.
     pub journal: Journal,
+    /// The journal could not be written when it was opened, which was told.
+    pub journal_failing: bool,
     /// Every record of the journal, oldest first.
     pub records: Vec<Record>,
     /// Anchored by the journal.
@@ -166,7 +170,7 @@ impl<D: Docker + 'static> Engine<D> {
             watched: BTreeMap::new(),
             calls_out: BTreeSet::new(),
             next_ticket: 0,
-            journal_failing: false,
+            journal_failing: parts.journal_failing,
             idle_until: None,
         }
     }
@@ -181,7 +185,11 @@ impl<D: Docker + 'static> Engine<D> {
         self.start().await;
         tokio::pin!(shutdown);
         loop {
+            // First, so that a busy inbox cannot starve what time has come for.
             let wake = self.next_wake();
+            if wake <= SLEEP_MIN {
+                self.time_out().await;
+            }
             tokio::select! {
                 () = &mut shutdown => break,
                 Some(completion) = self.completions.recv() => self.complete(completion).await,
@@ -207,9 +215,7 @@ impl<D: Docker + 'static> Engine<D> {
     async fn start(&mut self) {
         let now = self.clock.now();
         let step = self.policy.handle_start(now);
-        if self.commit(now, &step).await.is_ok() {
-            self.act(step.actions);
-        }
+        self.write_and_look(now, step).await;
         if let Some(newest) = self.policy.newest_restart_wall_ms() {
             self.site.metrics.restarted(newest / 1_000);
         }
@@ -261,7 +267,13 @@ impl<D: Docker + 'static> Engine<D> {
         };
         match self.commit(now, &step).await {
             Ok(()) => self.act(step.actions),
-            Err(_) => self.again_later(completion),
+            // Never on the same facts again: a later look brings fresh ones. A
+            // pending target's is due by itself; a call's step writes nothing.
+            Err(_) => {
+                if let Completion::AttemptLook { attempt, .. } = completion {
+                    self.policy.handle_unwritten(now, attempt);
+                }
+            }
         }
     }
 
@@ -271,10 +283,26 @@ impl<D: Docker + 'static> Engine<D> {
             return;
         }
         let step = self.policy.handle_timeout(now);
-        match self.commit(now, &step).await {
-            Ok(()) => self.act(step.actions),
-            Err(_) => self.idle_until = Some(tokio::time::Instant::now() + AGAIN_AFTER),
+        if !self.write_and_look(now, step).await {
+            self.idle_until = Some(tokio::time::Instant::now() + AGAIN_AFTER);
         }
+    }
+
+    /// Writes a step and acts on it. Looks depend on no entry: they go out even
+    /// where nothing can be written. False where that is so.
+    async fn write_and_look(&mut self, now: Now, mut step: Step) -> bool {
+        let is_written = self.commit(now, &step).await.is_ok();
+        if !is_written {
+            let is_look = |action: &Action| {
+                matches!(
+                    action,
+                    Action::LookForAttempt { .. } | Action::LookForPending { .. }
+                )
+            };
+            step.actions.retain(is_look);
+        }
+        self.act(step.actions);
+        is_written
     }
 
     fn next_wake(&self) -> Duration {
@@ -305,7 +333,8 @@ impl<D: Docker + 'static> Engine<D> {
                 entry: entry.clone(),
             })
             .collect();
-        if let Err(e) = self.journal.append(records.clone(), step.durable).await {
+        let appended = self.journal.append(records.clone(), step.durable);
+        if let Err(e) = self.patiently(appended).await {
             self.site.metrics.journal_error();
             if !self.journal_failing {
                 self.journal_failing = true;
@@ -338,14 +367,21 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    /// Puts a completion back in after a pause.
-    fn again_later(&self, completion: Completion) {
-        let done = self.done.clone();
-        tokio::task::spawn_local(async move {
-            tokio::time::sleep(AGAIN_AFTER).await;
-            // The engine is gone only where the process is stopping.
-            let _ = done.send(completion).await;
-        });
+    /// Waits for the journal to its end, as the entry may or may not be in it
+    /// before, and lets readiness say where that takes long.
+    async fn patiently<T>(&self, appended: impl Future<Output = T>) -> T {
+        tokio::pin!(appended);
+        match tokio::time::timeout(JOURNAL_SLOW, &mut appended).await {
+            Ok(appended) => appended,
+            Err(_) => {
+                let slow = format!("the disk has not answered for {} s", JOURNAL_SLOW.as_secs());
+                tracing::error!("journal: {slow}; nothing is decided until it does");
+                self.site.health.set_journal(Err(slow));
+                let appended = appended.await;
+                self.site.health.set_journal(Ok(()));
+                appended
+            }
+        }
     }
 
     /// Brings the gauges up to date.
@@ -354,6 +390,7 @@ impl<D: Docker + 'static> Engine<D> {
         let counts = self.policy.counts(now);
         self.site.metrics.set_targets(counts.pending, counts.held);
         self.site.metrics.set_attempts_in_flight(counts.in_progress);
+        self.site.metrics.set_ids_forgotten(counts.ids_forgotten);
         self.site.health.set_policy(self.policy.not_ready(now));
     }
 }

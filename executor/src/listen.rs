@@ -34,6 +34,9 @@ pub const IN_FLIGHT_MAX: usize = 256;
 /// Longest pause in the middle of a line, and longest wait to write an answer.
 pub const STALL_MAX: Duration = Duration::from_secs(30);
 
+/// Longest silence between messages; a sender connects again when it has one.
+pub const IDLE_MAX: Duration = Duration::from_secs(300);
+
 /// Who is at the other end, as the kernel says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer {
@@ -176,6 +179,7 @@ async fn read_lines<H: Handler>(
             tokio::select! {
                 count = read.read(&mut bytes) => count,
                 () = answers.closed() => return,
+                () = tokio::time::sleep(IDLE_MAX) => return,
             }
         };
         match count {

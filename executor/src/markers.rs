@@ -12,10 +12,13 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 use crate::engine::Handle;
-use crate::report::{self, Mark, MarkKind, Marks};
+use crate::report::{self, Mark, MarkKind};
 
 /// How soon a marker is seen.
 const EVERY: Duration = Duration::from_secs(2);
+/// Longest wait for the markers at start; a directory that hangs delays it by no
+/// more.
+const FIRST_MAX: Duration = Duration::from_secs(1);
 /// Most ignored markers remembered as told; beyond it all are told anew.
 const TOLD_MAX: usize = 256;
 
@@ -23,13 +26,14 @@ const TOLD_MAX: usize = 256;
 pub(crate) async fn watch(dir: PathBuf, engine: Handle) {
     let mut told = BTreeSet::new();
     loop {
-        let marks = read(&dir).await;
-        tell_ignored(&marks, &mut told);
-        let Some(obeyed) = engine.markers(marks.found).await else {
-            return;
-        };
-        for mark in obeyed {
-            remove(&dir, mark).await;
+        // What cannot be read changes nothing: a stop stays in force.
+        if let Some(marks) = read(&dir, &mut told).await {
+            let Some(obeyed) = engine.markers(marks).await else {
+                return;
+            };
+            for mark in obeyed {
+                remove(&dir, mark).await;
+            }
         }
         tokio::time::sleep(EVERY).await;
     }
@@ -37,9 +41,9 @@ pub(crate) async fn watch(dir: PathBuf, engine: Handle) {
 
 /// The targets that a person stopped, for a one-shot.
 pub(crate) async fn stopped(dir: &Path) -> BTreeSet<String> {
-    let marks = read(dir).await;
-    tell_ignored(&marks, &mut BTreeSet::new());
-    stopped_of(&marks.found)
+    let mut told = BTreeSet::new();
+    let marks = tokio::time::timeout(FIRST_MAX, read(dir, &mut told)).await;
+    stopped_of(&marks.ok().flatten().unwrap_or_default())
 }
 
 /// The targets that `<target>.stopped` names.
@@ -48,29 +52,25 @@ pub(crate) fn stopped_of(marks: &[Mark]) -> BTreeSet<String> {
     stopped.map(|mark| mark.target.clone()).collect()
 }
 
-async fn read(dir: &Path) -> Marks {
+/// The markers that count; none where they cannot be read.
+async fn read(dir: &Path, told: &mut BTreeSet<String>) -> Option<Vec<Mark>> {
     let path = dir.to_owned();
-    match spawn_blocking(move || report::marks(&path)).await {
-        Ok(Ok(marks)) => marks,
-        Ok(Err(error)) => Marks {
-            ignored: vec![error],
-            ..Marks::default()
-        },
-        // The runtime is shutting down.
-        Err(_) => Marks::default(),
-    }
-}
-
-fn tell_ignored(marks: &Marks, told: &mut BTreeSet<String>) {
-    for ignored in &marks.ignored {
+    // Fails only where the runtime is shutting down.
+    let marks = spawn_blocking(move || report::marks(&path)).await.ok()?;
+    let (found, ignored) = match marks {
+        Ok(marks) => (Some(marks.found), marks.ignored),
+        Err(error) => (None, vec![error]),
+    };
+    for ignored in ignored {
         if told.len() >= TOLD_MAX {
             told.clear();
         }
         let ignored = ignored.to_string();
         if told.insert(ignored.clone()) {
-            tracing::warn!("marker ignored: {ignored}");
+            tracing::warn!("markers: {ignored}");
         }
     }
+    found
 }
 
 async fn remove(dir: &Path, mark: Mark) {

@@ -81,6 +81,7 @@ impl SocketName {
 pub struct Metrics {
     registry: Registry,
     intents_received: Counter,
+    ids_forgotten: Gauge,
     intents_repeated: Counter,
     decisions: Family<DecisionLabels, Counter>,
     attempts: Family<OutcomeLabels, Counter>,
@@ -108,6 +109,7 @@ impl Metrics {
         let mut metrics = Self {
             registry: Registry::with_prefix("healer"),
             intents_received: Counter::default(),
+            ids_forgotten: Gauge::default(),
             intents_repeated: Counter::default(),
             decisions: Family::default(),
             attempts: Family::default(),
@@ -189,6 +191,11 @@ impl Metrics {
             self.intents_repeated.clone(),
         );
         r.register(
+            "intent_ids_forgotten",
+            "Intent ids forgotten before their time since start: sent again they count anew",
+            self.ids_forgotten.clone(),
+        );
+        r.register(
             "decisions",
             "Decisions on intents and requests, by the gate that refused or delayed",
             self.decisions.clone(),
@@ -268,6 +275,12 @@ impl Metrics {
     /// Its id was known already.
     pub fn intent_repeated(&self) {
         self.intents_repeated.inc();
+    }
+
+    /// Intent ids forgotten before their time since start: too many came.
+    pub fn set_ids_forgotten(&self, ids: u64) {
+        self.ids_forgotten
+            .set(i64::try_from(ids).unwrap_or(i64::MAX));
     }
 
     /// An intent or request was answered.

@@ -80,8 +80,9 @@ impl ContainerState {
 pub struct Health {
     /// `State.Health.Status`.
     pub status: HealthStatus,
-    /// `End` of the newest entry in `State.Health.Log` if it agrees with the
-    /// status (exit code 0 for `healthy`): when that status was last confirmed.
+    /// `Start` of the newest entry in `State.Health.Log` if it agrees with the
+    /// status (exit code 0 for `healthy`): what that status was last confirmed
+    /// for. A check that was under way already says nothing about a later line.
     /// None where there is no entry, or where the newest one disagrees (a
     /// container stays `healthy` until several checks in a row have failed).
     pub checked_at: Option<WallTime>,

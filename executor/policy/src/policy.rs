@@ -28,6 +28,20 @@ pub struct IntentInput {
     pub line: WallTime,
 }
 
+impl IntentInput {
+    /// The container that was found for it: where the wire names a process or a
+    /// cgroup, several ids may be meant and the engine knows one of them.
+    pub fn found(&mut self, container_id: &str) {
+        if self
+            .wire_id
+            .as_deref()
+            .is_some_and(|id| !container_id.starts_with(id))
+        {
+            self.wire_id = Some(container_id.to_owned());
+        }
+    }
+}
+
 /// What the executor's own copy of a rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RuleFacts {
@@ -141,6 +155,13 @@ impl Policy {
     /// What an inspect for an attempt showed.
     pub fn handle_attempt_look(&mut self, now: Now, attempt: AttemptId, look: &Look) -> Step {
         self.attempt_look(now, attempt, look)
+    }
+
+    /// The step of an attempt's look could not be written: looked at anew soon.
+    pub fn handle_unwritten(&mut self, now: Now, attempt: AttemptId) {
+        if let Some(live) = self.live.attempts.get_mut(&attempt) {
+            live.look_later(now.at, None);
+        }
     }
 
     /// How a call of an attempt went.

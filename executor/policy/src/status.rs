@@ -278,6 +278,11 @@ impl Policy {
         open.map(|a| self.view(a)).collect()
     }
 
+    /// The container that printed a pending target's line, where it is known.
+    pub fn pending_container(&self, key: &PendingKey) -> Option<&str> {
+        self.state.pendings.get(key)?.container_id.as_deref()
+    }
+
     /// When the newest attempt that restarted its container was charged, ms
     /// since the epoch.
     pub fn newest_restart_wall_ms(&self) -> Option<u64> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 
-use super::settings;
+use super::{Signals, settings};
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::docker::{Client, Docker};
@@ -18,6 +18,14 @@ use crate::logging::LevelHandle;
 const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
 /// Longest wait for the engine's sign of life.
 const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// A second signal on the way out ends the process at once: a disk that hangs
+/// would else keep it until somebody kills it.
+pub(super) async fn insist(mut stop: Signals) {
+    stop.wait().await;
+    tracing::error!("ending at once: open charges are taken up at the next start");
+    std::process::exit(1);
+}
 
 /// Asks the engine now and then, so that readiness is known before it matters.
 pub(super) async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>) {

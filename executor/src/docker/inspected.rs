@@ -107,6 +107,10 @@ struct HealthJson {
 #[serde(rename_all = "PascalCase")]
 struct CheckJson {
     #[serde(default)]
+    exit_code: i64,
+    #[serde(default)]
+    start: String,
+    #[serde(default)]
     end: String,
 }
 
@@ -172,7 +176,7 @@ fn read_health(
     let ms = |nanos: i64| u64::try_from(nanos / 1_000_000).unwrap_or(0);
     Ok(Some(Health {
         status,
-        checked_at: newest_end(&health.log.unwrap_or_default()),
+        checked_at: confirmed_at(status, &health.log.unwrap_or_default()),
         start_period_ms: ms(check.start_period),
         interval_ms: match ms(check.interval) {
             0 => HEALTH_INTERVAL_DEFAULT_MS,
@@ -181,12 +185,23 @@ fn read_health(
     }))
 }
 
-/// A check whose end cannot be read confirms nothing, which is the safe side:
-/// no container counts as recovered by it.
-fn newest_end(log: &[CheckJson]) -> Option<WallTime> {
-    log.iter()
-        .filter_map(|check| parse_rfc3339(&check.end).ok().flatten())
-        .max_by_key(|end| (end.secs, end.nanos))
+/// When the newest check began, if it agrees with the status: a container stays
+/// `healthy` until several checks in a row have failed, and a check that was
+/// under way already says nothing about a later line. One that cannot be read
+/// confirms nothing, which is the safe side: nothing counts as recovered by it.
+fn confirmed_at(status: HealthStatus, log: &[CheckJson]) -> Option<WallTime> {
+    let end = |check: &&CheckJson| parse_rfc3339(&check.end).ok().flatten();
+    let newest = log
+        .iter()
+        .filter(|check| end(check).is_some())
+        .max_by_key(|check| end(check).map(|end| (end.secs, end.nanos)))?;
+    let agrees = match status {
+        HealthStatus::Healthy => newest.exit_code == 0,
+        HealthStatus::Unhealthy => newest.exit_code != 0,
+        HealthStatus::Starting => false,
+    };
+    let began = parse_rfc3339(&newest.start).ok().flatten()?;
+    agrees.then_some(began)
 }
 
 #[cfg(test)]
@@ -210,9 +225,9 @@ mod tests {
             "StartPeriod":1500000},"#;
         let container = parse(
             r#","Health":{"Status":"healthy","FailingStreak":0,"Log":[
-                {"End":"2026-11-22T02:13:30.25+01:00"},
-                {"End":"2026-11-22T02:13:28.25+01:00"},
-                {"End":"garbled"}]}"#,
+                {"Start":"2026-11-22T02:13:30.25+01:00","End":"2026-11-22T02:13:31+01:00","ExitCode":0},
+                {"Start":"2026-11-22T02:13:28.25+01:00","End":"2026-11-22T02:13:29+01:00","ExitCode":1},
+                {"Start":"2026-11-22T02:13:40Z","End":"garbled"}]}"#,
             &format!(r#"{check}"StopTimeout":-1,"Labels":{{"healer.enable":"true"}}"#),
         )
         .unwrap();
@@ -240,6 +255,25 @@ mod tests {
                 stop_timeout_s: Some(-1),
             }
         );
+    }
+
+    #[test]
+    fn a_check_confirms_only_what_it_found_itself() {
+        let checked_at = |status: &str, exit_code: i64| {
+            let health = format!(
+                r#","Health":{{"Status":"{status}","Log":[
+                    {{"Start":"2026-11-22T01:13:20Z","End":"2026-11-22T01:13:21Z","ExitCode":0}},
+                    {{"Start":"2026-11-22T01:13:30Z","End":"2026-11-22T01:13:31Z","ExitCode":{exit_code}}}]}}"#
+            );
+            let health = parse(&health, "").unwrap().health.unwrap();
+            health.checked_at.map(|at| at.secs - 1_795_310_000)
+        };
+        assert_eq!(checked_at("healthy", 0), Some(10));
+        // Healthy still, until several in a row have failed.
+        assert_eq!(checked_at("healthy", 1), None);
+        assert_eq!(checked_at("unhealthy", 1), Some(10));
+        assert_eq!(checked_at("unhealthy", 0), None);
+        assert_eq!(checked_at("starting", 0), None);
     }
 
     #[test]

@@ -35,18 +35,21 @@ impl<D: Docker + 'static> Engine<D> {
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
             let look = looks
-                .fresh(&Reference::Ids(vec![container_id]), &[], LOOK_MAX)
+                .fresh(&Reference::Ids(vec![container_id]), LOOK_MAX)
                 .await;
             let _ = done.send(Completion::AttemptLook { attempt, look }).await;
         });
     }
 
     fn look_for_pending(&mut self, key: PendingKey) {
+        // By id where it is known: a renamed container is still the same.
+        let reference = match self.policy.pending_container(&key) {
+            Some(id) => Reference::Ids(vec![id.to_owned()]),
+            None => Reference::of_pending(&key),
+        };
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
-            let look = looks
-                .fresh(&Reference::of_pending(&key), &[], LOOK_MAX)
-                .await;
+            let look = looks.fresh(&reference, LOOK_MAX).await;
             let _ = done.send(Completion::PendingLook { key, look }).await;
         });
     }
@@ -57,10 +60,17 @@ impl<D: Docker + 'static> Engine<D> {
         let target = self.policy.attempt(attempt).map(|view| view.target);
         let stop_timeout_s = target
             .and_then(|target| self.stop_timeouts.borrow().of(&target))
-            .map(i64::from);
+            // A reload since the charge must not make it longer than is waited for.
+            .map(|seconds| i64::from(seconds).min(longest_stop_s(wait)));
         tokio::task::spawn_local(async move {
             let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
             let _ = done.send(Completion::Called { attempt, called }).await;
         });
     }
+}
+
+/// The stop timeout in whole seconds that a call's wait has room for.
+fn longest_stop_s(wait: Duration) -> i64 {
+    let room = wait.saturating_sub(Duration::from_millis(policy::STOP_MARGIN_MS));
+    i64::try_from(room.as_secs()).unwrap_or(i64::MAX)
 }

@@ -66,7 +66,7 @@ impl<D: Docker + 'static> Engine<D> {
             .insert(ticket, WaitingRequest { input, reply });
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
-            let look = looks.fresh(&reference, &[], LOOK_MAX).await;
+            let look = looks.fresh(&reference, LOOK_MAX).await;
             let _ = done.send(Completion::RequestLook { ticket, look }).await;
         });
     }
@@ -139,11 +139,19 @@ impl<D: Docker + 'static> Engine<D> {
                     "Restart of '{target}' {}: {detail}",
                     outcome.as_str().unwrap_or_default()
                 );
-                let data = json!({"attempt": attempt, "target": target, "outcome": outcome});
+                let gate = self.policy.attempt(*attempt).and_then(|view| view.gate);
+                let gate = gate.map(Gate::as_str);
+                let data =
+                    json!({"attempt": attempt, "target": target, "outcome": outcome, "gate": gate});
+                // Refused by a gate after all, on the last look before the act.
+                let code = match gate {
+                    Some(_) => ExitCode::Refused,
+                    None => ExitCode::Failed,
+                };
                 (
                     *attempt,
                     AdminAnswer {
-                        code: ExitCode::Failed,
+                        code,
                         message,
                         data,
                     },

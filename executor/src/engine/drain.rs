@@ -1,7 +1,9 @@
 //! The way out: answers nothing new, waits for calls in flight.
 
+use std::collections::BTreeSet;
+
 use executor_api::{AdminAnswer, Answer, Decision, ExitCode};
-use policy::Action;
+use policy::{Action, AttemptId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,15 +19,11 @@ impl<D: Docker + 'static> Engine<D> {
         // Intents that still wait for facts: their senders hear `retry`.
         self.intents.clear();
         let deadline = Instant::now() + self.shutdown_grace;
-        let mut looks_out = 0_usize;
-        while !self.calls_out.is_empty() || looks_out > 0 {
+        // Only those begun here: others' looks may lead to new calls.
+        let mut looks_out = BTreeSet::new();
+        while !self.calls_out.is_empty() || !looks_out.is_empty() {
             match tokio::time::timeout_at(deadline, self.completions.recv()).await {
-                Ok(Some(completion)) => {
-                    if matches!(completion, Completion::AttemptLook { .. }) {
-                        looks_out = looks_out.saturating_sub(1);
-                    }
-                    looks_out += self.finish(completion).await;
-                }
+                Ok(Some(completion)) => self.finish(completion, &mut looks_out).await,
                 Ok(None) | Err(_) => break,
             }
         }
@@ -56,21 +54,23 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     /// Takes a call in flight to its end: what the engine answered, and one
-    /// look at the container. Returns how many looks that began.
-    async fn finish(&mut self, completion: Completion) -> usize {
+    /// look at the container.
+    async fn finish(&mut self, completion: Completion, looks_out: &mut BTreeSet<AttemptId>) {
         let now = self.clock.now();
-        let step = match completion {
+        let (attempt, step) = match completion {
             Completion::Called { attempt, called } => {
                 self.calls_out.remove(&attempt);
                 self.tell_called(attempt, &called);
-                self.policy.handle_called(now, attempt, &called)
+                (attempt, self.policy.handle_called(now, attempt, &called))
             }
-            Completion::AttemptLook { attempt, look } => {
-                self.policy.handle_attempt_look(now, attempt, &look)
-            }
-            Completion::IntentLook { .. }
+            Completion::AttemptLook { attempt, look } if looks_out.remove(&attempt) => (
+                attempt,
+                self.policy.handle_attempt_look(now, attempt, &look),
+            ),
+            Completion::AttemptLook { .. }
+            | Completion::IntentLook { .. }
             | Completion::RequestLook { .. }
-            | Completion::PendingLook { .. } => return 0,
+            | Completion::PendingLook { .. } => return,
         };
         // What would make a new call is left for the next start, unwritten.
         let calls = step
@@ -79,15 +79,13 @@ impl<D: Docker + 'static> Engine<D> {
             .any(|action| matches!(action, Action::Call { .. }));
         // Where it cannot be written the charge stays open, which is true.
         if calls || self.commit(now, &step).await.is_err() {
-            return 0;
+            return;
         }
-        let looks = step
-            .actions
-            .iter()
-            .filter(|action| matches!(action, Action::LookForAttempt { .. }))
-            .count();
+        let is_own = |action: &Action| matches!(action, Action::LookForAttempt { attempt: of, .. } if *of == attempt);
+        if step.actions.iter().any(is_own) {
+            looks_out.insert(attempt);
+        }
         self.act(step.actions);
-        looks
     }
 }
 

@@ -91,10 +91,14 @@ impl Handle {
     /// Sends a request in and waits for its answer.
     pub async fn admin(&self, request: AdminRequest) -> AdminAnswer {
         let (reply, answer) = oneshot::channel();
-        let sent = self.sender.send(Message::Admin { request, reply }).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(answer)) => answer,
-            _ => AdminAnswer {
+        // What could not be sent still holds its own reply: not to be waited for.
+        let answer = match self.sender.send(Message::Admin { request, reply }).await {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        match answer {
+            Some(answer) => answer,
+            None => AdminAnswer {
                 code: ExitCode::Failed,
                 message: "the executor stopped before it could answer; see its log".into(),
                 data: serde_json::Value::Null,

@@ -2,7 +2,7 @@
 
 use executor_api::{Answer, Decision, Intent, TargetRef};
 use policy::{
-    Decided, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
+    Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
 };
 use tokio::sync::oneshot;
 
@@ -64,30 +64,26 @@ impl<D: Docker + 'static> Engine<D> {
             Some(ids) => Reference::Ids(ids),
             None => Reference::Name(waiting.input.wire_target.clone()),
         };
-        let peer = self.procs.of_peer(peer.pid);
-        if let Some(look) = self.look_at_hand(&waiting, &reference, &peer)
+        self.looks.know_peers(&self.procs.of_peer(peer.pid));
+        if let Some(look) = self.look_at_hand(&waiting, &reference)
             && let Some(step) =
                 self.policy
                     .handle_intent(now, waiting.arrived, &waiting.input, &look)
+            && !is_hasty(&step)
         {
             return self.finish_intent(now, waiting, step).await;
         }
         self.intents.insert(intent.id.clone(), waiting);
         let (looks, done, id) = (self.looks.clone(), self.done.clone(), intent.id);
         tokio::task::spawn_local(async move {
-            let look = looks.fresh(&reference, &peer, INTENT_LOOK_MAX).await;
+            let look = looks.fresh(&reference, INTENT_LOOK_MAX).await;
             // The engine is gone only where the process is stopping.
             let _ = done.send(Completion::IntentLook { id, look }).await;
         });
     }
 
     /// What can be said without asking Docker anew.
-    fn look_at_hand(
-        &self,
-        waiting: &WaitingIntent,
-        reference: &Reference,
-        peer: &[String],
-    ) -> Option<Look> {
+    fn look_at_hand(&self, waiting: &WaitingIntent, reference: &Reference) -> Option<Look> {
         if waiting.input.known.is_none() {
             // The first gate needs no facts.
             return Some(Look::Unavailable {
@@ -97,13 +93,16 @@ impl<D: Docker + 'static> Engine<D> {
         if matches!(reference, Reference::Ids(ids) if ids.is_empty()) {
             return Some(Look::Gone);
         }
-        self.looks.cached(reference, peer)
+        self.looks.cached(reference)
     }
 
     pub(super) async fn decide_intent(&mut self, id: String, look: &Look) {
-        let Some(waiting) = self.intents.remove(&id) else {
+        let Some(mut waiting) = self.intents.remove(&id) else {
             return;
         };
+        if let Look::Found(facts) = look {
+            waiting.input.found(&facts.id);
+        }
         let now = self.clock.now();
         match self
             .policy
@@ -165,6 +164,13 @@ fn wire_target(target: &TargetRef) -> String {
         TargetRef::Pid(pid) => format!("pid {pid}"),
         TargetRef::Cgroup(path) => format!("cgroup {path}"),
     }
+}
+
+/// A state passes within a second: a container that crashed comes back, prints
+/// its one line and hangs. So facts from before the line refuse nothing by it.
+fn is_hasty(step: &Step) -> bool {
+    let gate = step.answer.as_ref().and_then(|decided| decided.gate);
+    gate == Some(Gate::NotRunning)
 }
 
 fn send(replies: Vec<oneshot::Sender<Answer>>, answer: Answer) {

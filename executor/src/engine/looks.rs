@@ -7,7 +7,7 @@
 //!   policy asks for fresh ones before a restart).
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(super) const LOOK_MAX: Duration = Duration::from_secs(10);
 const LOOKS_MAX: usize = 32;
 /// Most references kept in the cache.
 const CACHED_MAX: usize = 1_024;
+/// Most peers' containers that are remembered; beyond it all are learnt anew.
+const PEERS_MAX: usize = 256;
 
 /// Shared by the engine and its tasks.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(super) struct Looks<D> {
     clock: Clock,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
     own: OwnContainer,
+    /// Containers that peers of the intent socket were seen in.
+    peers: RefCell<BTreeSet<String>>,
     site: Rc<Site>,
     slots: Semaphore,
     cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
@@ -92,29 +96,34 @@ impl<D: Docker> Looks<D> {
             clock,
             stop_timeouts,
             own,
+            peers: RefCell::default(),
             site,
             slots: Semaphore::new(LOOKS_MAX),
             cache: RefCell::default(),
         }
     }
 
+    /// Whoever sends intents is never restarted by them, nor by what comes of
+    /// them later.
+    pub(super) fn know_peers(&self, containers: &[String]) {
+        let mut peers = self.peers.borrow_mut();
+        if peers.len() >= PEERS_MAX {
+            peers.clear();
+        }
+        peers.extend(containers.iter().take(PEERS_MAX).cloned());
+    }
+
     /// Facts no older than [`CACHE_MAX_MS`], if there are any.
-    pub(super) fn cached(&self, reference: &Reference, peer: &[String]) -> Option<Look> {
+    pub(super) fn cached(&self, reference: &Reference) -> Option<Look> {
         let now = self.clock.now().at;
         let cache = self.cache.borrow();
         let (read_at, facts) = cache.get(reference.texts().first()?)?;
         let is_recent = now.since(*read_at) <= CACHE_MAX_MS;
-        (is_recent && reference.accepts(facts))
-            .then(|| Look::Found(self.marked(facts.clone(), peer)))
+        (is_recent && reference.accepts(facts)).then(|| Look::Found(self.marked(facts.clone())))
     }
 
     /// Asks Docker, within `within` (the wait for a free slot included).
-    pub(super) async fn fresh(
-        &self,
-        reference: &Reference,
-        peer: &[String],
-        within: Duration,
-    ) -> Look {
+    pub(super) async fn fresh(&self, reference: &Reference, within: Duration) -> Look {
         let asked_at = self.clock.now().at;
         match tokio::time::timeout(within, self.ask(reference, asked_at, within)).await {
             Err(_) => Look::Unavailable {
@@ -131,7 +140,7 @@ impl<D: Docker> Looks<D> {
             Ok(Ok(Some(facts))) => {
                 self.site.engine_answered(asked_at);
                 self.remember(reference, &facts);
-                Look::Found(self.marked(facts, peer))
+                Look::Found(self.marked(facts))
             }
         }
     }
@@ -171,8 +180,8 @@ impl<D: Docker> Looks<D> {
         Ok(None)
     }
 
-    fn marked(&self, mut facts: Facts, peer: &[String]) -> Facts {
-        facts.is_self_or_peer = self.own.is(&facts.id) || peer.contains(&facts.id);
+    fn marked(&self, mut facts: Facts) -> Facts {
+        facts.is_self_or_peer = self.own.is(&facts.id) || self.peers.borrow().contains(&facts.id);
         facts
     }
 

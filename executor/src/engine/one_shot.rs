@@ -42,10 +42,10 @@ pub async fn restart_once<D: Docker + 'static>(
 impl<D: Docker + 'static> Engine<D> {
     async fn restart_one(&mut self, request: RestartRequest) -> AdminAnswer {
         let reference = Reference::Either(request.target.trim_start_matches('/').to_owned());
-        match self.looks.fresh(&reference, &[], LOOK_MAX).await {
+        match self.looks.fresh(&reference, LOOK_MAX).await {
             Look::Found(facts) => self.settle(&facts.name).await,
-            // The request below says so.
-            Look::Gone => {}
+            // The request below says so, and nobody else's charge is touched.
+            Look::Gone => self.settle(&request.target).await,
             Look::Unavailable { why } => return failed(&why),
         }
         let (reply, mut answer) = oneshot::channel();
