@@ -7,6 +7,7 @@
 
 mod classic;
 mod files;
+mod filter;
 mod input;
 mod model;
 mod output;
@@ -53,6 +54,7 @@ pub(crate) fn check(path: &Path, config: &Config, findings: &mut Findings) {
         let before = findings.0.len();
         output::check(&read, output, config, findings);
         input::check(&read, output, findings);
+        filter::check(&read, output, findings);
         if findings.0.len() == before {
             findings.ok(&output.place, "[OUTPUT] healer is as it should be");
         }

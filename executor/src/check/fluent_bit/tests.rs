@@ -465,3 +465,20 @@ fn the_sum_counts_by_level() {
         "ok    a: b\nwarn  c: d\n      -> e\n1 ok, 1 to look at, 0 failed\n"
     );
 }
+
+#[test]
+fn a_filter_that_leaves_only_the_applications_keys_is_found() {
+    let believed = "would be believed by Target record";
+    for (filter, target, expected) in [
+        ("Name parser", "record", true),
+        ("Name parser\n Reserve_Data Off", "record", true),
+        ("Name parser\n Reserve_Data On", "record", false),
+        ("Name grep", "record", false),
+        ("Name parser", "app", false),
+    ] {
+        let input = input(&["Name systemd"]);
+        let found = with(&format!("{input}[FILTER]\n {filter}\n"), target);
+        let is_found = found.iter().any(|line| line.contains(believed));
+        assert_eq!(is_found, expected, "{filter} {target}: {found:#?}");
+    }
+}
