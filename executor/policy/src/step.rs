@@ -7,7 +7,8 @@ use crate::{AttemptId, Call, Entry, Gate, Outcome, PendingKey, Verdict};
 pub struct Step {
     /// To be written in order, before anything else happens.
     pub entries: Vec<Entry>,
-    /// Fsync them before the answer and the actions.
+    /// Fsync them, and all that was written before, ahead of the answer and the
+    /// actions; also where there are no entries.
     pub durable: bool,
     /// The answer to the intent or request, where there is one.
     pub answer: Option<Decided>,

@@ -260,6 +260,10 @@ fn what_a_crash_left_stopped_is_started() {
     facts.finished_at = Some(bench.wall_now());
     let step = bench.crash();
     asks_for_look(&step);
+    assert!(
+        step.durable,
+        "what was read is on disk before it is acted on"
+    );
     assert_eq!(bench.look(1, &found(&facts)).entries, []);
     bench.pass(18_000);
     asks_for_look(&bench.timeout());
