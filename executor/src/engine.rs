@@ -321,7 +321,7 @@ impl<D: Docker + 'static> Engine<D> {
     /// Writes a step's entries and folds them into the policy. On an error
     /// nothing has happened.
     async fn commit(&mut self, now: Now, step: &Step) -> Result<(), JournalError> {
-        if step.entries.is_empty() {
+        if step.entries.is_empty() && !step.durable {
             return Ok(());
         }
         let records: Vec<Record> = step
