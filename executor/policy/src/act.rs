@@ -17,6 +17,8 @@ impl Policy {
         let Some(live) = self.live.attempts.get_mut(&id) else {
             return step;
         };
+        // Looks are made once the step that asks for them is on disk.
+        self.live.is_unsure = false;
         // A late second look, overtaken by a call or by another process's end.
         if !matches!(live.phase, Phase::Looking { .. } | Phase::LookAt(_)) {
             return step;

@@ -15,6 +15,9 @@ use crate::{AttemptId, Entry, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record,
 pub(crate) struct Live {
     pub(crate) attempts: BTreeMap<AttemptId, LiveAttempt>,
     pub(crate) pendings: BTreeMap<PendingKey, LivePending>,
+    /// An earlier process may have died before it could be sure of a charge:
+    /// nothing is done under one until all that was read is on disk.
+    pub(crate) is_unsure: bool,
     /// A one-shot looks after this target only.
     pub(crate) only: Option<String>,
     labels_told: BTreeSet<(String, Ignored)>,

@@ -26,10 +26,8 @@ impl Policy {
                 (id, live)
             })
             .collect();
+        self.live.is_unsure = true;
         let mut step = self.timeout(now);
-        // An earlier process may have died before it could be sure of a charge:
-        // nothing is done under it until it is on disk.
-        step.durable = !step.actions.is_empty();
         // A crash cut the journal between a dry run's charge and its outcome.
         let cut = self.state.attempts.values();
         for attempt in cut.filter(|a| a.charge.shadow && a.end.is_none()) {
@@ -61,6 +59,7 @@ impl Policy {
                 }
             }
         }
+        step.durable = self.live.is_unsure && !step.actions.is_empty();
         self.promote(&mut step, now);
         self.pendings_due(&mut step, now);
         step
