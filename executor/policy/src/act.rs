@@ -30,6 +30,7 @@ impl Policy {
         match look {
             Look::Unavailable { .. } => {
                 live.silent_since.get_or_insert(now.at);
+                live.away = Some((now.at, now.wall_ms));
             }
             Look::Found(facts) if facts.read_at < live.facts_from => {
                 step.actions.push(look_for(id, &attempt));
@@ -109,6 +110,7 @@ impl Policy {
             is_done: live.is_some_and(|l| l.is_done),
             refused: live.and_then(|l| l.refused.as_deref()),
             silent_since: live.and_then(|l| l.silent_since),
+            away: live.and_then(|l| l.away),
         };
         resolve(&open, look, now)
     }

@@ -39,6 +39,9 @@ pub(crate) struct LiveAttempt {
     pub(crate) refused: Option<String>,
     /// Since when Docker says nothing about the container.
     pub(crate) silent_since: Option<Timestamp>,
+    /// When Docker was last seen not to answer since the last call: on the
+    /// policy's clock, and on the wall in ms.
+    pub(crate) away: Option<(Timestamp, u64)>,
     /// Looks in a row that settled nothing.
     pub(crate) looks: u32,
 }
@@ -81,6 +84,7 @@ impl LiveAttempt {
             is_done: false,
             refused: None,
             silent_since: None,
+            away: None,
             looks: 0,
         }
     }
@@ -127,6 +131,7 @@ impl Live {
                     };
                     live.facts_from = at;
                     live.is_done = false;
+                    live.away = None;
                     live.refused = None;
                     live.looks = 0;
                 }

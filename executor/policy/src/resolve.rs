@@ -21,7 +21,8 @@
 //! over since, too. Where calls may not be repeated any more, the engine's own
 //! refusal makes the end `failed`, silence makes it `unknown`. Docker not
 //! answering is no state of the container: it is asked again, for
-//! [`SILENCE_MAX_MS`] at most.
+//! [`SILENCE_MAX_MS`] at most; and for line 5 the stop wait counts anew from when
+//! it was last away.
 
 use crate::figures::{limit, wall_ms};
 use crate::{Call, ContainerState, Facts, Gate, Look, Now, SILENCE_MAX_MS, Timestamp, WallTime};
@@ -50,6 +51,9 @@ pub struct Unresolved<'a> {
     pub refused: Option<&'a str>,
     /// Since when Docker has not answered.
     pub silent_since: Option<Timestamp>,
+    /// When Docker was last seen not to answer since the last call: on the
+    /// policy's clock, and on the wall in ms.
+    pub away: Option<(Timestamp, u64)>,
 }
 
 /// What to do next.
@@ -167,7 +171,8 @@ fn exited(open: &Unresolved<'_>, facts: &Facts, now: Now) -> Resolution {
     if !stopped_by_us(open, facts) {
         return not_our_doing(facts);
     }
-    let deadline = deadline(open).unwrap_or(now.at);
+    let back = open.away.map(|(at, _)| at.plus(open.stop_wait_ms));
+    let deadline = deadline(open).max(back).unwrap_or(now.at);
     if now.at < deadline {
         Resolution::Wait {
             deadline: Some(deadline),
@@ -179,14 +184,19 @@ fn exited(open: &Unresolved<'_>, facts: &Facts, now: Now) -> Resolution {
     }
 }
 
+/// An engine that died in the middle of our restart ends the container when it
+/// is back, within one more stop wait: that is our doing too.
 fn stopped_by_us(open: &Unresolved<'_>, facts: &Facts) -> bool {
     let Some(finished_ms) = facts.finished_at.map(wall_ms) else {
         return false;
     };
     let restarts = open.sent.iter().filter(|(call, ..)| *call == Call::Restart);
-    restarts
-        .map(|(_, _, wall_ms)| *wall_ms)
-        .any(|sent_ms| (sent_ms..=sent_ms + open.stop_wait_ms).contains(&finished_ms))
+    restarts.map(|(_, _, wall_ms)| *wall_ms).any(|sent_ms| {
+        let last_ms = open
+            .away
+            .map_or(sent_ms, |(_, away_ms)| sent_ms.max(away_ms));
+        (sent_ms..=last_ms + open.stop_wait_ms).contains(&finished_ms)
+    })
 }
 
 fn not_our_doing(facts: &Facts) -> Resolution {

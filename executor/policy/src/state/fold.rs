@@ -6,8 +6,9 @@ use super::{
 };
 use crate::figures::wall_ms;
 use crate::{
-    ATTEMPTS_MAX, Cause, Charge, Config, Entry, Gate, ID_AHEAD_MAX_MS, ID_GRACE_MS, KEEP_MS, Kept,
-    Outcome, Pending, PendingKey, Record, Timestamp, UNKNOWN_RULE_MS, Verdict, WallTime,
+    ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Entry, Gate, ID_AHEAD_MAX_MS, ID_GRACE_MS,
+    KEEP_MS, Kept, Outcome, Pending, PendingKey, Record, Timestamp, UNKNOWN_RULE_MS, Verdict,
+    WallTime,
 };
 
 impl State {
@@ -60,7 +61,14 @@ impl State {
                     why: why.clone(),
                 });
             }
-            Entry::FailClosedEnded => self.fail_closed = None,
+            Entry::FailClosedEnded => {
+                self.fail_closed = None;
+                // What waited for that need not wait any longer.
+                let waiting = self.pendings.values_mut();
+                for pending in waiting.filter(|p| p.gate == Gate::Window) {
+                    pending.due = pending.due.min(record.at);
+                }
+            }
             Entry::Kept(kept) => self.kept(record, kept),
         }
         self.forget(record.at, config);
@@ -367,10 +375,12 @@ impl State {
             .take_if(|(at, _)| now.since(*at) >= UNKNOWN_RULE_MS);
         let limits_ms = config.largest_limit_ms();
         let keep_ms = limits_ms.max(KEEP_MS);
-        while let Some((&id, oldest)) = self.attempts.first_key_value() {
+        // An open one, however old, keeps its place and nobody else's.
+        let ended = |(_, a): &(&AttemptId, &Attempt)| a.end.is_some();
+        while let Some((&id, oldest)) = self.attempts.iter().find(ended) {
             let age_ms = now.since(oldest.at);
             let crowded = self.attempts.len() > ATTEMPTS_MAX && age_ms > limits_ms;
-            if !(age_ms > keep_ms || crowded) || oldest.end.is_none() {
+            if !(age_ms > keep_ms || crowded) {
                 break;
             }
             let name = oldest.charge.target.clone();

@@ -14,6 +14,7 @@ struct Row {
     is_done: bool,
     refused: Option<&'static str>,
     silent_since: Option<u64>,
+    away: Option<u64>,
 }
 
 fn untouched() -> Row {
@@ -23,6 +24,7 @@ fn untouched() -> Row {
         is_done: false,
         refused: None,
         silent_since: None,
+        away: None,
     }
 }
 
@@ -60,6 +62,7 @@ fn ask(row: &Row, look: &Look, now_s: u64) -> Resolution {
         is_done: row.is_done,
         refused: row.refused,
         silent_since: row.silent_since.map(at),
+        away: row.away.map(|s| (at(s), (T0 + s) * 1_000)),
     };
     let now = Now {
         at: at(now_s),
@@ -126,6 +129,19 @@ fn line_1_another_id_or_gone_is_aborted() {
         aborts(&row, &other, 2, Gate::NotRunning);
         aborts(&row, &Look::Gone, 2, Gate::UnknownTarget);
     }
+}
+
+#[test]
+fn line_5_counts_from_when_the_engine_was_last_away() {
+    let row = Row {
+        away: Some(300),
+        ..sent(&[(RESTART, 1)])
+    };
+    let later = exited(300 + WAIT);
+    check(&row, &later, 300 + WAIT - 1, wait(300 + WAIT));
+    check(&row, &later, 300 + WAIT, Resolution::Send(START));
+    aborts(&row, &exited(300 + WAIT + 1), 999, Gate::NotRunning);
+    aborts(&sent(&[(RESTART, 1)]), &later, 999, Gate::NotRunning);
 }
 
 #[test]

@@ -95,7 +95,6 @@ fn config(rng: &mut Rng) -> Config {
         targets.insert((*name).to_owned(), target(rng));
     }
     Config {
-        stopped: Default::default(),
         defaults,
         targets,
         labels_may_loosen: rng.chance(300),
