@@ -15,9 +15,9 @@ use std::time::Duration;
 use executor_api::{AdminAnswer, RestartRequest};
 use policy::{Entry, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
-use crate::clock::timestamp_of;
+use crate::clock::{Clock, timestamp_of};
 use crate::config::{Config, Sockets, Sources};
 use crate::docker::Client;
 use crate::engine::{Engine, Parts, Settings, restart_once};
@@ -59,10 +59,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     let (handle, inbox) = Engine::<Client>::inbox();
 
     let (intents, admin) = bind(&config.sockets)?;
-    let http = match config.http_listen {
-        Some(address) => Some(http::bind(address).await?),
-        None => None,
-    };
+    let http = serve_http(&config, &site, parts.clock.clone()).await?;
 
     site.health.set_listening("intents");
     site.health.set_listening("admin");
@@ -81,12 +78,6 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         own_uid,
         site: Rc::clone(&site),
     })));
-    let clock = parts.clock.clone();
-    let http = http.map(|listener| {
-        spawn_local(http::serve(listener, Rc::clone(&site), move || {
-            clock.now().at
-        }))
-    });
     spawn_local(ask_engine(
         Rc::clone(&parts.docker),
         parts.clock.clone(),
@@ -119,6 +110,20 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// None where it is switched off.
+async fn serve_http(
+    config: &Config,
+    site: &Rc<Site>,
+    clock: Clock,
+) -> Result<Option<JoinHandle<()>>, String> {
+    let Some(address) = config.http_listen else {
+        return Ok(None);
+    };
+    let listener = http::bind(address).await?;
+    let served = http::serve(listener, Rc::clone(site), move || clock.now().at);
+    Ok(Some(spawn_local(served)))
 }
 
 async fn lock_and_open(
