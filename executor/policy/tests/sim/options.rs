@@ -109,6 +109,7 @@ fn config(rng: &mut Rng) -> Config {
         host_window_ms: rng.pick(&[60_000, 600_000]),
         attempts_parallel: rng.pick(&[1, 2, 4]),
         dry_run: rng.chance(50),
+        stopped: BTreeSet::new(),
     }
 }
 
