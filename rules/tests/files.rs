@@ -59,6 +59,20 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn the_documented_example_holds() {
+    let document = include_str!("../../docs/rules.md");
+    let (_, rest) = document.split_once("```toml\n").expect("an example");
+    let (toml, _) = rest.split_once("```").expect("its end");
+    let set = RuleSet::parse("docs/rules.md", toml).unwrap_or_else(|error| panic!("{error}"));
+    let failures: Vec<String> = set
+        .check_examples()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(failures, [""; 0]);
+}
+
+#[test]
 fn durations_are_text_or_bare_seconds() {
     for (within, ms) in [
         ("60", 60_000),
