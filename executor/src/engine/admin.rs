@@ -200,8 +200,11 @@ impl<D: Docker + 'static> Engine<D> {
         self.said(step)
     }
 
-    /// In the policy's words.
+    /// In the policy's words; in the log too, since it changes what happens.
     fn said(&mut self, step: policy::Step) -> AdminAnswer {
+        if let Some(decided) = &step.answer {
+            tracing::info!("asked by a person: {}", decided.detail);
+        }
         let answer = match step.answer {
             Some(decided) if decided.verdict == Verdict::Refused => failed(&decided.detail),
             Some(decided) => done(format!("{}.", decided.detail), Value::Null),
