@@ -66,6 +66,7 @@ impl Site {
     /// The engine cannot be reached, or not spoken to.
     pub fn engine_away(&self, why: String) {
         self.metrics.set_engine_up(false);
+        self.metrics.socket_error(SocketName::Docker);
         self.health.set_engine(Err(why));
     }
 }

@@ -9,6 +9,7 @@ use policy::{AttemptId, Called, Decided, Event, Gate, Outcome, Verdict};
 use super::intents::wire_decision;
 use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
 use crate::docker::Docker;
+use crate::metrics::SocketName;
 use crate::report::ReportInput;
 
 impl<D: Docker + 'static> Engine<D> {
@@ -92,11 +93,14 @@ impl<D: Docker + 'static> Engine<D> {
                 target,
                 "the engine refused the call ({status}): {message}; looking at the container"
             ),
-            Called::Unclear { why } => tracing::warn!(
-                attempt,
-                target,
-                "the call has no clear answer: {why}; looking at the container"
-            ),
+            Called::Unclear { why } => {
+                self.site.metrics.socket_error(SocketName::Docker);
+                tracing::warn!(
+                    attempt,
+                    target,
+                    "the call has no clear answer: {why}; looking at the container"
+                );
+            }
         }
     }
 
