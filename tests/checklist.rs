@@ -70,8 +70,8 @@ impl Checklist {
         Some(fluent_bit)
     }
 
-    /// 2. `healer check`, and as in the original
-    /// `curl --unix-socket /var/run/docker.sock http://localhost/_ping`
+    /// 2. `healer check`, and what the original's user typed:
+    ///    `curl --unix-socket /var/run/docker.sock http://localhost/_ping`
     fn engine_access(&self) {
         let check = self.executor.cli(&["check"]);
         assert_eq!(check.code, Some(0), "{check:?}");

@@ -15,6 +15,7 @@ mod person;
 mod resolution;
 mod restart;
 mod states;
+mod storage;
 
 use std::thread;
 

@@ -245,6 +245,12 @@ fn an_engine_that_is_away_is_told_and_the_target_decided_when_it_is_back() {
     executor.eventually_logs(&words);
     let (status, body) = executor.http("/readyz");
     assert!(status == 503 && body.contains(&words), "{status} {body}");
+    let (_, metrics) = executor.http("/metrics");
+    assert!(metrics.contains("healer_engine_up 0"), "{metrics}");
+    assert!(
+        !metrics.contains("errors_total{socket=\"docker\"} 0"),
+        "{metrics}"
+    );
     std::fs::rename(&away, &socket).expect("it can be moved back");
     executor.eventually_tells("app", "recovered");
     fake.with(&id, |container| assert_eq!(container.starts, 1));

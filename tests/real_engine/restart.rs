@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{assert_answer, assert_started, eventually_restarted, healing, plain};
+use super::{assert_answer, assert_started, eventually_restarted, healing};
 use crate::support::engine::Spec;
-use crate::support::healer::{SAMPLE, by_id, by_name, now, oom};
+use crate::support::healer::{Executor, SAMPLE, Setup, by_id, by_name, now, oom};
 
 #[test]
 fn a_matched_line_restarts_its_container_and_the_report_files_say_so() {
-    let Some((engine, executor, container)) = healing("restart", &Spec::app(), plain) else {
+    let Some((engine, executor, container)) = healing("restart", &Spec::app(), Setup::with_http)
+    else {
         return;
     };
     let started_before = container.started_at();
@@ -48,6 +49,7 @@ fn a_matched_line_restarts_its_container_and_the_report_files_say_so() {
     ];
     files.extend(["last_restart", "restart_hist"].map(|suffix| format!("{name}.{suffix}")));
     files.sort();
+    assert_counted(&executor, epoch);
     assert_eq!(executor.reports(), files);
     let log: Value = serde_json::from_str(&executor.report("restarts.log")).expect("one line");
     assert_eq!(log, last);
@@ -63,6 +65,28 @@ fn a_matched_line_restarts_its_container_and_the_report_files_say_so() {
         assert!(
             !executor.report(&file).contains("sample-7f3a"),
             "log text in {file}"
+        );
+    }
+}
+
+fn assert_counted(executor: &Executor, epoch: u64) {
+    let (status, metrics) = executor.http("/metrics");
+    assert_eq!(status, 200);
+    for line in [
+        "healer_intents_received_total 1",
+        r#"healer_decisions_total{decision="restart",gate=""} 1"#,
+        r#"healer_attempts_total{outcome="recovered"} 1"#,
+        "healer_attempts_in_flight 0",
+        "healer_attempt_duration_seconds_count 1",
+        &format!("healer_last_restart_timestamp_seconds {epoch}"),
+        "healer_targets_pending 0",
+        "healer_targets_held 0",
+        "healer_journal_errors_total 0",
+        "healer_engine_up 1",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line} in\n{metrics}"
         );
     }
 }
