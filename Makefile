@@ -1,13 +1,16 @@
 # The one door to everything. `make help` lists it.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help build test bench lint fmt release images clean
+.PHONY: help demo build test bench lint fmt release images clean
 
 CARGO ?= cargo
 DIST := target/dist
 
 help: ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## A container runs out of GPU memory and is healed, before your eyes.
+	@CARGO="$(CARGO)" tests/demo/run
 
 build: ## target/release/libout_healer.so and target/release/healer.
 	$(CARGO) build --release
