@@ -24,7 +24,10 @@ const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
 pub(super) async fn insist(mut stop: Signals) {
     stop.wait().await;
     tracing::error!("ending at once: open charges are taken up at the next start");
-    #[expect(clippy::disallowed_methods, reason = "the orderly way out is what hangs")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the orderly way out is what hangs"
+    )]
     std::process::exit(1);
 }
 
