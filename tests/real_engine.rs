@@ -12,6 +12,7 @@ mod limits;
 mod markers;
 mod pending;
 mod person;
+mod plugin;
 mod resolution;
 mod restart;
 mod states;
