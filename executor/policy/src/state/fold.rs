@@ -111,6 +111,10 @@ impl State {
                     ..answer.clone()
                 };
             });
+            // Each leads to one charge, wherever else it may be waiting.
+            for pending in self.pendings.values_mut() {
+                pending.ids.retain(|id| !ids.contains(id));
+            }
             for id in std::mem::take(ids) {
                 if self.ids.get(&id, record.at).is_none() {
                     self.ids.insert(&id, answer.clone());

@@ -645,3 +645,30 @@ fn facts_from_before_the_end_of_an_attempt_are_asked_for_again() {
         (Verdict::Pending, Some(Gate::NoFacts))
     );
 }
+
+#[test]
+fn an_id_whose_answer_was_torn_off_the_journal_leads_to_one_charge_all_the_same() {
+    let mut bench = Bench::new();
+    let intent = bench.new_intent("oom");
+    bench.decide(&intent, &away());
+    // The pending was written, the answer was not; so it is sent again.
+    bench.journal.truncate(1);
+    bench.crash();
+    bench.decide(&intent, &found(&facts()));
+    bench.write(Entry::Outcome {
+        attempt: 1,
+        outcome: Outcome::Aborted,
+        gate: None,
+        detail: "?".into(),
+    });
+    bench.pass(300_000);
+    let step = bench.pending_look(&PendingKey::Id(ID.into()), &found(&facts()));
+    let again = step.entries.iter().find_map(|entry| match entry {
+        Entry::Charge(charge) => Some(charge.cause.clone()),
+        _ => None,
+    });
+    assert!(
+        matches!(&again, Some(Cause::Match { ids, .. }) if ids.is_empty()),
+        "{again:?}"
+    );
+}

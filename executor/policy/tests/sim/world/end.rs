@@ -20,7 +20,9 @@ impl World {
                     let history = &self.exec.history;
                     let charge = history.charge(*attempt).expect("sent under a charge");
                     let sent = history.restarts_sent_wall_ms(*attempt);
-                    check_call(charge, *call, self.attempt_looks.get(attempt), &sent);
+                    let away = self.away_wall_ms.get(attempt).copied().unwrap_or(0);
+                    let look = self.attempt_looks.get(attempt);
+                    check_call(charge, *call, look, &sent, away);
                 }
                 _ => {}
             }

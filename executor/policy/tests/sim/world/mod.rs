@@ -85,6 +85,8 @@ pub(crate) struct World {
     recent: BTreeMap<String, (u64, Look)>,
     /// What each attempt's last look showed.
     attempt_looks: BTreeMap<AttemptId, Look>,
+    /// When a look for an attempt last found the engine away, ms on the wall.
+    away_wall_ms: BTreeMap<AttemptId, u64>,
     answers: VecDeque<Answer>,
     calls_out: BTreeSet<(u64, AttemptId)>,
     trace: Trace,
@@ -125,6 +127,7 @@ impl World {
             intents: Vec::new(),
             recent: BTreeMap::new(),
             attempt_looks: BTreeMap::new(),
+            away_wall_ms: BTreeMap::new(),
             answers: VecDeque::new(),
             calls_out: BTreeSet::new(),
             trace,

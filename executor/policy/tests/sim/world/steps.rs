@@ -92,6 +92,9 @@ impl World {
             }
             What::Attempt(attempt, _) => {
                 self.attempt_looks.insert(*attempt, look.clone());
+                if matches!(look, Look::Unavailable { .. }) {
+                    self.away_wall_ms.insert(*attempt, now.wall_ms);
+                }
                 policy.handle_attempt_look(now, *attempt, look)
             }
             What::Pending(key) => policy.handle_pending_look(now, key, look),
