@@ -41,7 +41,7 @@ enum Kind {
         /// Bytes of its log that were copied; none where Fluent Bit reads the
         /// Engine's own file.
         copied: Option<usize>,
-        _private: Option<PrivateEngine>,
+        _private: Option<Box<PrivateEngine>>,
     },
     Simulated {
         engine: FakeEngine,
@@ -89,7 +89,7 @@ impl Stage {
                 image,
                 engine,
                 copied: None,
-                _private: private,
+                _private: private.map(Box::new),
             },
         })
     }
