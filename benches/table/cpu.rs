@@ -40,7 +40,7 @@ pub(crate) fn measure(fluent_bit: &Path) {
     let grep = format!("[FILTER]\n    Name grep\n    Match *\n    Regex log {GREP}\n");
     let null = "[OUTPUT]\n    Name null\n    Match *\n";
     let healer = format!(
-        "[OUTPUT]\n    Name healer\n    Match *\n    Workers 1\n    Socket {}\n",
+        "[OUTPUT]\n    Name healer\n    Match *\n    Socket {}\n",
         dir.path().join("nobody.sock").display()
     );
     let run = |name: &str, stanzas: &str| {

@@ -29,6 +29,7 @@ impl FluentBit {
         let state = dir.path().join("state");
         std::fs::create_dir(&state).expect("made");
         let places = [
+            ("/etc/healer", dir.path().display().to_string()),
             ("${HEALER_CONTAINERS}/*", log_dir.display().to_string()),
             ("/var/lib/fluent-bit", state.display().to_string()),
             ("/run/healer/intents.sock", socket.display().to_string()),

@@ -196,7 +196,8 @@ fn install(dir: &Path, plugin: &Path, socket: &Path) -> Result<(), String> {
         .map_err(|e| format!("no free port: {e}"))?
         .port();
     let demo = format!(
-        "@INCLUDE fluent-bit.conf\n@SET HEALER_CONTAINERS={0}/containers\n\
+        "@INCLUDE fluent-bit.conf\n@SET HEALER_CONF={0}\n\
+         @SET HEALER_CONTAINERS={0}/containers\n\
          @SET HEALER_STATE={0}/fluent-bit\n@SET HEALER_SOCKET={1}\n@SET HEALER_HTTP_PORT={port}\n",
         dir.display(),
         socket.display()
