@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use executor_api::{Answer, Decision, Intent, TargetRef};
 
-use crate::guard::Caught;
 use crate::log::{Level, Limiter, Line};
 use crate::scan::Findings;
 
@@ -25,7 +24,6 @@ pub struct Notes {
     damage: Limiter,
     overflow: Limiter,
     lost: Limiter,
-    panics: Limiter,
     is_away: AtomicBool,
 }
 
@@ -40,7 +38,6 @@ impl Default for Notes {
             damage: once_a_minute(),
             overflow: once_a_minute(),
             lost: once_a_minute(),
-            panics: Limiter::new(5, MINUTE_MS),
             is_away: AtomicBool::new(false),
         }
     }
@@ -151,16 +148,6 @@ impl Notes {
     pub fn lost(&self, now_ms: u64, matches: u64) -> Option<Line> {
         self.lost.line(now_ms, Level::Error, || {
             format!("{matches} matches lost: too many containers wait for the executor")
-        })
-    }
-
-    /// A panic that cost a chunk.
-    pub fn panic(&self, now_ms: u64, caught: &Caught) -> Option<Line> {
-        self.panics.line(now_ms, Level::Error, || {
-            format!(
-                "a fault in the plugin cost one chunk: {} at {}; please report it",
-                caught.message, caught.place
-            )
         })
     }
 }

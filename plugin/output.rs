@@ -14,13 +14,12 @@ use crate::guard::{Caught, Verdict};
 use crate::instance::{Instance, Report};
 use crate::log::{Level, Limiter, Line};
 use crate::metrics::{Counter, Gauge, Metrics};
-use crate::notes::Notes;
 use crate::reload::Generations;
 
 /// See the module's description.
 pub struct Output {
     state: State,
-    panics: Notes,
+    panics: Limiter,
     born: Instant,
 }
 
@@ -63,7 +62,7 @@ impl Output {
         };
         let output = Self {
             state,
-            panics: Notes::default(),
+            panics: Limiter::new(5, 60_000),
             born: Instant::now(),
         };
         Ok((output, lines))
@@ -80,13 +79,15 @@ impl Output {
     /// What a panic in [`Self::flush`] becomes.
     pub fn flush_panicked(&self, caught: &Caught) -> Report {
         self.metrics().add(Counter::Panics, "", 1);
+        let line = self.panics.line(self.now_ms(), Level::Error, || {
+            format!(
+                "a fault in the plugin cost one chunk: {} at {}; please report it",
+                caught.message, caught.place
+            )
+        });
         Report {
             verdict: Verdict::Error,
-            lines: self
-                .panics
-                .panic(self.now_ms(), caught)
-                .into_iter()
-                .collect(),
+            lines: line.into_iter().collect(),
         }
     }
 

@@ -46,6 +46,12 @@ pub struct Findings {
     recent: usize,
 }
 
+/// The chunk's tag, and the container id in it.
+struct Tag<'t> {
+    text: &'t [u8],
+    id: Result<Option<&'t str>, Untargeted>,
+}
+
 /// Searches a chunk from `candidate` on, which is what
 /// [`RuleSet::candidate`] gave for it.
 pub fn scan(
@@ -56,6 +62,10 @@ pub fn scan(
     scratch: &mut Scratch,
 ) -> Findings {
     let mut findings = Findings::default();
+    let tag = Tag {
+        text: tag,
+        id: tag_id(tag),
+    };
     let mut events = Events::new(chunk);
     let mut next = Some(candidate);
     while let Some(offset) = next {
@@ -63,7 +73,7 @@ pub fn scan(
             Ok(Some(Event::Record(record))) => {
                 findings.records += 1;
                 if let Some((rule, text)) = judge(config, &record, scratch) {
-                    findings.add(config, tag, &record, rule, text);
+                    findings.add(config, &tag, &record, rule, text);
                 }
             }
             Ok(Some(Event::GroupMarker)) => {}
@@ -123,15 +133,22 @@ fn each_text<'a>(keys: &LogKeys, body: Body<'a>, mut visit: impl FnMut(&'a [u8])
 }
 
 impl Findings {
-    fn add(&mut self, config: &Config, tag: &[u8], record: &Record<'_>, rule: usize, text: &[u8]) {
+    fn add(
+        &mut self,
+        config: &Config,
+        tag: &Tag<'_>,
+        record: &Record<'_>,
+        rule: usize,
+        text: &[u8],
+    ) {
         *self.matches.entry(rule).or_default() += 1;
-        match config.target.resolve(tag_id(tag), record.body, text) {
+        match config.target.resolve(tag.id, record.body, text) {
             Ok(target) => {
                 let is_recent = self
                     .groups
                     .get(self.recent)
                     .is_some_and(|group| group.rule == rule && target.is(&group.target));
-                if !is_recent && !self.select(&config.rules, target.to_ref(), rule, tag) {
+                if !is_recent && !self.select(&config.rules, target.to_ref(), rule, tag.text) {
                     self.overflow += 1;
                     return;
                 }
