@@ -246,17 +246,33 @@ fn single<'a>(body: Body<'a>, key: &[u8]) -> Result<Option<Value<'a>>, Doubled> 
     }
 }
 
-/// The only container id in a path or tag: a run of exactly 64 hex digits.
+/// Digits of a whole container id.
+const ID_LEN: usize = 64;
+
+/// The only container id in a path or tag: a run of exactly 64 hex digits, none
+/// of them upper-case. Looks at a window's bytes from its end, so that text
+/// without long runs is passed over in leaps.
 fn only_id(text: &[u8]) -> Result<Option<&str>, Untargeted> {
     let mut found: Option<&[u8]> = None;
-    for run in text.split(|byte| !byte.is_ascii_hexdigit()) {
-        if run.len() != 64 || run.iter().any(u8::is_ascii_uppercase) {
+    let mut start = 0;
+    // No run that could be an id begins before `start`.
+    while let Some(window) = text.get(start..start + ID_LEN) {
+        if let Some(gap) = window.iter().rposition(|byte| !byte.is_ascii_hexdigit()) {
+            start += gap + 1;
             continue;
         }
-        if found.is_some_and(|known| known != run) {
-            return Err(Untargeted::Conflict);
+        let rest = &text[start + ID_LEN..];
+        let longer = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_hexdigit())
+            .count();
+        if longer == 0 && !window.iter().any(u8::is_ascii_uppercase) {
+            if found.is_some_and(|known| known != window) {
+                return Err(Untargeted::Conflict);
+            }
+            found = Some(window);
         }
-        found = Some(run);
+        start += ID_LEN + longer;
     }
     Ok(found.and_then(|id| std::str::from_utf8(id).ok()))
 }
@@ -345,3 +361,6 @@ impl std::fmt::Display for TargetMode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
