@@ -146,7 +146,11 @@ fn activate(
         .collect();
     let metrics = make_metrics(&names);
     metrics.set(Gauge::Disabled, 0);
-    let inherited = generations.inherit(&config.socket);
+    // A dry run sends nothing, what an earlier configuration kept included.
+    let inherited = match config.dry_run {
+        true => Vec::new(),
+        false => generations.inherit(&config.socket),
+    };
     let mut lines = vec![Line::new(
         Level::Info,
         format!(

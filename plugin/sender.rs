@@ -101,15 +101,15 @@ impl Sender {
 
     /// Only connects: tells whether the executor listens.
     pub fn probe(&self, now_ms: u64) -> Result<(), Fault> {
-        let deadline = Instant::now() + self.timeout;
-        match self.connect(deadline) {
+        let begun = Instant::now();
+        match self.connect(begun + self.timeout) {
             Ok(connection) => {
                 self.put_back(connection);
                 self.away_until_ms.store(0, Ordering::Relaxed);
                 Ok(())
             }
             Err(why) => {
-                self.remember(now_ms);
+                self.remember(now_ms, begun);
                 Err(Fault::Failed(why))
             }
         }
@@ -124,23 +124,25 @@ impl Sender {
                 fault: Some(Fault::Away),
             };
         }
-        let deadline = Instant::now() + self.timeout;
-        let fault = match self.attempt(intents, &mut answers, deadline) {
+        let begun = Instant::now();
+        let fault = match self.attempt(intents, &mut answers, begun + self.timeout) {
             Ok(()) => {
                 self.away_until_ms.store(0, Ordering::Relaxed);
                 None
             }
             Err(why) => {
-                self.remember(now_ms);
+                self.remember(now_ms, begun);
                 Some(Fault::Failed(why))
             }
         };
         Exchange { answers, fault }
     }
 
-    fn remember(&self, now_ms: u64) {
-        self.away_until_ms
-            .store(now_ms + AWAY_MS, Ordering::Relaxed);
+    /// From the failure on, not from the start of the wait that it ended.
+    fn remember(&self, now_ms: u64, begun: Instant) {
+        let waited_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let until_ms = now_ms.saturating_add(waited_ms).saturating_add(AWAY_MS);
+        self.away_until_ms.store(until_ms, Ordering::Relaxed);
         self.lock_idle().clear();
     }
 

@@ -112,13 +112,21 @@ impl TargetMode {
     }
 
     /// Whether the record's text may be believed to come from the kernel.
-    /// journald says so in `_TRANSPORT`; a record without that key is taken as
-    /// kmsg's, which only the kernel and root can write.
+    /// journald says so in `_TRANSPORT`; kmsg, which only the kernel and root
+    /// can write, by the shape of its records. A key that is missing proves
+    /// nothing: journald's may have been renamed, and any container's record
+    /// lacks it.
     pub fn accepts(&self, body: Body<'_>) -> bool {
-        *self != Self::Kernel
-            || body
-                .values(b"_TRANSPORT")
-                .all(|value| matches!(value, Value::Text(b"kernel")))
+        if *self != Self::Kernel {
+            return true;
+        }
+        let mut transports = body.values(b"_TRANSPORT").peekable();
+        if transports.peek().is_some() {
+            return transports.all(|value| matches!(value, Value::Text(b"kernel")));
+        }
+        let kmsg: [&[u8]; 3] = [b"priority", b"sequence", b"msg"];
+        body.values(b"TRANSPORT").next().is_none()
+            && kmsg.iter().all(|key| body.values(key).count() == 1)
     }
 
     /// The target of one matching record. `tag_id` is [`tag_id`] of its tag.
@@ -330,8 +338,9 @@ fn xid_pid(text: &str) -> Resolved<'_> {
 }
 
 /// `constraint=…,cpuset=ID,mems_allowed=0,…,task_memcg=/docker/ID,task=…`:
-/// the memory cgroup of the task that was killed, else its cpuset. The first
-/// of each is the kernel's; the task's own name comes after them.
+/// the memory cgroup of the task that was killed. The first is the kernel's;
+/// the task's own name comes after it. Not the cpuset: that is of the task that
+/// happened to allocate when memory ran out, not of the one that was killed.
 fn oom_cgroup(text: &str) -> Resolved<'_> {
     let field = |key: &str| {
         text.split(',')
@@ -339,9 +348,7 @@ fn oom_cgroup(text: &str) -> Resolved<'_> {
             .find_map(|part| part.strip_prefix(key))
             .filter(|path| !matches!(*path, "" | "/"))
     };
-    let path = field("task_memcg=")
-        .or_else(|| field("cpuset="))
-        .ok_or(Untargeted::Missing)?;
+    let path = field("task_memcg=").ok_or(Untargeted::Missing)?;
     let is_path =
         path.len() <= STRING_BYTES_MAX && path.bytes().all(|byte| byte.is_ascii_graphic());
     if is_path {

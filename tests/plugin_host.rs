@@ -504,6 +504,19 @@ fn kernel_takes_the_process_or_the_cgroup_from_the_kernels_own_words() {
         one(&journal("stdout", xid)),
         &[],
     );
+    // Neither journald's nor kmsg's: any container could have printed it.
+    for body in [
+        map(&[("msg", xid.into())]),
+        map(&[("TRANSPORT", "kernel".into()), ("MESSAGE", xid.into())]),
+        map(&[
+            ("priority", 4.into()),
+            ("sequence", 9.into()),
+            ("msg", "x".into()),
+            ("msg", xid.into()),
+        ]),
+    ] {
+        check("unproven", settings, "kernel", one(&body), &[]);
+    }
     let unknown = xid.replace("pid=4242", "pid='<unknown>'");
     check("unknown", settings, "kernel", one(&kmsg(&unknown)), &[]);
     let oom = format!(
@@ -512,6 +525,12 @@ fn kernel_takes_the_process_or_the_cgroup_from_the_kernels_own_words() {
     );
     let cgroup = TargetRef::Cgroup(format!("/docker/{ID}"));
     check("oom", settings, "kernel", one(&kmsg(&oom)), &[(cgroup, 1)]);
+    // The cpuset is of whoever allocated when memory ran out.
+    let global = format!(
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset={ID},mems_allowed=0,\
+         global_oom,task_memcg=/,task=python,pid=99,uid=0"
+    );
+    check("global", settings, "kernel", one(&kmsg(&global)), &[]);
 }
 
 #[test]

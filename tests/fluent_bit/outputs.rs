@@ -66,6 +66,7 @@ fn a_kernel_record_restarts_the_container_whose_cgroup_it_names() {
     let kernel = format!(
         "[INPUT]\n    Name tail\n    Tag kernel\n    Path {{dir}}/kmsg\n    Key msg\n    \
          Read_from_Head On\n    Refresh_Interval 1\n\
+         [FILTER]\n    Name modify\n    Match kernel\n    Add priority 3\n    Add sequence 1\n\
          [OUTPUT]\n    Name healer\n    Match kernel\n    Socket {}\n    Target kernel\n    \
          Workers 1\n    Retry_Limit no_limits\n",
         stack.executor.path("intents/intents.sock").display()
