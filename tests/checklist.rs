@@ -65,7 +65,7 @@ impl Checklist {
             return None;
         };
         let socket = self.executor.path("intents/intents.sock");
-        let fluent_bit = FluentBit::start(&program, &socket, container);
+        let mut fluent_bit = FluentBit::start(&program, &socket, container);
         fluent_bit.eventually_answers("/api/v1/health", "ok");
         Some(fluent_bit)
     }

@@ -59,8 +59,10 @@ impl FluentBit {
     }
 
     /// Waits until a page of its HTTP server holds these words.
-    pub(super) fn eventually_answers(&self, path: &str, words: &str) {
+    pub(super) fn eventually_answers(&mut self, path: &str, words: &str) {
         eventually(path, || {
+            let ended = self.process.try_wait().expect("our child");
+            assert_eq!(ended, None, "Fluent Bit ended");
             let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
             write!(stream, "GET {path} HTTP/1.0\r\n\r\n").ok()?;
             let mut reply = String::new();

@@ -159,6 +159,31 @@ fn line_6_stopped_before_anything_was_sent_is_left_alone() {
 }
 
 #[test]
+fn a_one_shot_resolves_its_own_targets_charge_and_no_other() {
+    let Some(mut crashed) = Crashed::after(&Done::Charged) else {
+        return;
+    };
+    let other = crashed.engine.run("other", &Spec::app());
+
+    let restart = crashed.executor.cli(&["restart", &other.name]);
+
+    assert_eq!(restart.code, Some(0), "{restart:?}");
+    assert_eq!(crashed.container.started_at(), crashed.started_at);
+    let own = ["restart", crashed.name(), "--cooldown", "300s"];
+    let restart = crashed.executor.cli(&own);
+    // The open charge is carried out, and then stands in the request's way.
+    assert_eq!(restart.code, Some(3), "{restart:?}");
+    assert!(restart.stdout.contains("s < 300s)"), "{restart:?}");
+    assert_started(crashed.engine, &crashed.container, 2);
+    crashed.executor.start_again();
+    crashed
+        .executor
+        .eventually_tells(crashed.name(), "recovered");
+    assert_started(crashed.engine, &crashed.container, 2);
+    assert_started(crashed.engine, &other, 2);
+}
+
+#[test]
 fn lines_that_wait_for_the_stop_wait() {
     if engine().is_none() {
         return;
