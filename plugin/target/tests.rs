@@ -126,15 +126,16 @@ fn kernel_lines_give_what_the_kernel_wrote_and_not_a_process_name() {
             Ok(Target::Cgroup("/docker/def")),
         ),
         (
+            // The cpuset is of whoever allocated when memory ran out.
             "oom-kill:constraint=C,cpuset=abc,task_memcg=/,task=x",
-            Ok(Target::Cgroup("abc")),
+            Err(Untargeted::Missing),
         ),
         (
             "oom-kill:constraint=C,cpuset=/,task=x,task_memcg=/docker/def",
             Err(Untargeted::Missing),
         ),
         (
-            "oom-kill:constraint=C,cpuset=a b,task=x",
+            "oom-kill:constraint=C,task_memcg=/a b,task=x",
             Err(Untargeted::Malformed),
         ),
         ("Out of memory: Killed process 1", Err(Untargeted::Missing)),
