@@ -8,6 +8,7 @@ mod checklist;
 mod conf;
 mod crash;
 mod docker;
+mod docs;
 mod fluent_bit;
 mod house;
 mod images;

@@ -1,0 +1,123 @@
+//! The documents against what they describe: links, make targets, settings with
+//! their defaults, metrics. What they say in prose only a reader can check.
+
+use std::path::Path;
+
+use out_healer::metrics::{Counter, Gauge};
+
+use crate::support::tools::repository_file;
+
+const DOCUMENTS: [&str; 10] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/benchmarks.md",
+    "docs/executor.md",
+    "docs/fluent-bit.md",
+    "docs/guarantees.md",
+    "docs/protocol.md",
+    "docs/rules.md",
+];
+
+#[test]
+fn links_lead_to_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let directory = root.join(document).parent().expect("a file").to_owned();
+        for part in repository_file(document).split("](").skip(1) {
+            let link = part.split(')').next().expect("split gives one");
+            let path = link.split('#').next().expect("split gives one");
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            seen += 1;
+            assert!(directory.join(path).exists(), "{document}: {link}");
+        }
+    }
+    assert!(seen > 10, "only {seen} links found");
+}
+
+#[test]
+fn every_document_is_in_the_list() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for entry in std::fs::read_dir(docs).expect("docs/ is there") {
+        let name = entry.expect("an entry").file_name();
+        let name = format!("docs/{}", name.to_str().expect("UTF-8"));
+        assert!(DOCUMENTS.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn make_targets_that_are_named_exist() {
+    let makefile = repository_file("Makefile");
+    let mut seen = 0;
+    for document in DOCUMENTS {
+        let text = repository_file(document);
+        let inline = text.split("`make ").skip(1);
+        let on_lines = text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("make "));
+        for rest in inline.chain(on_lines) {
+            let target: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
+            assert!(
+                makefile.contains(&format!("\n{target}:")),
+                "{document}: make {target}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 4, "only {seen} targets found");
+}
+
+/// `| `key` | `default` | `VARIABLE` ... |` of README's table.
+#[test]
+fn settings_have_the_defaults_that_readme_says() {
+    let readme = repository_file("README.md");
+    let written = repository_file("conf/healer.toml");
+    let table: toml::Table = written.parse().expect("TOML");
+    let rows: Vec<Vec<&str>> = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| key | default | variable |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() > 8, "{} rows found", rows.len());
+    for row in rows {
+        let bare = |cell: &str| cell.trim_matches('`').to_owned();
+        let (key, default) = (bare(row[1]), bare(row[2]));
+        let mut value = &toml::Value::Table(table.clone());
+        for part in key.split('.') {
+            value = value.get(part).unwrap_or_else(|| panic!("no key {key}"));
+        }
+        let shown = value.as_str().map_or(value.to_string(), str::to_owned);
+        assert_eq!(shown, default, "{key}");
+        for variable in row[3].split(", ").map(bare) {
+            assert!(written.contains(&variable), "{key}: {variable}");
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_described() {
+    let plugin = repository_file("docs/fluent-bit.md");
+    let counters = Counter::ALL.map(Counter::name);
+    let gauges = Gauge::ALL.map(Gauge::name);
+    for name in counters.iter().chain(&gauges) {
+        let found = plugin.contains(&format!("`{name}`")) || plugin.contains(&format!("`{name}{{"));
+        assert!(found, "docs/fluent-bit.md: {name}");
+    }
+    let executor = repository_file("docs/executor.md");
+    let text = healer::metrics::Metrics::new().encode();
+    let described = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE healer_"));
+    for name in described.map(|rest| rest.split(' ').next().expect("a name")) {
+        assert!(
+            executor.contains(&format!("`{name}")),
+            "docs/executor.md: {name}"
+        );
+    }
+}
