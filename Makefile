@@ -1,7 +1,7 @@
 # The one door to everything. `make help` lists it.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo build test bench lint fmt release images clean
+.PHONY: help demo build test soak bench lint fmt release images clean
 
 CARGO ?= cargo
 DIST := target/dist
@@ -17,6 +17,9 @@ build: ## target/release/libout_healer.so and target/release/healer.
 
 test: ## The quick ladder: everything that runs in ten minutes on two cores.
 	@CARGO="$(CARGO)" tests/run quick
+
+soak: ## The same with the long counts: hours.
+	@CARGO="$(CARGO)" tests/run soak
 
 bench: ## What it costs and how quick it is, as a table (some minutes).
 	$(CARGO) build --release --locked

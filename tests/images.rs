@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::engine::{Engine, Spec, engine, eventually, unique_name};
+use crate::support::healer;
 use crate::support::tools::{program, repository_file, run, skipped};
 
 /// The docker command line, speaking to the engine of the tests.
@@ -131,7 +132,7 @@ fn build(cli: &Cli, image: &str) {
     std::fs::create_dir_all(&dist).expect("made");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     run(Command::new(root.join("docker/executor-tar"))
-        .arg(healer())
+        .arg(healer::program())
         .arg(dist.join("executor.tar")));
     let ignore = repository_file(".dockerignore");
     std::fs::write(context.path().join(".dockerignore"), ignore).expect("written");
@@ -139,19 +140,6 @@ fn build(cli: &Cli, image: &str) {
     run(cli
         .command(&["build", "--quiet", "--tag", image, "--file"])
         .args([&dockerfile, context.path()]));
-}
-
-/// The program of this very build.
-fn healer() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test.parent().and_then(Path::parent);
-    let healer = profile.expect("target/<profile>/deps").join("healer");
-    assert!(
-        healer.is_file(),
-        "{}: cargo build -p healer",
-        healer.display()
-    );
-    healer
 }
 
 fn stdout(out: &Output) -> String {

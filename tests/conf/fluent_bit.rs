@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::tools::{fluent_bit, plugin_so, repository_file, skipped};
+use crate::support::healer;
+use crate::support::tools::{fluent_bit, plugin_so, repository_file, run, skipped};
 
 /// Longest wait for anything that Fluent Bit does on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -265,4 +266,50 @@ fn every_form_carries_a_line_from_its_file_to_the_socket() {
     ] {
         runs_with(&fluent_bit, name);
     }
+}
+
+#[test]
+fn what_fluentd_runs_carries_a_record_from_its_buffer_to_the_socket() {
+    let text = repository_file("conf/fluentd.conf");
+    let command = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("command "))
+        .expect("an exec output has a command");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let socket = dir.path().join("intents.sock");
+    let intents = first_intent(UnixListener::bind(&socket).expect("bound"));
+    // One record as tail with path_key and keep_time_key makes it of Docker's line.
+    let id = "a5e0".repeat(16);
+    let record = json!({
+        "log": "RuntimeError: CUDA out of memory\n",
+        "stream": "stderr",
+        "time": "2025-10-20T21:07:32.912345678Z",
+        "filepath": format!("/var/lib/docker/containers/{id}/{id}-json.log"),
+    });
+    let buffer = dir.path().join("buffer.b5ef.log");
+    std::fs::write(&buffer, format!("{record}\n")).expect("written");
+
+    // Fluentd appends the path and leaves the rest to a shell.
+    let program = healer::program();
+    let path = program.parent().expect("it lies in a directory");
+    run(Command::new("/bin/sh")
+        .args(["-c", &format!("{command} {}", buffer.display())])
+        .env("PATH", path)
+        .env("HEALER_INTENTS_SOCKET", &socket));
+    let intent = intents.recv_timeout(PATIENCE).expect("it was sent");
+    assert_eq!(intent["target"], json!({"id": id}));
+    assert_eq!(intent["last"], json!([1_760_994_452, 912_345_678]));
+
+    std::fs::remove_file(&socket).expect("it was there");
+    let away = Command::new("/bin/sh")
+        .args(["-c", &format!("{command} {}", buffer.display())])
+        .env("PATH", path)
+        .env("HEALER_INTENTS_SOCKET", &socket)
+        .output()
+        .expect("sh runs");
+    assert_eq!(
+        away.status.code(),
+        Some(1),
+        "Fluentd keeps the chunk: {away:?}"
+    );
 }

@@ -393,7 +393,7 @@ impl Cli {
 }
 
 /// The `healer` of this very build, beside the test binary's directory.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");
     let profile = test
         .parent()
