@@ -29,7 +29,7 @@ fn measure(what: &str, chunk: &[u8]) {
         ..RawConfig::default()
     };
     let config = Config::new(&raw).expect("the settings are valid");
-    let instance = Instance::new(config, Box::new(NoMetrics), Vec::new());
+    let instance = Instance::new(config, Box::new(NoMetrics));
     let tag = format!("docker.{ID}");
     let mut best = Duration::MAX;
     for now_ms in 0..50 {

@@ -15,7 +15,7 @@
 //!
 //! One flush, top to bottom: `ffi` (pointers to slices) → `guard` (the fence)
 //! → `output` → `instance` → `scan` (`chunk`, `msgpack`, `target`, `intent`)
-//! → `sender` and `held` → a verdict and lines to print.
+//! → `delivery` (`sender`, `held`) → a verdict and lines to print.
 //!
 //! The crate is a library for its tests and benches only; nothing else may
 //! depend on it.
@@ -24,6 +24,7 @@
 
 pub mod chunk;
 pub mod config;
+pub mod delivery;
 #[allow(unsafe_code)]
 pub mod ffi;
 pub mod guard;

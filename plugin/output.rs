@@ -161,8 +161,8 @@ fn activate(
             if config.dry_run { ", dry run" } else { "" }
         ),
     )];
-    let instance = Instance::new(config, metrics, inherited);
-    lines.extend(instance.probe(instance.now_ms()));
+    let instance = Instance::new(config, metrics);
+    lines.extend(instance.start(instance.now_ms(), inherited));
     (instance, lines)
 }
 

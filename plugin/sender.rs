@@ -115,8 +115,9 @@ impl Sender {
         }
     }
 
-    /// Sends `intents` in their order and waits for their answers.
-    pub fn exchange(&self, now_ms: u64, intents: &[&Intent]) -> Exchange {
+    /// Sends `intents` in their order and waits for their answers, until
+    /// `deadline` at most.
+    pub fn exchange(&self, now_ms: u64, deadline: Instant, intents: &[&Intent]) -> Exchange {
         let mut answers = vec![None; intents.len()];
         if self.is_away(now_ms) {
             return Exchange {
@@ -125,7 +126,7 @@ impl Sender {
             };
         }
         let begun = Instant::now();
-        let fault = match self.attempt(intents, &mut answers, begun + self.timeout) {
+        let fault = match self.attempt(intents, &mut answers, deadline) {
             Ok(()) => {
                 self.away_until_ms.store(0, Ordering::Relaxed);
                 None

@@ -28,7 +28,7 @@ fn dull_chunk() -> Vec<u8> {
 #[test]
 fn a_flush_without_a_match_allocates_nothing() {
     let config = Config::new(&RawConfig::default()).expect("defaults are valid");
-    let instance = Instance::new(config, Box::new(NoMetrics), Vec::new());
+    let instance = Instance::new(config, Box::new(NoMetrics));
     let chunk = dull_chunk();
     let flush = |now_ms| instance.flush(now_ms, black_box(&chunk), b"tag").verdict;
     assert_eq!(flush(0), Verdict::Ok);

@@ -1,0 +1,288 @@
+//! Getting intents to the executor: what is sent, what is kept, what goes back,
+//! and following the executor's coming and going.
+//!
+//! Kept true:
+//! - one deadline bounds a flush, however many rounds it takes: the chunk's own
+//!   intents first, then what is kept, as long as the executor answers;
+//! - while the executor is known to be away nothing is tried;
+//! - nothing is lost silently.
+//!
+//! Not here: the socket (`sender`), the rules of keeping (`held`).
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use executor_api::{Answer, Decision, Intent};
+
+use crate::held::{Fate, Held, Settled};
+use crate::intent::escalate_first;
+use crate::log::{Level, Line};
+use crate::metrics::{Counter, Gauge, Metrics, UNANSWERED};
+use crate::notes::Notes;
+use crate::sender::{Fault, Sender};
+
+/// Most kept intents that go along in one round.
+const ROUND_MAX: usize = 256;
+/// How often a flush without matches asks after an executor that was away, ms.
+const PROBE_MS: u64 = 5_000;
+
+/// One instance's deliveries.
+pub struct Delivery {
+    sender: Sender,
+    timeout: Duration,
+    held: Mutex<Held>,
+    /// Intents kept in `held`, to be seen without its lock.
+    kept: AtomicUsize,
+    /// 0 while the executor is up, else when to probe next.
+    probe_from_ms: AtomicU64,
+}
+
+/// Where figures and words go.
+pub struct Voice<'a> {
+    /// The instance's metrics.
+    pub metrics: &'a dyn Metrics,
+    /// The instance's limiters.
+    pub notes: &'a Notes,
+    /// Lines to print.
+    pub lines: Vec<Line>,
+    /// Whether the executor's coming and going is worth a line.
+    pub tells_contact: bool,
+}
+
+/// What became of a chunk's intents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Kept, gone back, lost.
+    pub settled: Settled,
+    /// An intent was answered with `error`.
+    pub is_rejected: bool,
+}
+
+/// One round's intents.
+struct Round<'o> {
+    /// Of the chunk; empty where they were folded.
+    own: &'o [Intent],
+    folded: u64,
+    /// Kept ones that are due.
+    errands: Vec<Intent>,
+}
+
+impl Delivery {
+    /// Contacts nobody yet.
+    pub fn new(socket: &Path, timeout: Duration) -> Self {
+        Self {
+            sender: Sender::new(socket, timeout),
+            timeout,
+            held: Mutex::default(),
+            kept: AtomicUsize::new(0),
+            probe_from_ms: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes over what another instance kept.
+    pub fn adopt(&self, now_ms: u64, intents: Vec<Intent>, voice: &mut Voice<'_>) {
+        let mut held = self.lock_held();
+        let lost = held.adopt(intents);
+        self.note_kept(&held, voice);
+        drop(held);
+        voice.tell_lost(now_ms, lost);
+    }
+
+    /// Gives away what is kept.
+    pub fn take_kept(&self, voice: &mut Voice<'_>) -> Vec<Intent> {
+        let mut held = self.lock_held();
+        let kept = held.take();
+        self.note_kept(&held, voice);
+        kept
+    }
+
+    /// Whether something is to be done although a chunk brings nothing.
+    pub fn has_errands(&self, now_ms: u64) -> bool {
+        let probe_from_ms = self.probe_from_ms.load(Ordering::Relaxed);
+        (probe_from_ms != 0 && now_ms >= probe_from_ms)
+            || (self.is_keeping() && !self.sender.is_away(now_ms))
+    }
+
+    /// Sends what is kept; where nothing is, looks whether the executor is back.
+    pub fn run_errands(&self, now_ms: u64, voice: &mut Voice<'_>) {
+        if self.is_keeping() {
+            self.deliver(now_ms, &[], voice);
+        } else {
+            self.probe(now_ms, voice);
+        }
+    }
+
+    /// Only looks whether the executor listens.
+    pub fn probe(&self, now_ms: u64, voice: &mut Voice<'_>) {
+        let found = self.sender.probe(now_ms);
+        // Nothing waits for it yet.
+        self.note_contact(now_ms, Level::Warn, found.as_ref().err(), voice);
+    }
+
+    /// Sends a chunk's intents, and what is kept.
+    pub fn deliver(&self, now_ms: u64, own: &[Intent], voice: &mut Voice<'_>) -> Outcome {
+        let deadline = Instant::now() + self.timeout;
+        let (mut outcome, mut goes_on) = self.round(now_ms, deadline, own, voice);
+        // An answer may have freed what was not due before. A round that began
+        // shortly before the deadline would make the executor look away.
+        while goes_on && self.is_keeping() && Instant::now() + self.timeout / 2 < deadline {
+            let (more, again) = self.round(now_ms, deadline, &[], voice);
+            debug_assert_eq!(more.settled, Settled::default());
+            goes_on = again;
+        }
+        if outcome.settled.goes_back {
+            voice.metrics.add(Counter::Undelivered, "", 1);
+        }
+        let folded = std::mem::take(&mut outcome.settled.folded);
+        if folded > 0 {
+            voice.metrics.add(Counter::Folded, "", folded);
+        }
+        voice.tell_lost(now_ms, outcome.settled.lost);
+        outcome
+    }
+
+    /// One exchange; also says whether another could bring more.
+    fn round(
+        &self,
+        now_ms: u64,
+        deadline: Instant,
+        own: &[Intent],
+        voice: &mut Voice<'_>,
+    ) -> (Outcome, bool) {
+        let round = self.divide(now_ms, own, voice);
+        let mut outcome = Outcome::default();
+        outcome.settled.folded = round.folded;
+        if round.own.is_empty() && round.errands.is_empty() {
+            return (outcome, false);
+        }
+        let own = round.own.iter().map(|intent| (intent, true));
+        let errands = round.errands.iter().map(|intent| (intent, false));
+        let all = escalate_first(own.chain(errands).collect(), |(intent, _)| intent.remedy);
+        let order: Vec<&Intent> = all.iter().map(|(intent, _)| *intent).collect();
+        let exchange = self.sender.exchange(now_ms, deadline, &order);
+        self.note_contact(now_ms, Level::Error, exchange.fault.as_ref(), voice);
+
+        let was_tried = exchange.fault != Some(Fault::Away);
+        let mut fates: Vec<(&Intent, Fate)> = Vec::with_capacity(round.own.len());
+        let mut held = self.lock_held();
+        for ((intent, is_own), answer) in all.into_iter().zip(&exchange.answers) {
+            let fate = voice.hear(now_ms, intent, answer.as_ref(), was_tried);
+            if is_own {
+                outcome.is_rejected |= is_error(answer.as_ref());
+                fates.push((intent, fate));
+            } else if fate == Fate::Answered {
+                held.delivered(intent);
+            }
+        }
+        let settled = held.settle(now_ms, &fates);
+        self.note_kept(&held, voice);
+        outcome.settled = Settled {
+            folded: outcome.settled.folded + settled.folded,
+            ..settled
+        };
+        (outcome, exchange.fault.is_none())
+    }
+
+    /// Decides, before anything is sent, what of a chunk is folded (all or
+    /// nothing) and which kept intents go along.
+    fn divide<'o>(&self, now_ms: u64, own: &'o [Intent], voice: &mut Voice<'_>) -> Round<'o> {
+        let mut held = self.lock_held();
+        let folded = held.fold_ahead(now_ms, own);
+        if folded.is_some() {
+            self.note_kept(&held, voice);
+        }
+        let errands = if self.sender.is_away(now_ms) {
+            Vec::new()
+        } else {
+            held.due(now_ms, ROUND_MAX)
+        };
+        Round {
+            own: if folded.is_some() { &[] } else { own },
+            folded: folded.unwrap_or(0),
+            errands,
+        }
+    }
+
+    /// Follows the executor's coming and going. A round that tried nothing
+    /// knows nothing new.
+    fn note_contact(
+        &self,
+        now_ms: u64,
+        level: Level,
+        fault: Option<&Fault>,
+        voice: &mut Voice<'_>,
+    ) {
+        let socket = self.sender.path();
+        let line = match fault {
+            Some(Fault::Away) => None,
+            Some(Fault::Failed(why)) => {
+                self.probe_from_ms
+                    .store((now_ms + PROBE_MS).max(1), Ordering::Relaxed);
+                voice.metrics.set(Gauge::ExecutorUp, 0);
+                voice.notes.executor_away(now_ms, level, socket, why)
+            }
+            None => {
+                self.probe_from_ms.store(0, Ordering::Relaxed);
+                voice.metrics.set(Gauge::ExecutorUp, 1);
+                voice.notes.executor_back(socket)
+            }
+        };
+        if voice.tells_contact {
+            voice.lines.extend(line);
+        }
+    }
+
+    fn is_keeping(&self) -> bool {
+        self.kept.load(Ordering::Relaxed) > 0
+    }
+
+    fn note_kept(&self, held: &Held, voice: &Voice<'_>) {
+        let kept = held.kept();
+        self.kept.store(kept, Ordering::Relaxed);
+        voice.metrics.set(Gauge::Held, kept as u64);
+    }
+
+    fn lock_held(&self) -> MutexGuard<'_, Held> {
+        // A panic under this lock cost one chunk; the table is still whole.
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Voice<'_> {
+    /// Counts and tells one intent's answer, and says what it means.
+    fn hear(
+        &mut self,
+        now_ms: u64,
+        intent: &Intent,
+        answer: Option<&Answer>,
+        was_tried: bool,
+    ) -> Fate {
+        let Some(answer) = answer else {
+            if !was_tried {
+                return Fate::Unsent;
+            }
+            self.metrics.add(Counter::Intents, UNANSWERED, 1);
+            return Fate::Unanswered;
+        };
+        let label = answer.decision.as_str();
+        self.metrics.add(Counter::Intents, label, 1);
+        self.lines.extend(self.notes.answer(now_ms, intent, answer));
+        match answer.decision {
+            Decision::Retry => Fate::Unanswered,
+            _ => Fate::Answered,
+        }
+    }
+
+    fn tell_lost(&mut self, now_ms: u64, matches: u64) {
+        if matches > 0 {
+            self.metrics.add(Counter::Overflow, "", 1);
+            self.lines.extend(self.notes.lost(now_ms, matches));
+        }
+    }
+}
+
+fn is_error(answer: Option<&Answer>) -> bool {
+    answer.is_some_and(|answer| answer.decision == Decision::Error)
+}
