@@ -3,15 +3,26 @@
 //!
 //! State is a fold: [`Policy::apply`] of every journal record in order gives
 //! the state, at start and while running alike, so memory and disk cannot
-//! drift. The `handle_*` methods do not change the policy; they return a
-//! [`Step`] that proposes entries. Calling order, for every step:
+//! drift. The `handle_*` methods do not change it; they return a [`Step`] that
+//! proposes entries. (Those that take `&mut self` keep transient notes: which
+//! looks and calls are out, which labels were told.) Calling order:
 //!
 //! 1. `step = policy.handle_…(now, …)`
 //! 2. write `step.entries` to the journal (fsync first when `step.durable`)
 //! 3. `policy.apply(&record)` for each record written
 //! 4. answer, then perform `step.actions` in order
 //!
-//! Where 2 fails nothing has happened: the intent is answered `retry`.
+//! Where 2 fails nothing has happened: the intent is answered `retry`, and
+//! anything else comes back by [`Policy::poll_timeout`]. After all records are
+//! read, [`Policy::handle_start`] comes first.
+//!
+//! What is where: `intent`, `request` and `pending` decide, by `gates` and
+//! `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
+//! brings what is due; `state` is the fold, `live` the transient notes,
+//! `snapshot` compaction, `status` the views; `bounds` names every limit.
+//!
+//! Deliberately not here: HTTP, files, clocks, notifications, and any knowledge
+//! of what a log line says.
 #![forbid(unsafe_code)]
 
 mod act;
