@@ -106,3 +106,15 @@ fn a_charge_whose_answer_was_torn_off_the_journal_still_knows_its_ids() {
     let answer = bench.policy.handle_repeat(bench.now, &intent.id);
     assert_eq!(answer.and_then(|a| a.attempt), Some(1));
 }
+
+#[test]
+fn the_same_id_twice_at_once_is_decided_once() {
+    let mut bench = Bench::new();
+    let intent = bench.new_intent("oom");
+    let first = bench.decide(&intent, &found(&facts()));
+    assert_eq!(first.entries.len(), 2);
+    // Both had asked for facts before either was answered.
+    let second = bench.decide(&intent, &found(&facts()));
+    assert_eq!((second.entries, second.actions), (vec![], vec![]));
+    assert_eq!(second.answer.and_then(|a| a.attempt), Some(1));
+}
