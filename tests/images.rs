@@ -2,8 +2,9 @@
 //! executor as a container that restarts its sibling through the mounted socket.
 //!
 //! Built from the very binary under test by docker/executor-tar; that the
-//! published one is static is the business of `release.rs`. The Fluent Bit image
-//! needs one that has to be pulled, so it is not built here.
+//! published one is static is the business of `release.rs`.
+
+pub(crate) mod compose;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -52,7 +53,7 @@ impl<'a> Executor<'a> {
         build(cli, &name);
         let executor = Self { cli, name };
         let socket = engine.socket();
-        let gid = std::fs::metadata(socket).expect("the socket").gid();
+        let gid = gid(socket);
         let volume = |kind: &str, at: &str| format!("{}-{kind}:{at}", executor.name);
         let mut command = cli.command(&["run", "--detach", "--read-only", "--network=none"]);
         command
@@ -123,6 +124,11 @@ impl Drop for Executor<'_> {
             let _ = self.cli.command(&arguments).output();
         }
     }
+}
+
+/// The group that may use a socket.
+fn gid(socket: &Path) -> u32 {
+    std::fs::metadata(socket).expect("the socket").gid()
 }
 
 /// `docker build` of the repository's Dockerfile, with the files of this build.

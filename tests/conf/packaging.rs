@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use crate::images::compose::compose;
 use crate::support::tools::{program, repository_file, run, skipped};
 
 /// Copies a file of the repository to where a program looks for it.
@@ -154,19 +155,15 @@ fn compose_gives_the_docker_socket_to_the_executor_alone() {
 
 #[test]
 fn compose_takes_its_file() {
-    let plugin = program("docker").filter(|docker| {
-        let out = Command::new(docker).args(["compose", "version"]).output();
-        out.is_ok_and(|out| out.status.success())
-    });
-    let (program, first) = match (plugin, program("docker-compose")) {
-        (Some(docker), _) => (docker, vec!["compose"]),
-        (None, Some(compose)) => (compose, vec![]),
-        (None, None) => return skipped("docker/compose.yaml", "no docker compose is installed"),
+    let Some(compose) = compose() else {
+        return skipped("docker/compose.yaml", "no docker compose is installed");
     };
     let directory = format!("{}/docker", env!("CARGO_MANIFEST_DIR"));
     let config = |gid: &str| {
-        let mut command = Command::new(&program);
-        command.args(&first).args(["--profile", "demo", "config"]);
+        let mut command = Command::new(&compose[0]);
+        command
+            .args(&compose[1..])
+            .args(["--profile", "demo", "config"]);
         command.current_dir(&directory).env("DOCKER_GID", gid);
         command
     };
