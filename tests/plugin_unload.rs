@@ -43,7 +43,7 @@ fn heap_bytes() -> usize {
 }
 
 fn is_mapped() -> bool {
-    maps().contains("libout_healer")
+    maps().contains("out_healer.so")
 }
 
 /// One whole life: load, register, two sections, four threads, exit, unload.
