@@ -169,11 +169,13 @@ impl Delivery {
         let mut held = self.lock_held();
         for ((intent, is_own), answer) in all.into_iter().zip(&exchange.answers) {
             let fate = voice.hear(now_ms, intent, answer.as_ref(), was_tried);
+            if fate == Fate::Answered {
+                // A chunk that came twice may be the host's and kept as well.
+                held.delivered(intent);
+            }
             if is_own {
                 outcome.is_rejected |= is_error(answer.as_ref());
                 fates.push((intent, fate));
-            } else if fate == Fate::Answered {
-                held.delivered(intent);
             }
         }
         let settled = held.settle(now_ms, &fates);
@@ -193,13 +195,15 @@ impl Delivery {
         if folded.is_some() {
             self.note_kept(&held, voice);
         }
-        let errands = if self.sender.is_away(now_ms) {
+        let own = if folded.is_some() { &[] } else { own };
+        let mut errands = if self.sender.is_away(now_ms) {
             Vec::new()
         } else {
             held.due(now_ms, ROUND_MAX)
         };
+        errands.retain(|kept| own.iter().all(|intent| intent.id != kept.id));
         Round {
-            own: if folded.is_some() { &[] } else { own },
+            own,
             folded: folded.unwrap_or(0),
             errands,
         }

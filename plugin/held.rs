@@ -147,6 +147,7 @@ impl Held {
             match (fate, self.pairs.get_mut(&pair(intent))) {
                 (Fate::Answered, _) => {}
                 (_, None) => settled.lost += intent.matches(),
+                (_, Some(entry)) if entry.is_sealed(&intent.id) => {}
                 (fate, Some(entry)) => {
                     settled.folded += intent.matches();
                     if *fate == Fate::Unanswered || entry.was_sent(&intent.id) {
@@ -292,7 +293,12 @@ impl Entry {
 
     /// Another chunk waits, and this one was not sent before.
     fn can_fold_ahead(&self, id: &str, now_ms: u64) -> bool {
-        self.is_held_by_other(id, now_ms) && !self.was_sent(id)
+        self.is_held_by_other(id, now_ms) && !self.was_sent(id) && !self.is_sealed(id)
+    }
+
+    /// Kept here already: the same chunk came a second time.
+    fn is_sealed(&self, id: &str) -> bool {
+        self.sealed.iter().any(|kept| kept.id == id)
     }
 
     fn was_sent(&self, id: &str) -> bool {
@@ -353,7 +359,7 @@ impl Entry {
     /// Keeps an intent that may have been counted already, under its own id.
     fn keep_sent(&mut self, intent: &Intent) {
         self.sent.retain(|sent| *sent != intent.id);
-        if self.sealed.iter().any(|kept| kept.id == intent.id) {
+        if self.is_sealed(&intent.id) {
             return;
         }
         if self.sealed.len() < SEALED_MAX {

@@ -15,7 +15,7 @@
 //!
 //! Not here: what a missing answer means for the chunk (`held`).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
@@ -234,14 +234,17 @@ impl Connection {
         let mut strays = 0;
         let mut next = 0;
         while next < intents.len() {
+            let first = next;
             let mut window = Vec::new();
-            let mut asked: BTreeMap<&str, usize> = BTreeMap::new();
+            let mut asked: BTreeSet<&str> = BTreeSet::new();
             while next < intents.len()
                 && asked.len() < WINDOW_INTENTS_MAX
                 && window.len() < WINDOW_BYTES
             {
-                window.extend(encode(Some("intent"), intents[next]));
-                asked.insert(&intents[next].id, next);
+                // One that stands there twice is asked about once.
+                if asked.insert(&intents[next].id) {
+                    window.extend(encode(Some("intent"), intents[next]));
+                }
                 next += 1;
             }
             let sent = self.send(&window, deadline);
@@ -255,12 +258,17 @@ impl Connection {
                     is_stale: !heard && is_gone,
                 })?;
                 heard = true;
-                match asked.remove(answer.id.as_str()) {
-                    Some(index) => answers[index] = Some(answer),
-                    None => note_stray(&answer, &mut strays).map_err(|why| Break {
+                if !asked.remove(answer.id.as_str()) {
+                    note_stray(&answer, &mut strays).map_err(|why| Break {
                         why,
                         is_stale: false,
-                    })?,
+                    })?;
+                    continue;
+                }
+                for (intent, slot) in intents[first..next].iter().zip(&mut answers[first..next]) {
+                    if intent.id == answer.id {
+                        *slot = Some(answer.clone());
+                    }
                 }
             }
         }
@@ -353,3 +361,6 @@ fn describe(e: &io::Error) -> String {
         _ => e.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

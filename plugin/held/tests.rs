@@ -69,6 +69,19 @@ fn a_chunk_that_lost_a_race_after_it_was_sent_keeps_its_id() {
 }
 
 #[test]
+fn a_chunk_that_comes_a_second_time_is_kept_once() {
+    let mut held = Held::default();
+    settle(&mut held, 0, Fate::Unanswered, &[&intent("a", "1", 10)]);
+    let kept = intent("a", "2", 10);
+    settle(&mut held, 0, Fate::Unanswered, &[&kept]);
+    // As after a replay: merged into another intent it would count twice.
+    assert_eq!(held.fold_ahead(1, std::slice::from_ref(&kept)), None);
+    let again = settle(&mut held, 1, Fate::Unsent, &[&kept]);
+    assert_eq!((again.goes_back, again.folded), (false, 0));
+    assert_eq!(held.kept(), 1);
+}
+
+#[test]
 fn a_holder_that_is_not_seen_for_a_minute_is_given_up() {
     let mut held = Held::default();
     settle(&mut held, 0, Fate::Unsent, &[&intent("a", "1", 10)]);
