@@ -4,7 +4,8 @@
 //! - one deadline bounds a whole exchange: connecting, sending, all answers. A
 //!   plain connect to a full backlog, or a send to a reader that hangs, would
 //!   block for ever; the socket's time-outs are set to what is left of the
-//!   deadline before each call;
+//!   deadline before each call, and a call is given no more than the kernel
+//!   handles in one piece, as it waits that long for each piece;
 //! - intents are pipelined, in windows small enough that neither side's socket
 //!   buffer can fill up while the other is waiting: no deadlock;
 //! - no SIGPIPE: each send says so itself, as an object loaded into another
@@ -33,6 +34,8 @@ const WINDOW_INTENTS_MAX: usize = 64;
 /// A window is closed when it holds this many bytes or more, so it holds less
 /// than this and one line: half a Unix socket's usual buffer.
 const WINDOW_BYTES: usize = 64 * 1024;
+/// Most bytes given to one call of send.
+const PIECE_BYTES_MAX: usize = 16 * 1024;
 /// Most connections kept open between flushes.
 const IDLE_MAX: usize = 4;
 /// Most lines of one exchange that answer nothing that was asked.
@@ -69,6 +72,8 @@ pub struct Sender {
 #[derive(Debug)]
 struct Connection {
     socket: Socket,
+    /// Most bytes that one call may send.
+    piece: usize,
     lines: LineBuffer,
 }
 
@@ -183,10 +188,7 @@ impl Sender {
             .map_err(fail)?;
         let address = SockAddr::unix(&self.path).map_err(fail)?;
         socket.connect(&address).map_err(fail)?;
-        Ok(Connection {
-            socket,
-            lines: LineBuffer::default(),
-        })
+        Connection::new(socket).map_err(fail)
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -214,6 +216,17 @@ impl Sender {
 }
 
 impl Connection {
+    fn new(socket: Socket) -> io::Result<Self> {
+        // Linux cuts what a Unix socket sends at half the buffer less 64 bytes,
+        // and at some 32 KiB.
+        let half = socket.send_buffer_size()? / 2;
+        Ok(Self {
+            socket,
+            piece: half.saturating_sub(64).clamp(1, PIECE_BYTES_MAX),
+            lines: LineBuffer::default(),
+        })
+    }
+
     /// Open, and nothing unasked-for has arrived.
     fn is_quiet(&self) -> bool {
         let mut byte = [MaybeUninit::uninit()];
@@ -278,7 +291,8 @@ impl Connection {
     fn send(&self, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
         while !bytes.is_empty() {
             self.socket.set_write_timeout(Some(left(deadline)?))?;
-            match self.socket.send_with_flags(bytes, libc::MSG_NOSIGNAL) {
+            let piece = &bytes[..bytes.len().min(self.piece)];
+            match self.socket.send_with_flags(piece, libc::MSG_NOSIGNAL) {
                 Ok(sent) => bytes = &bytes[sent..],
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
