@@ -21,6 +21,7 @@ use crate::intent::escalate_first;
 use crate::log::{Level, Line};
 use crate::metrics::{Counter, Gauge, Metrics, UNANSWERED};
 use crate::notes::Notes;
+use crate::rejected::Rejected;
 use crate::sender::{Fault, Sender};
 
 /// Most kept intents that go along in one round.
@@ -33,6 +34,7 @@ pub struct Delivery {
     sender: Sender,
     timeout: Duration,
     held: Mutex<Held>,
+    rejected: Mutex<Rejected>,
     /// Intents kept in `held`, to be seen without its lock.
     kept: AtomicUsize,
     /// 0 while the executor is up, else when to probe next.
@@ -56,7 +58,7 @@ pub struct Voice<'a> {
 pub struct Outcome {
     /// Kept, gone back, lost.
     pub settled: Settled,
-    /// An intent was answered with `error`.
+    /// An intent was answered with `error`, now or when the chunk came before.
     pub is_rejected: bool,
 }
 
@@ -76,6 +78,7 @@ impl Delivery {
             sender: Sender::new(socket, timeout),
             timeout,
             held: Mutex::default(),
+            rejected: Mutex::default(),
             kept: AtomicUsize::new(0),
             probe_from_ms: AtomicU64::new(0),
         }
@@ -124,7 +127,8 @@ impl Delivery {
     /// Sends a chunk's intents, and what is kept.
     pub fn deliver(&self, now_ms: u64, own: &[Intent], voice: &mut Voice<'_>) -> Outcome {
         let deadline = Instant::now() + self.timeout;
-        let (mut outcome, mut goes_on) = self.round(now_ms, deadline, own, voice);
+        let rest = self.lock_rejected().leave_out(own);
+        let (mut outcome, mut goes_on) = self.round(now_ms, deadline, &rest, voice);
         // An answer may have freed what was not due before. A round that began
         // shortly before the deadline would make the executor look away.
         while goes_on && self.is_keeping() && Instant::now() + self.timeout / 2 < deadline {
@@ -134,6 +138,9 @@ impl Delivery {
         }
         if outcome.settled.goes_back {
             voice.metrics.add(Counter::Undelivered, "", 1);
+        } else {
+            outcome.is_rejected |= rest.len() < own.len();
+            self.lock_rejected().forget(own);
         }
         let folded = std::mem::take(&mut outcome.settled.folded);
         if folded > 0 {
@@ -166,6 +173,7 @@ impl Delivery {
 
         let was_tried = exchange.fault != Some(Fault::Away);
         let mut fates: Vec<(&Intent, Fate)> = Vec::with_capacity(round.own.len());
+        let mut errors: Vec<&Intent> = Vec::new();
         let mut held = self.lock_held();
         for ((intent, is_own), answer) in all.into_iter().zip(&exchange.answers) {
             let fate = voice.hear(now_ms, intent, answer.as_ref(), was_tried);
@@ -174,12 +182,20 @@ impl Delivery {
                 held.delivered(intent);
             }
             if is_own {
-                outcome.is_rejected |= is_error(answer.as_ref());
+                errors.extend(is_error(answer.as_ref()).then_some(intent));
                 fates.push((intent, fate));
             }
         }
         let settled = held.settle(now_ms, &fates);
         self.note_kept(&held, voice);
+        drop(held);
+        outcome.is_rejected = !errors.is_empty();
+        if settled.goes_back {
+            let mut rejected = self.lock_rejected();
+            errors
+                .into_iter()
+                .for_each(|intent| rejected.remember(intent));
+        }
         outcome.settled = Settled {
             folded: outcome.settled.folded + settled.folded,
             ..settled
@@ -246,6 +262,11 @@ impl Delivery {
         let kept = held.kept();
         self.kept.store(kept, Ordering::Relaxed);
         voice.metrics.set(Gauge::Held, kept as u64);
+    }
+
+    fn lock_rejected(&self) -> MutexGuard<'_, Rejected> {
+        // A panic under this lock leaves an id too many or too few at worst.
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_held(&self) -> MutexGuard<'_, Held> {

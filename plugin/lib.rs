@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod msgpack;
 pub mod notes;
 pub mod output;
+pub mod rejected;
 pub mod reload;
 pub mod scan;
 pub mod sender;

@@ -371,6 +371,33 @@ fn retry_is_waited_for_and_error_is_not() {
 }
 
 #[test]
+fn an_error_is_neither_sent_nor_counted_again_with_its_chunk() {
+    fn is_a(intent: &Intent) -> bool {
+        intent.target == TargetRef::Name("a".into())
+    }
+    let scene = Scene::new();
+    let executor = scene.executor(Manner::Decide(|intent| {
+        is_a(intent).then_some(Decision::Error)
+    }));
+    let plugin = plugin();
+    let output = scene.output(&plugin, "error-and-none");
+    let both = chunk(1, &["a", "b"], OOM);
+    for attempt in 1..=2 {
+        assert_eq!(output.flush(&both, "t"), FLB_RETRY, "{attempt}");
+        std::thread::sleep(AWAY);
+    }
+    executor.behave(Manner::Answer(Decision::Pending));
+    assert_eq!(output.flush(&both, "t"), FLB_ERROR, "it held an error");
+    let of_a = |intents: Vec<Intent>| intents.iter().filter(|i| is_a(i)).count();
+    assert_eq!(of_a(executor.take_received()), 1);
+    assert_eq!(output.metric("intents_total", "error"), 1.0);
+    assert_eq!(output.metric("intents_total", "pending"), 1.0);
+    // Done with: a chunk of the same content is another chunk.
+    assert_eq!(output.flush(&both, "t"), FLB_OK);
+    assert_eq!(of_a(executor.take_received()), 1);
+}
+
+#[test]
 fn what_must_be_told_to_a_person_goes_first() {
     let scene = Scene::new();
     let rules = scene.dir.path().join("own.toml");

@@ -20,6 +20,8 @@ pub(crate) enum Manner {
     AnswerBackwards,
     /// Answers after a while.
     Slow(Duration),
+    /// Answers each as this says, or not at all.
+    Decide(fn(&Intent) -> Option<Decision>),
     /// Reads and never answers.
     Hang,
     /// Answers so many intents of a connection, then closes it.
@@ -168,6 +170,10 @@ fn respond(
                 std::thread::sleep(*delay);
                 answer(intent, Decision::Pending)
             }
+            Manner::Decide(decide) => match decide(intent) {
+                Some(decision) => answer(intent, decision),
+                None => continue,
+            },
             Manner::Hang => continue,
             Manner::CloseAfter(count) if *answered >= *count => return None,
             Manner::CloseAfter(_) => answer(intent, Decision::Pending),
