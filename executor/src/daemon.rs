@@ -229,7 +229,7 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
 fn settings(config: &Config) -> Result<Settings, String> {
     Ok(Settings {
         policy: config.policy.clone(),
-        rules: rules::RuleSet::load(&config.rules).map_err(|e| e.to_string())?,
+        rules: rules::RuleBook::load(&config.rules).map_err(|e| e.to_string())?,
         stop_timeouts: config.stop_timeouts.clone(),
         shutdown_grace: Duration::from_millis(config.shutdown_grace_ms),
     })

@@ -69,8 +69,8 @@ const SLEEP_MIN: Duration = Duration::from_millis(1);
 pub struct Settings {
     /// Limits, targets, everything that decisions depend on.
     pub policy: policy::Config,
-    /// The executor's own rules.
-    pub rules: rules::RuleSet,
+    /// What the executor's own rules call for.
+    pub rules: rules::RuleBook,
     /// Replace the containers' own, sent as `t`.
     pub stop_timeouts: StopTimeouts,
     /// How long the way out waits for calls in flight.
@@ -104,7 +104,7 @@ pub struct Parts<D> {
 #[derive(Debug)]
 pub struct Engine<D> {
     policy: Policy,
-    rules: rules::RuleSet,
+    rules: rules::RuleBook,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
     shutdown_grace: Duration,
     /// At most [`UNKNOWN_RULES_TOLD_MAX`]; the names come from outside.

@@ -139,7 +139,10 @@ fn unless(text: Text<'_>, written: &WrittenUnless) -> Result<Patterns, Error> {
     Ok(patterns)
 }
 
-fn threshold(text: Text<'_>, written: &Spanned<WrittenThreshold>) -> Result<Threshold, Error> {
+pub(crate) fn threshold(
+    text: Text<'_>,
+    written: &Spanned<WrittenThreshold>,
+) -> Result<Threshold, Error> {
     let WrittenThreshold { count, within } = written.get_ref();
     let count = u32::try_from(*count)
         .ok()

@@ -2,7 +2,8 @@
 //!
 //! A [`RuleSet`] is loaded once from built-in packs and TOML rule files, then asked about log
 //! text from any number of threads. The plugin, the executor and the CLI use this same crate,
-//! so one line means the same everywhere.
+//! so one line means the same everywhere. A [`RuleBook`] is the same rules without their
+//! patterns, for the executor, which is told a rule's name and asks what it calls for.
 //!
 //! # Two steps
 //!
@@ -31,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod ansi;
+mod book;
 mod compile;
 mod duration;
 mod error;
@@ -48,6 +50,7 @@ mod rule;
 mod set;
 mod source;
 
+pub use book::{Call, RuleBook};
 pub use error::Error;
 pub use examples::ExampleFailure;
 pub use limits::*;

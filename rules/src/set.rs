@@ -37,11 +37,12 @@ impl RuleSet {
     pub fn parse(name: &str, toml: &str) -> Result<Self, Error> {
         Self::from_sources(&[Source {
             name: name.to_owned(),
+            is_pack: false,
             toml: toml.to_owned(),
         }])
     }
 
-    fn from_sources(sources: &[Source]) -> Result<Self, Error> {
+    pub(crate) fn from_sources(sources: &[Source]) -> Result<Self, Error> {
         let mut loading = Loading::default();
         for source in sources {
             let text = Text {

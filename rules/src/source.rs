@@ -12,6 +12,7 @@ use crate::packs;
 pub(crate) struct Source {
     /// The pack's name or the path as the setting wrote it.
     pub(crate) name: String,
+    pub(crate) is_pack: bool,
     pub(crate) toml: String,
 }
 
@@ -56,22 +57,25 @@ pub(crate) fn read_all(setting: &str) -> Result<Vec<Source>, Error> {
 }
 
 fn read(entry: &str) -> Result<Source, Error> {
-    let toml = if entry.contains('/') || entry.ends_with(".toml") {
-        read_file(entry)?
+    let is_pack = !entry.contains('/') && !entry.ends_with(".toml");
+    let toml = if is_pack {
+        packs::find(entry)
+            .ok_or_else(|| {
+                Error::setting(
+                    format!("unknown pack `{entry}`"),
+                    format!(
+                        "built in: {}; a rule file has a `/` or ends in `.toml`",
+                        packs::listed()
+                    ),
+                )
+            })?
+            .to_owned()
     } else {
-        let Some(toml) = packs::find(entry) else {
-            return Err(Error::setting(
-                format!("unknown pack `{entry}`"),
-                format!(
-                    "built in: {}; a rule file has a `/` or ends in `.toml`",
-                    packs::listed()
-                ),
-            ));
-        };
-        toml.to_owned()
+        read_file(entry)?
     };
     Ok(Source {
         name: entry.to_owned(),
+        is_pack,
         toml,
     })
 }
