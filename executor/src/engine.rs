@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
+use executor_api::{Answer, Decision};
 use policy::{Action, AttemptId, Now, Policy, Record, Step};
 use tokio::sync::mpsc;
 
@@ -229,6 +230,15 @@ impl<D: Docker + 'static> Engine<D> {
                 peer,
                 reply,
             } => self.take_intent(intent, peer, reply).await,
+            Message::Ping { ping, reply } => {
+                // Whoever asked may have given up.
+                let _ = reply.send(Answer {
+                    id: ping.id,
+                    decision: Decision::Noted,
+                    gate: None,
+                    detail: None,
+                });
+            }
             Message::Admin { request, reply } => self.take_admin(request, reply).await,
             Message::Markers { marks, reply } => {
                 // The watcher is gone only where the process is stopping.

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use executor_api::{
-    AdminAnswer, Answer, Decision, ExitCode, LINE_BYTES_MAX, Reject, decode_admin, decode_intent,
-    encode,
+    AdminAnswer, Answer, Decision, ExitCode, LINE_BYTES_MAX, Message, Reject, decode_admin,
+    decode_message, encode,
 };
 
 use crate::engine::Handle;
@@ -39,8 +39,9 @@ impl Handler for Intents {
     }
 
     async fn handle(self: Rc<Self>, line: Vec<u8>, peer: Peer) -> Vec<u8> {
-        let answer = match decode_intent(&line) {
-            Ok(intent) => self.engine.intent(intent, peer).await,
+        let answer = match decode_message(&line) {
+            Ok(Message::Ping(ping)) => self.engine.ping(ping).await,
+            Ok(Message::Intent(intent)) => self.engine.intent(intent, peer).await,
             Err(reject) => {
                 self.site.metrics.socket_error(SocketName::Intents);
                 wrong(reject)

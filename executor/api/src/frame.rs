@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AdminRequest, Answer, Decision, Intent, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX,
+    AdminRequest, Answer, Decision, Intent, Ping, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX,
     TargetRef, VERSION,
 };
 
@@ -51,18 +51,45 @@ pub fn encode<T: Serialize>(kind: Option<&str>, body: &T) -> Vec<u8> {
     line
 }
 
+/// What a sender says on the intent socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// Something is to be healed.
+    Intent(Intent),
+    /// Asks for any answer, to know that the executor gives some.
+    Ping(Ping),
+}
+
+/// Reads one line of the intent socket, limits checked.
+pub fn decode_message(line: &[u8]) -> Result<Message, Reject> {
+    let (kind, object, id) = open(line)?;
+    match kind.as_deref() {
+        Some("intent") => {
+            let intent = parse::<Intent>(object, &id)?;
+            check(&intent).map_err(|why| Reject { id, why })?;
+            Ok(Message::Intent(intent))
+        }
+        Some("ping") => {
+            let ping = parse::<Ping>(object, &id)?;
+            check_texts(&[("id", &ping.id, STRING_BYTES_MAX)]).map_err(|why| Reject { id, why })?;
+            Ok(Message::Ping(ping))
+        }
+        _ => Err(Reject {
+            id,
+            why: format!("unknown type {kind:?}: this socket takes \"intent\" and \"ping\""),
+        }),
+    }
+}
+
 /// Reads an intent (one line, with or without its newline), limits checked.
 pub fn decode_intent(line: &[u8]) -> Result<Intent, Reject> {
-    let (kind, object, id) = open(line)?;
-    if kind.as_deref() != Some("intent") {
-        return Err(Reject {
-            id,
-            why: format!("unknown type {kind:?}: this socket takes \"intent\""),
-        });
+    match decode_message(line)? {
+        Message::Intent(intent) => Ok(intent),
+        Message::Ping(ping) => Err(Reject {
+            id: ping.id,
+            why: "a ping, not an intent".into(),
+        }),
     }
-    let intent = parse::<Intent>(object, &id)?;
-    check(&intent).map_err(|why| Reject { id, why })?;
-    Ok(intent)
 }
 
 /// Reads a request on the admin socket.
@@ -166,21 +193,14 @@ fn check(intent: &Intent) -> Result<(), String> {
             return Err(format!("{key} is empty"));
         }
     }
-    for (key, text, max) in [
+    check_texts(&[
         ("id", intent.id.as_str(), STRING_BYTES_MAX),
         ("target", target, STRING_BYTES_MAX),
         ("rule", &intent.rule, STRING_BYTES_MAX),
         ("tag", &intent.tag, STRING_BYTES_MAX),
         ("source", &intent.source, STRING_BYTES_MAX),
         ("sample", &intent.sample, SAMPLE_BYTES_MAX),
-    ] {
-        if text.len() > max {
-            return Err(format!(
-                "{key} has {} bytes, at most {max} are allowed",
-                text.len()
-            ));
-        }
-    }
+    ])?;
     if intent.times.is_empty() {
         return Err("times is empty".into());
     }
@@ -199,6 +219,17 @@ fn check(intent: &Intent) -> Result<(), String> {
         return Err("target id is not 12 to 64 hex digits".into());
     }
     Ok(())
+}
+
+/// Each (key, text, limit in bytes) is within its limit.
+fn check_texts(texts: &[(&str, &str, usize)]) -> Result<(), String> {
+    match texts.iter().find(|(_, text, max)| text.len() > *max) {
+        None => Ok(()),
+        Some((key, text, max)) => Err(format!(
+            "{key} has {} bytes, at most {max} are allowed",
+            text.len()
+        )),
+    }
 }
 
 /// Cuts a byte stream into lines of at most [`LINE_BYTES_MAX`].

@@ -11,6 +11,15 @@ pub const STRING_BYTES_MAX: usize = 512;
 /// Most entries of `times`; older ones are summed into the first.
 pub const TIMES_MAX: usize = 128;
 
+/// A question that any answer answers: is the executor there? Nothing else
+/// comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ping {
+    /// The answer's, at most [`STRING_BYTES_MAX`] bytes.
+    pub id: String,
+}
+
 /// A request to heal one container for one rule.
 ///
 /// Its `id` is a hash of all that it stands for, so the same chunk sent twice

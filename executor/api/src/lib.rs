@@ -25,12 +25,12 @@ pub use admin::{
 };
 pub use answer::{Answer, Decision};
 pub use frame::{
-    LINE_BYTES_MAX, LineBuffer, LineError, Reject, decode_admin, decode_answer, decode_intent,
-    encode,
+    LINE_BYTES_MAX, LineBuffer, LineError, Message, Reject, decode_admin, decode_answer,
+    decode_intent, decode_message, encode,
 };
 pub use intent::{
-    Intent, LastMatch, Remedy, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX, TargetRef, clamp_str,
-    merge_times,
+    Intent, LastMatch, Ping, Remedy, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX, TargetRef,
+    clamp_str, merge_times,
 };
 
 /// The protocol version that this code speaks.

@@ -21,6 +21,28 @@ fn an_intent_is_written_as_it_is_documented() {
 }
 
 #[test]
+fn a_ping_has_an_id_and_nothing_else() {
+    let ping = Ping { id: "p-1".into() };
+    let line = encode(Some("ping"), &ping);
+    assert_eq!(line, b"{\"v\":1,\"type\":\"ping\",\"id\":\"p-1\"}\n");
+    assert_eq!(decode_message(&line), Ok(Message::Ping(ping)));
+    let long = Ping {
+        id: "x".repeat(STRING_BYTES_MAX + 1),
+    };
+    assert!(decode_message(&encode(Some("ping"), &long)).is_err());
+    for (wrong, why) in [
+        (r#"{"v":1,"type":"ping"}"#, "missing field `id`"),
+        (
+            r#"{"v":1,"type":"ping","id":"p","to":1}"#,
+            "unknown field `to`",
+        ),
+    ] {
+        let reject = decode_message(wrong.as_bytes()).unwrap_err();
+        assert!(reject.why.contains(why), "{reject:?}");
+    }
+}
+
+#[test]
 fn every_kind_of_target_is_one_key() {
     for (json, target) in [
         (r#"{"name":"app"}"#, TargetRef::Name("app".into())),

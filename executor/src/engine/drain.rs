@@ -92,13 +92,10 @@ impl<D: Docker + 'static> Engine<D> {
 fn turn_away(message: Message) {
     match message {
         Message::Intent { intent, reply, .. } => {
-            let detail = Some("the executor is stopping".to_owned());
-            let _ = reply.send(Answer {
-                id: intent.id,
-                decision: Decision::Retry,
-                gate: None,
-                detail,
-            });
+            let _ = reply.send(stopping(intent.id));
+        }
+        Message::Ping { ping, reply } => {
+            let _ = reply.send(stopping(ping.id));
         }
         Message::Admin { reply, .. } => {
             let _ = reply.send(AdminAnswer {
@@ -108,5 +105,14 @@ fn turn_away(message: Message) {
             });
         }
         Message::Markers { .. } | Message::Reload(_) => {}
+    }
+}
+
+fn stopping(id: String) -> Answer {
+    Answer {
+        id,
+        decision: Decision::Retry,
+        gate: None,
+        detail: Some("the executor is stopping".to_owned()),
     }
 }

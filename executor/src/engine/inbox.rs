@@ -1,6 +1,6 @@
 //! What comes into the engine, and the handle that others put it in with.
 
-use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent};
+use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent, Ping};
 use policy::{AttemptId, Called, Look, PendingKey};
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,13 @@ pub enum Message {
         /// Who sent it.
         peer: Peer,
         /// Gets the answer once the decision is durable.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// A question from `intents.sock` whether the engine answers.
+    Ping {
+        /// With its id.
+        ping: Ping,
+        /// Gets the answer.
         reply: oneshot::Sender<Answer>,
     },
     /// A request from `admin.sock`.
@@ -67,12 +74,27 @@ impl Handle {
     /// full or the engine is stopping.
     pub async fn intent(&self, intent: Intent, peer: Peer) -> Answer {
         let id = intent.id.clone();
-        let (reply, answer) = oneshot::channel();
-        let why = match self.sender.try_send(Message::Intent {
+        let message = |reply| Message::Intent {
             intent,
             peer,
             reply,
-        }) {
+        };
+        self.ask(id, message).await
+    }
+
+    /// Waits for the engine to come to it; answered as an intent otherwise.
+    pub async fn ping(&self, ping: Ping) -> Answer {
+        let id = ping.id.clone();
+        self.ask(id, |reply| Message::Ping { ping, reply }).await
+    }
+
+    async fn ask(
+        &self,
+        id: String,
+        message: impl FnOnce(oneshot::Sender<Answer>) -> Message,
+    ) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let why = match self.sender.try_send(message(reply)) {
             Ok(()) => match answer.await {
                 Ok(answer) => return answer,
                 Err(_) => "the executor is stopping",

@@ -1,7 +1,8 @@
 //! `healer run` as a process: its log, SIGHUP and SIGTERM. Without an engine,
 //! so that nothing here depends on one.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
@@ -93,6 +94,18 @@ fn sigterm_ends_it_in_good_order() {
     let live = run(&mut place.healer(&["check", "--live"]), b"");
     assert_eq!(live.status.code(), Some(1));
     assert!(err(&live).contains("is `healer run` running?"), "{live:?}");
+}
+
+#[test]
+fn it_answers_a_ping() {
+    let place = Place::new();
+    let _running = Running::start(&place, &[]);
+    let mut stream = UnixStream::connect(place.path("intents.sock")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    writeln!(stream, r#"{{"v":1,"type":"ping","id":"p-1"}}"#).unwrap();
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "{\"v\":1,\"id\":\"p-1\",\"decision\":\"noted\"}\n");
 }
 
 #[test]
