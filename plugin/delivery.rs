@@ -5,6 +5,8 @@
 //! - one deadline bounds a flush, however many rounds it takes: the chunk's own
 //!   intents first, then what is kept, as long as the executor answers;
 //! - while the executor is known to be away nothing is tried;
+//! - whether it answers is asked at most every [`PROBE_MS`], by a flush that has
+//!   nothing else for it; until then such a flush costs no system call;
 //! - nothing is lost silently.
 //!
 //! Not here: the socket (`sender`), the rules of keeping (`held`).
@@ -12,7 +14,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use executor_api::{Answer, Decision, Intent};
 
@@ -26,8 +28,8 @@ use crate::sender::{Fault, Sender};
 
 /// Most kept intents that go along in one round.
 const ROUND_MAX: usize = 256;
-/// How often a flush without matches asks after an executor that was away, ms.
-const PROBE_MS: u64 = 5_000;
+/// How long after the last contact a flush asks whether the executor answers, ms.
+pub const PROBE_MS: u64 = 5_000;
 
 /// One instance's deliveries.
 pub struct Delivery {
@@ -37,7 +39,7 @@ pub struct Delivery {
     rejected: Mutex<Rejected>,
     /// Intents kept in `held`, to be seen without its lock.
     kept: AtomicUsize,
-    /// 0 while the executor is up, else when to probe next.
+    /// When to ask next whether the executor answers.
     probe_from_ms: AtomicU64,
 }
 
@@ -75,7 +77,7 @@ impl Delivery {
     /// Contacts nobody yet.
     pub fn new(socket: &Path, timeout: Duration) -> Self {
         Self {
-            sender: Sender::new(socket, timeout),
+            sender: Sender::new(socket),
             timeout,
             held: Mutex::default(),
             rejected: Mutex::default(),
@@ -103,25 +105,38 @@ impl Delivery {
 
     /// Whether something is to be done although a chunk brings nothing.
     pub fn has_errands(&self, now_ms: u64) -> bool {
-        let probe_from_ms = self.probe_from_ms.load(Ordering::Relaxed);
-        (probe_from_ms != 0 && now_ms >= probe_from_ms)
+        now_ms >= self.probe_from_ms.load(Ordering::Relaxed)
             || (self.is_keeping() && !self.sender.is_away(now_ms))
     }
 
-    /// Sends what is kept; where nothing is, looks whether the executor is back.
+    /// Sends what is kept; where nothing could be sent, and the executor has
+    /// not been heard of for a while, asks whether it answers.
     pub fn run_errands(&self, now_ms: u64, voice: &mut Voice<'_>) {
         if self.is_keeping() {
             self.deliver(now_ms, &[], voice);
-        } else {
-            self.probe(now_ms, voice);
         }
+        self.probe(now_ms, voice);
     }
 
-    /// Only looks whether the executor listens.
+    /// Asks whether the executor answers, if it is time; of parallel flushes
+    /// one does.
     pub fn probe(&self, now_ms: u64, voice: &mut Voice<'_>) {
-        let found = self.sender.probe(now_ms);
+        let from_ms = self.probe_from_ms.load(Ordering::Relaxed);
+        if now_ms < from_ms || !self.claim_probe(now_ms, from_ms) {
+            return;
+        }
+        let begun = Instant::now();
+        let found = self.sender.probe(now_ms, begun + self.timeout);
         // Nothing waits for it yet.
+        let now_ms = now_ms + elapsed_ms(begun);
         self.note_contact(now_ms, Level::Warn, found.as_ref().err(), voice);
+    }
+
+    fn claim_probe(&self, now_ms: u64, from_ms: u64) -> bool {
+        let next_ms = now_ms + PROBE_MS;
+        self.probe_from_ms
+            .compare_exchange(from_ms, next_ms, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Sends a chunk's intents, and what is kept.
@@ -168,8 +183,10 @@ impl Delivery {
         let errands = round.errands.iter().map(|intent| (intent, false));
         let all = escalate_first(own.chain(errands).collect(), |(intent, _)| intent.remedy);
         let order: Vec<&Intent> = all.iter().map(|(intent, _)| *intent).collect();
+        let begun = Instant::now();
         let exchange = self.sender.exchange(now_ms, deadline, &order);
-        self.note_contact(now_ms, Level::Error, exchange.fault.as_ref(), voice);
+        let then_ms = now_ms + elapsed_ms(begun);
+        self.note_contact(then_ms, Level::Error, exchange.fault.as_ref(), voice);
 
         let was_tried = exchange.fault != Some(Fault::Away);
         let mut fates: Vec<(&Intent, Fate)> = Vec::with_capacity(round.own.len());
@@ -235,19 +252,20 @@ impl Delivery {
         voice: &mut Voice<'_>,
     ) {
         let socket = self.sender.path();
+        if fault != Some(&Fault::Away) {
+            let next_ms = now_ms + PROBE_MS;
+            self.probe_from_ms.store(next_ms, Ordering::Relaxed);
+            voice
+                .metrics
+                .set(Gauge::ExecutorUp, u64::from(fault.is_none()));
+        }
+        if fault.is_none() {
+            voice.metrics.set(Gauge::AnsweredAt, epoch_seconds());
+        }
         let line = match fault {
             Some(Fault::Away) => None,
-            Some(Fault::Failed(why)) => {
-                self.probe_from_ms
-                    .store((now_ms + PROBE_MS).max(1), Ordering::Relaxed);
-                voice.metrics.set(Gauge::ExecutorUp, 0);
-                voice.notes.executor_away(now_ms, level, socket, why)
-            }
-            None => {
-                self.probe_from_ms.store(0, Ordering::Relaxed);
-                voice.metrics.set(Gauge::ExecutorUp, 1);
-                voice.notes.executor_back(socket)
-            }
+            Some(Fault::Failed(why)) => voice.notes.executor_away(now_ms, level, socket, why),
+            None => voice.notes.executor_back(socket),
         };
         if voice.tells_contact {
             voice.lines.extend(line);
@@ -306,6 +324,16 @@ impl Voice<'_> {
             self.lines.extend(self.notes.lost(now_ms, matches));
         }
     }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn epoch_seconds() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 fn is_error(answer: Option<&Answer>) -> bool {

@@ -2,7 +2,8 @@
 //!
 //! Kept true:
 //! - a chunk in which nothing looks like a match costs one search of its bytes
-//!   and two counters: no allocation, no system call;
+//!   and two counters: no allocation, no system call, but for one every five
+//!   seconds that asks whether the executor answers;
 //! - every wait is bounded by `Ack_Timeout`;
 //! - nothing is dropped silently: each loss is counted and logged;
 //! - flushes may run in parallel; no lock is held while waiting.
@@ -76,8 +77,8 @@ impl Instance {
     }
 
     /// Before the first flush: takes over what an instance before this one
-    /// kept, and looks for the executor, so that its gauge is right before the
-    /// first match.
+    /// kept, and asks whether the executor answers, so that its gauge is right
+    /// before the first match.
     pub fn start(&self, now_ms: u64, inherited: Vec<Intent>) -> Vec<Line> {
         let mut voice = self.voice();
         self.delivery.adopt(now_ms, inherited, &mut voice);

@@ -43,8 +43,10 @@ pub enum Counter {
 /// A gauge without further labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gauge {
-    /// 1 when the last contact with the executor got an answer or a connection.
+    /// 1 when the executor answered when it was asked last.
     ExecutorUp,
+    /// When the executor answered last, seconds since the epoch; 0: not yet.
+    AnsweredAt,
     /// 1 when a bad setting in a hot reload disabled the instance.
     Disabled,
     /// Intents kept in the plugin until the executor is back.
@@ -142,12 +144,18 @@ impl Counter {
 
 impl Gauge {
     /// In the order of their creation.
-    pub const ALL: [Self; 3] = [Self::ExecutorUp, Self::Disabled, Self::Held];
+    pub const ALL: [Self; 4] = [
+        Self::ExecutorUp,
+        Self::AnsweredAt,
+        Self::Disabled,
+        Self::Held,
+    ];
 
     /// Name behind `healer_plugin_`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ExecutorUp => "executor_up",
+            Self::AnsweredAt => "executor_answered_timestamp_seconds",
             Self::Disabled => "disabled",
             Self::Held => "held_intents",
         }
@@ -156,7 +164,8 @@ impl Gauge {
     /// One sentence.
     pub fn help(self) -> &'static str {
         match self {
-            Self::ExecutorUp => "1 when the last contact with the executor succeeded.",
+            Self::ExecutorUp => "1 when the executor answered when it was asked last.",
+            Self::AnsweredAt => "When the executor answered last, seconds since the epoch.",
             Self::Disabled => "1 when a bad setting in a hot reload disabled this instance.",
             Self::Held => "Intents kept in the plugin until the executor is back.",
         }

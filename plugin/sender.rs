@@ -24,11 +24,13 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use executor_api::{Answer, Decision, Intent, LineBuffer, decode_answer, encode};
+use executor_api::{Answer, Decision, Intent, LineBuffer, Ping, decode_answer, encode};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// How long a failure is remembered, ms.
 pub const AWAY_MS: u64 = 1_000;
+/// A ping's id: no intent has it, as theirs are hashes.
+const PING_ID: &str = "ping";
 /// Most intents under way on one connection.
 const WINDOW_INTENTS_MAX: usize = 64;
 /// A window is closed when it holds this many bytes or more, so it holds less
@@ -63,10 +65,33 @@ pub struct Exchange {
 #[derive(Debug)]
 pub struct Sender {
     path: PathBuf,
-    timeout: Duration,
     idle: Mutex<Vec<Connection>>,
     /// 0: not away.
     away_until_ms: AtomicU64,
+}
+
+/// What is asked on a connection.
+#[derive(Debug, Clone, Copy)]
+enum Question<'a> {
+    Intent(&'a Intent),
+    Ping(&'a Ping),
+}
+
+impl<'a> Question<'a> {
+    /// The answer's id.
+    fn id(self) -> &'a str {
+        match self {
+            Self::Intent(intent) => &intent.id,
+            Self::Ping(ping) => &ping.id,
+        }
+    }
+
+    fn line(self) -> Vec<u8> {
+        match self {
+            Self::Intent(intent) => encode(Some("intent"), intent),
+            Self::Ping(ping) => encode(Some("ping"), ping),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -85,10 +110,9 @@ struct Break {
 
 impl Sender {
     /// Connects to nothing yet.
-    pub fn new(path: &Path, timeout: Duration) -> Self {
+    pub fn new(path: &Path) -> Self {
         Self {
             path: path.into(),
-            timeout,
             idle: Mutex::new(Vec::new()),
             away_until_ms: AtomicU64::new(0),
         }
@@ -104,12 +128,45 @@ impl Sender {
         now_ms < self.away_until_ms.load(Ordering::Relaxed)
     }
 
-    /// Only connects: tells whether the executor listens.
-    pub fn probe(&self, now_ms: u64) -> Result<(), Fault> {
+    /// Asks the executor whether it is there, and waits for its answer,
+    /// whatever it says. Asks also where a recent failure says that it is not.
+    pub fn probe(&self, now_ms: u64, deadline: Instant) -> Result<(), Fault> {
+        let ping = Ping {
+            id: PING_ID.to_owned(),
+        };
+        self.ask(now_ms, &[Question::Ping(&ping)], &mut [None], deadline)
+    }
+
+    /// Sends `intents` in their order and waits for their answers, until
+    /// `deadline` at most.
+    pub fn exchange(&self, now_ms: u64, deadline: Instant, intents: &[&Intent]) -> Exchange {
+        let mut answers = vec![None; intents.len()];
+        let fault = if self.is_away(now_ms) {
+            Some(Fault::Away)
+        } else {
+            let questions: Vec<Question<'_>> =
+                intents.iter().copied().map(Question::Intent).collect();
+            self.ask(now_ms, &questions, &mut answers, deadline).err()
+        };
+        Exchange { answers, fault }
+    }
+
+    /// Makes the next exchange try, whatever is remembered.
+    pub fn forget_failures(&self) {
+        self.away_until_ms.store(0, Ordering::Relaxed);
+    }
+
+    /// Remembers how it went.
+    fn ask(
+        &self,
+        now_ms: u64,
+        questions: &[Question<'_>],
+        answers: &mut [Option<Answer>],
+        deadline: Instant,
+    ) -> Result<(), Fault> {
         let begun = Instant::now();
-        match self.connect(begun + self.timeout) {
-            Ok(connection) => {
-                self.put_back(connection);
+        match self.attempt(questions, answers, deadline) {
+            Ok(()) => {
                 self.away_until_ms.store(0, Ordering::Relaxed);
                 Ok(())
             }
@@ -118,30 +175,6 @@ impl Sender {
                 Err(Fault::Failed(why))
             }
         }
-    }
-
-    /// Sends `intents` in their order and waits for their answers, until
-    /// `deadline` at most.
-    pub fn exchange(&self, now_ms: u64, deadline: Instant, intents: &[&Intent]) -> Exchange {
-        let mut answers = vec![None; intents.len()];
-        if self.is_away(now_ms) {
-            return Exchange {
-                answers,
-                fault: Some(Fault::Away),
-            };
-        }
-        let begun = Instant::now();
-        let fault = match self.attempt(intents, &mut answers, deadline) {
-            Ok(()) => {
-                self.away_until_ms.store(0, Ordering::Relaxed);
-                None
-            }
-            Err(why) => {
-                self.remember(now_ms, begun);
-                Some(Fault::Failed(why))
-            }
-        };
-        Exchange { answers, fault }
     }
 
     /// From the failure on, not from the start of the wait that it ended.
@@ -157,12 +190,12 @@ impl Sender {
     /// it is tried once more on a fresh one.
     fn attempt(
         &self,
-        intents: &[&Intent],
+        questions: &[Question<'_>],
         answers: &mut [Option<Answer>],
         deadline: Instant,
     ) -> Result<(), String> {
         if let Some(mut connection) = self.take_idle() {
-            match connection.exchange(intents, answers, deadline) {
+            match connection.exchange(questions, answers, deadline) {
                 Ok(()) => {
                     self.put_back(connection);
                     return Ok(());
@@ -173,7 +206,7 @@ impl Sender {
         }
         let mut connection = self.connect(deadline)?;
         connection
-            .exchange(intents, answers, deadline)
+            .exchange(questions, answers, deadline)
             .map_err(|broken| broken.why)?;
         self.put_back(connection);
         Ok(())
@@ -239,24 +272,24 @@ impl Connection {
 
     fn exchange(
         &mut self,
-        intents: &[&Intent],
+        questions: &[Question<'_>],
         answers: &mut [Option<Answer>],
         deadline: Instant,
     ) -> Result<(), Break> {
         let mut heard = false;
         let mut strays = 0;
         let mut next = 0;
-        while next < intents.len() {
+        while next < questions.len() {
             let first = next;
             let mut window = Vec::new();
             let mut asked: BTreeSet<&str> = BTreeSet::new();
-            while next < intents.len()
+            while next < questions.len()
                 && asked.len() < WINDOW_INTENTS_MAX
                 && window.len() < WINDOW_BYTES
             {
                 // One that stands there twice is asked about once.
-                if asked.insert(&intents[next].id) {
-                    window.extend(encode(Some("intent"), intents[next]));
+                if asked.insert(questions[next].id()) {
+                    window.extend(questions[next].line());
                 }
                 next += 1;
             }
@@ -278,8 +311,9 @@ impl Connection {
                     })?;
                     continue;
                 }
-                for (intent, slot) in intents[first..next].iter().zip(&mut answers[first..next]) {
-                    if intent.id == answer.id {
+                let window = questions[first..next].iter();
+                for (question, slot) in window.zip(&mut answers[first..next]) {
+                    if question.id() == answer.id {
                         *slot = Some(answer.clone());
                     }
                 }

@@ -167,9 +167,10 @@ fn an_executor_that_is_away_costs_no_time() {
 #[test]
 fn a_hung_executor_costs_one_timeout_a_second_at_most() {
     let scene = Scene::new();
-    let executor = scene.executor(Manner::Hang);
+    let executor = scene.executor(Manner::Answer(Decision::Pending));
     let plugin = plugin();
     let output = scene.output(&plugin, "hung");
+    executor.behave(Manner::Hang);
     let (code, took) = timed(|| output.flush(&chunk(1, &["a"], OOM), "t"));
     assert_eq!(code, FLB_RETRY);
     assert!(took >= TIMEOUT && took < TIMEOUT + SLACK, "{took:?}");
@@ -243,9 +244,10 @@ fn a_slow_executor_is_waited_for_within_the_timeout() {
 #[test]
 fn parallel_flushes_at_a_hung_executor_do_not_queue_up() {
     let scene = Scene::new();
-    let _executor = scene.executor(Manner::Hang);
+    let executor = scene.executor(Manner::Answer(Decision::Pending));
     let plugin = plugin();
     let output = scene.output(&plugin, "parallel");
+    executor.behave(Manner::Hang);
     let (_, took) = timed(|| {
         std::thread::scope(|scope| {
             for worker in 0..4 {
@@ -331,7 +333,7 @@ fn rubbish_in_place_of_an_answer_is_no_answer() {
         ("half a line", b"{\"v\":1,\"id\"".to_vec()),
     ];
     let scene = Scene::new();
-    let executor = scene.executor(Manner::Hang);
+    let executor = scene.executor(Manner::Answer(Decision::Pending));
     for (name, bytes) in cases {
         let plugin = plugin();
         let output = scene.output(&plugin, name);

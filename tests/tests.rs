@@ -13,6 +13,7 @@ mod fluent_bit;
 mod house;
 mod images;
 mod plugin_abi;
+mod plugin_contact;
 mod plugin_delivery;
 mod plugin_fluent_bit;
 mod plugin_host;

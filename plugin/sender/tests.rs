@@ -45,7 +45,7 @@ fn intents_of_one_id_are_sent_once_and_share_the_answer() {
         heard
     });
     let timeout = Duration::from_secs(5);
-    let sender = Sender::new(&path, timeout);
+    let sender = Sender::new(&path);
     let intents = ["1", "2", "1"].map(intent);
     let order: Vec<&Intent> = intents.iter().collect();
     let exchange = sender.exchange(0, Instant::now() + timeout, &order);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use executor_api::{Answer, Decision, Intent, LineBuffer, decode_intent, encode};
+use executor_api::{Answer, Decision, Intent, LineBuffer, Message, decode_message, encode};
 
 /// What it does with each intent.
 #[derive(Clone)]
@@ -40,6 +40,7 @@ pub(crate) struct Executor {
 struct Shared {
     manner: Mutex<Manner>,
     received: Mutex<Vec<Intent>>,
+    pings: Mutex<usize>,
     connections: Mutex<usize>,
     stops: AtomicBool,
 }
@@ -53,6 +54,7 @@ impl Executor {
         let shared = Arc::new(Shared {
             manner: Mutex::new(manner),
             received: Mutex::new(Vec::new()),
+            pings: Mutex::new(0),
             connections: Mutex::new(0),
             stops: AtomicBool::new(false),
         });
@@ -79,6 +81,11 @@ impl Executor {
     /// The same, and forgets them.
     pub(crate) fn take_received(&self) -> Vec<Intent> {
         std::mem::take(&mut *self.shared.received.lock().expect("not poisoned"))
+    }
+
+    /// How often it was asked whether it is there.
+    pub(crate) fn pings(&self) -> usize {
+        *self.shared.pings.lock().expect("not poisoned")
     }
 
     /// Connections that were accepted so far.
@@ -134,16 +141,24 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => continue,
             Err(_) => return,
         }
+        let manner = shared.manner.lock().expect("not poisoned").clone();
         let mut batch = Vec::new();
         while let Some(line) = lines.pop().expect("no line is too long") {
-            batch.push(decode_intent(&line).expect("every intent is valid"));
+            match decode_message(&line).expect("every message is valid") {
+                Message::Intent(intent) => batch.push(intent),
+                Message::Ping(ping) => {
+                    *shared.pings.lock().expect("not poisoned") += 1;
+                    if greet(&mut stream, &manner, ping.id).is_none() {
+                        return;
+                    }
+                }
+            }
         }
         shared
             .received
             .lock()
             .expect("not poisoned")
             .extend(batch.iter().cloned());
-        let manner = shared.manner.lock().expect("not poisoned").clone();
         if respond(&mut stream, &manner, &batch, &mut answered).is_none() {
             return;
         }
@@ -183,6 +198,24 @@ fn respond(
         stream.write_all(&line).ok()?;
     }
     Some(())
+}
+
+/// Answers a ping. `None`: close the connection.
+fn greet(stream: &mut UnixStream, manner: &Manner, id: String) -> Option<()> {
+    let line = match manner {
+        Manner::Hang => return Some(()),
+        Manner::Say(bytes) => bytes.clone(),
+        _ => encode(
+            None,
+            &Answer {
+                id,
+                decision: Decision::Noted,
+                gate: None,
+                detail: None,
+            },
+        ),
+    };
+    stream.write_all(&line).ok()
 }
 
 fn answer(intent: &Intent, decision: Decision) -> Vec<u8> {
