@@ -168,11 +168,14 @@ fn arrivals(listener: UnixListener) -> Receiver<Instant> {
             let reader = BufReader::new(stream.try_clone().expect("cloned"));
             for line in reader.lines().map_while(Result::ok) {
                 let arrived = Instant::now();
-                let intent: BTreeMap<String, Value> = serde_json::from_str(&line).expect("JSON");
-                let answer = json!({"v": 1, "id": intent["id"], "decision": "noted"});
+                let message: BTreeMap<String, Value> = serde_json::from_str(&line).expect("JSON");
+                let answer = json!({"v": 1, "id": message["id"], "decision": "noted"});
                 // The plugin may have given up on a slow machine; it sends again.
                 let _ = writeln!(stream, "{answer}");
-                let _ = sender.send(arrived);
+                // Not the question whether somebody answers.
+                if message["type"] == "intent" {
+                    let _ = sender.send(arrived);
+                }
             }
         }
     });

@@ -172,10 +172,13 @@ fn first_intent(listener: UnixListener) -> std::sync::mpsc::Receiver<Value> {
             let reader = BufReader::new(stream.try_clone().expect("cloned"));
             for line in reader.lines() {
                 let Ok(line) = line else { break };
-                let intent: Value = serde_json::from_str(&line).expect("JSON");
-                let answer = json!({"v": 1, "id": intent["id"], "decision": "noted"});
+                let message: Value = serde_json::from_str(&line).expect("JSON");
+                let answer = json!({"v": 1, "id": message["id"], "decision": "noted"});
                 let _ = writeln!(stream, "{answer}");
-                let _ = sender.try_send(intent);
+                // Not the question whether somebody answers.
+                if message["type"] == "intent" {
+                    let _ = sender.try_send(message);
+                }
             }
         }
     });
