@@ -90,16 +90,23 @@ impl Delivery {
     pub fn adopt(&self, now_ms: u64, intents: Vec<Intent>, voice: &mut Voice<'_>) {
         let mut held = self.lock_held();
         let lost = held.adopt(intents);
-        self.note_kept(&held, voice);
+        self.note_kept(now_ms, &mut held, voice);
         drop(held);
         voice.tell_lost(now_ms, lost);
     }
 
-    /// Gives away what is kept.
-    pub fn take_kept(&self, voice: &mut Voice<'_>) -> Vec<Intent> {
+    /// Tries once more to deliver what is kept, also where the executor is
+    /// known to be away, and gives what is left.
+    pub fn finish(&self, now_ms: u64, voice: &mut Voice<'_>) -> Vec<Intent> {
+        if !self.is_keeping() {
+            return Vec::new();
+        }
+        self.sender.forget_failures();
+        self.lock_held().hurry();
+        self.deliver(now_ms, &[], voice);
         let mut held = self.lock_held();
         let kept = held.take();
-        self.note_kept(&held, voice);
+        self.note_kept(now_ms, &mut held, voice);
         kept
     }
 
@@ -204,7 +211,7 @@ impl Delivery {
             }
         }
         let settled = held.settle(now_ms, &fates);
-        self.note_kept(&held, voice);
+        self.note_kept(now_ms, &mut held, voice);
         drop(held);
         outcome.is_rejected = !errors.is_empty();
         if settled.goes_back {
@@ -226,7 +233,7 @@ impl Delivery {
         let mut held = self.lock_held();
         let folded = held.fold_ahead(now_ms, own);
         if folded.is_some() {
-            self.note_kept(&held, voice);
+            self.note_kept(now_ms, &mut held, voice);
         }
         let own = if folded.is_some() { &[] } else { own };
         let mut errands = if self.sender.is_away(now_ms) {
@@ -276,10 +283,15 @@ impl Delivery {
         self.kept.load(Ordering::Relaxed) > 0
     }
 
-    fn note_kept(&self, held: &Held, voice: &Voice<'_>) {
+    fn note_kept(&self, now_ms: u64, held: &mut Held, voice: &mut Voice<'_>) {
         let kept = held.kept();
         self.kept.store(kept, Ordering::Relaxed);
         voice.metrics.set(Gauge::Held, kept as u64);
+        let forgotten = held.take_forgotten();
+        if forgotten > 0 {
+            voice.metrics.add(Counter::Forgotten, "", forgotten);
+            voice.lines.extend(voice.notes.forgotten(now_ms, forgotten));
+        }
     }
 
     fn lock_rejected(&self) -> MutexGuard<'_, Rejected> {
@@ -321,6 +333,7 @@ impl Voice<'_> {
     fn tell_lost(&mut self, now_ms: u64, matches: u64) {
         if matches > 0 {
             self.metrics.add(Counter::Overflow, "", 1);
+            self.metrics.add(Counter::Lost, "", matches);
             self.lines.extend(self.notes.lost(now_ms, matches));
         }
     }

@@ -186,9 +186,21 @@ fn flush(handle: &Handle, chunk: &[u8], tag: &[u8]) -> c_int {
 }
 
 fn exit(handle: Box<Handle>) {
-    let lines = fence(|| handle.output.stop(&mut generations()));
-    if let Ok(lines) = lines {
-        handle.host.print(&lines);
+    // No lock while waiting: other instances may flush.
+    let stopped = fence(|| {
+        let (kept, mut lines) = handle.output.finish();
+        lines.extend(handle.output.hand_over(&mut generations(), kept));
+        lines
+    });
+    match stopped {
+        Ok(lines) => handle.host.print(&lines),
+        Err(caught) => handle.host.print(&[Line::new(
+            Level::Error,
+            format!(
+                "a fault in the plugin at Exit: {} at {}; what waited for the executor is lost",
+                caught.message, caught.place
+            ),
+        )]),
     }
     // A panic while freeing has nobody left to be told.
     let _ = fence(|| drop(handle));

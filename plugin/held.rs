@@ -76,6 +76,8 @@ pub struct Settled {
 pub struct Held {
     /// Boxed: the map moves its values about on a small stack.
     pairs: BTreeMap<Pair, Box<Entry>>,
+    /// Ids that had to be given up, since the last question.
+    forgotten: u64,
 }
 
 type Pair = (TargetRef, String);
@@ -135,12 +137,11 @@ impl Held {
                 self.release(intent);
             } else {
                 settled.goes_back |= self.try_hold(now_ms, intent);
-                if *fate == Fate::Unanswered {
-                    self.note_sent(intent);
-                }
             }
         }
         if settled.goes_back {
+            let sent = intents.iter().filter(|(_, fate)| *fate == Fate::Unanswered);
+            sent.for_each(|(intent, _)| self.note_sent(intent));
             return settled;
         }
         for (intent, fate) in intents {
@@ -151,7 +152,7 @@ impl Held {
                 (fate, Some(entry)) => {
                     settled.folded += intent.matches();
                     if *fate == Fate::Unanswered || entry.was_sent(&intent.id) {
-                        entry.keep_sent(intent);
+                        self.forgotten += entry.keep_sent(intent);
                     } else {
                         entry.fold(intent);
                     }
@@ -224,9 +225,23 @@ impl Held {
                 lost += intent.matches();
                 continue;
             }
-            self.pairs.entry(key).or_default().keep_sent(&intent);
+            self.forgotten += self.pairs.entry(key).or_default().keep_sent(&intent);
         }
         lost
+    }
+
+    /// Makes everything that is kept due at once.
+    pub fn hurry(&mut self) {
+        self.pairs
+            .values_mut()
+            .for_each(|entry| entry.send_from_ms = 0);
+    }
+
+    /// How many ids of waiting chunks had to be forgotten for want of room since
+    /// the last question. Should such a chunk come again, its matches may be
+    /// merged into another intent although they were sent before.
+    pub fn take_forgotten(&mut self) -> u64 {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// The chunk's intent for this pair is answered: it will not come again.
@@ -250,14 +265,14 @@ impl Held {
         let entry = self.pairs.entry(key).or_default();
         let is_free = !entry.is_held_by_other(&intent.id, now_ms);
         if is_free {
-            entry.hold(now_ms, &intent.id);
+            self.forgotten += entry.hold(now_ms, &intent.id);
         }
         is_free
     }
 
     fn note_sent(&mut self, intent: &Intent) {
         if let Some(entry) = self.pairs.get_mut(&pair(intent)) {
-            entry.note_sent(&intent.id);
+            self.forgotten += entry.note_sent(&intent.id);
         }
     }
 
@@ -266,7 +281,12 @@ impl Held {
         if self.pairs.len() >= PAIRS_MAX {
             self.pairs.retain(|_, entry| {
                 let holder = entry.holder.as_ref();
-                entry.is_keeping() || holder.is_some_and(|holder| !holder.is_given_up(now_ms))
+                let stays =
+                    entry.is_keeping() || holder.is_some_and(|holder| !holder.is_given_up(now_ms));
+                if !stays {
+                    self.forgotten += entry.ids();
+                }
+                stays
             });
         }
         self.pairs.len() < PAIRS_MAX
@@ -305,15 +325,23 @@ impl Entry {
         self.sent.iter().any(|sent| sent == id)
     }
 
-    fn note_sent(&mut self, id: &str) {
+    /// Ids of chunks that may come again.
+    fn ids(&self) -> u64 {
+        self.sent.len() as u64 + u64::from(self.holder.is_some())
+    }
+
+    /// Gives the number of ids that had to be forgotten, as the next two do.
+    fn note_sent(&mut self, id: &str) -> u64 {
         let is_holder = self.holder.as_ref().is_some_and(|holder| holder.id == id);
         if is_holder || self.was_sent(id) {
-            return;
+            return 0;
         }
         self.sent.push_back(id.into());
-        if self.sent.len() > SEALED_MAX {
-            self.sent.pop_front();
+        if self.sent.len() <= SEALED_MAX {
+            return 0;
         }
+        self.sent.pop_front();
+        1
     }
 
     fn release(&mut self, id: &str) {
@@ -325,14 +353,12 @@ impl Entry {
         }
     }
 
-    fn hold(&mut self, now_ms: u64, id: &str) {
+    fn hold(&mut self, now_ms: u64, id: &str) -> u64 {
         let former = self.holder.replace(Holder {
             id: id.into(),
             seen_ms: now_ms,
         });
-        if let Some(former) = former {
-            self.note_sent(&former.id);
-        }
+        former.map_or(0, |former| self.note_sent(&former.id))
     }
 
     fn is_keeping(&self) -> bool {
@@ -357,16 +383,17 @@ impl Entry {
     }
 
     /// Keeps an intent that may have been counted already, under its own id.
-    fn keep_sent(&mut self, intent: &Intent) {
+    fn keep_sent(&mut self, intent: &Intent) -> u64 {
         self.sent.retain(|sent| *sent != intent.id);
         if self.is_sealed(&intent.id) {
-            return;
+            return 0;
         }
         if self.sealed.len() < SEALED_MAX {
             self.sealed.push(shortened(intent));
-        } else {
-            self.fold(intent);
+            return 0;
         }
+        self.fold(intent);
+        1
     }
 
     /// Makes what was folded unchangeable, to be sent, unless something that

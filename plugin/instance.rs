@@ -103,8 +103,7 @@ impl Instance {
     /// what could not be delivered.
     pub fn finish(&self, now_ms: u64) -> (Vec<Intent>, Vec<Line>) {
         let mut voice = self.voice();
-        self.delivery.deliver(now_ms, &[], &mut voice);
-        let kept = self.delivery.take_kept(&mut voice);
+        let kept = self.delivery.finish(now_ms, &mut voice);
         (kept, voice.lines)
     }
 
@@ -160,6 +159,7 @@ impl Instance {
         }
         if found.overflow > 0 {
             self.metrics.add(Counter::Overflow, "", 1);
+            self.metrics.add(Counter::Lost, "", found.overflow);
         }
     }
 

@@ -34,6 +34,10 @@ pub enum Counter {
     Damaged,
     /// Chunks lost for want of room in a bounded table.
     Overflow,
+    /// Matching records that are lost, whatever the reason.
+    Lost,
+    /// Ids of sent intents forgotten for want of room.
+    Forgotten,
     /// Chunks refused because the instance is disabled.
     Refused,
     /// Panics that were fenced off the host.
@@ -60,7 +64,7 @@ pub const DRY_RUN: &str = "dry-run";
 
 impl Counter {
     /// In the order of their creation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Chunks,
         Self::Bytes,
         Self::Records,
@@ -71,6 +75,8 @@ impl Counter {
         Self::Untargeted,
         Self::Damaged,
         Self::Overflow,
+        Self::Lost,
+        Self::Forgotten,
         Self::Refused,
         Self::Panics,
     ];
@@ -88,6 +94,8 @@ impl Counter {
             Self::Untargeted => "untargeted_total",
             Self::Damaged => "damaged_chunks_total",
             Self::Overflow => "overflow_chunks_total",
+            Self::Lost => "lost_matches_total",
+            Self::Forgotten => "forgotten_ids_total",
             Self::Refused => "refused_chunks_total",
             Self::Panics => "panics_total",
         }
@@ -108,6 +116,10 @@ impl Counter {
             Self::Untargeted => "Matching records that name no container, by reason.",
             Self::Damaged => "Chunks that could not be read to their end.",
             Self::Overflow => "Chunks lost because a bounded table was full.",
+            Self::Lost => "Matching records lost: no room, or no executor until the end.",
+            Self::Forgotten => {
+                "Ids of waiting chunks forgotten for want of room: matches may count twice."
+            }
             Self::Refused => "Chunks refused because the instance is disabled.",
             Self::Panics => "Panics fenced off Fluent Bit.",
         }

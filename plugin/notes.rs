@@ -24,6 +24,7 @@ pub struct Notes {
     damage: Limiter,
     overflow: Limiter,
     lost: Limiter,
+    forgotten: Limiter,
     is_away: AtomicBool,
 }
 
@@ -38,6 +39,7 @@ impl Default for Notes {
             damage: once_a_minute(),
             overflow: once_a_minute(),
             lost: once_a_minute(),
+            forgotten: once_a_minute(),
             is_away: AtomicBool::new(false),
         }
     }
@@ -148,6 +150,16 @@ impl Notes {
     pub fn lost(&self, now_ms: u64, matches: u64) -> Option<Line> {
         self.lost.line(now_ms, Level::Error, || {
             format!("{matches} matches lost: too many containers wait for the executor")
+        })
+    }
+
+    /// Ids that are known no more.
+    pub fn forgotten(&self, now_ms: u64, ids: u64) -> Option<Line> {
+        self.forgotten.line(now_ms, Level::Warn, || {
+            format!(
+                "{ids} waiting chunks are forgotten for want of room: where they come again, \
+                 the executor may count their matches twice"
+            )
         })
     }
 }

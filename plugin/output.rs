@@ -6,20 +6,27 @@
 //! so the instance is there, says once a minute that it does nothing, and
 //! answers every chunk with an error that the host counts.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+
+use executor_api::Intent;
 
 use crate::config::{Config, ConfigError, RawConfig};
 use crate::guard::{Caught, Verdict};
 use crate::instance::{Instance, Report};
 use crate::log::{Level, Limiter, Line};
 use crate::metrics::{Counter, Gauge, Metrics};
-use crate::reload::Generations;
+use crate::reload::{self, Generations};
 
 /// See the module's description.
 pub struct Output {
     state: State,
     panics: Limiter,
+    /// No flush yet, and what an earlier instance left may lie about.
+    is_fresh: AtomicBool,
     born: Instant,
 }
 
@@ -60,9 +67,12 @@ impl Output {
             }
             Err(why) => return Err(why),
         };
+        // A disabled one takes nothing, and the next configuration may.
+        let is_heir = generations.is_hot() && matches!(state, State::Active(_));
         let output = Self {
             state,
             panics: Limiter::new(5, 60_000),
+            is_fresh: AtomicBool::new(is_heir),
             born: Instant::now(),
         };
         Ok((output, lines))
@@ -70,10 +80,15 @@ impl Output {
 
     /// Flush.
     pub fn flush(&self, chunk: &[u8], tag: &[u8]) -> Report {
-        match &self.state {
+        let mut report = match &self.state {
             State::Active(instance) => instance.flush(instance.now_ms(), chunk, tag),
             State::Disabled(disabled) => disabled.flush(self.now_ms()),
+        };
+        if self.is_fresh.load(Ordering::Relaxed) && self.is_fresh.swap(false, Ordering::Relaxed) {
+            let unclaimed = self.tell_unclaimed(&mut reload::generations());
+            report.lines.extend(unclaimed);
         }
+        report
     }
 
     /// What a panic in [`Self::flush`] becomes.
@@ -91,27 +106,57 @@ impl Output {
         }
     }
 
-    /// Exit: leaves what could not be delivered to a successor, or says that
-    /// it is lost.
-    pub fn stop(&self, generations: &mut Generations) -> Vec<Line> {
-        let State::Active(instance) = &self.state else {
-            return Vec::new();
-        };
-        let (kept, mut lines) = instance.finish(instance.now_ms());
-        let matches: u64 = kept.iter().map(executor_api::Intent::matches).sum();
+    /// Exit: tries once more to deliver what is kept, and gives what is left.
+    pub fn finish(&self) -> (Vec<Intent>, Vec<Line>) {
+        match &self.state {
+            State::Active(instance) => instance.finish(instance.now_ms()),
+            State::Disabled(_) => Default::default(),
+        }
+    }
+
+    /// Leaves what [`Self::finish`] gave to a successor, or says that it is lost.
+    pub fn hand_over(&self, generations: &mut Generations, kept: Vec<Intent>) -> Vec<Line> {
+        let mut lines = self.tell_unclaimed(generations);
+        let what = Amount::of(&kept);
+        if what.matches == 0 {
+            return lines;
+        }
+        let socket = self.socket();
         if generations.has_successor() {
-            generations.bequeath(&self.socket(), kept);
-        } else if matches > 0 {
             lines.push(Line::new(
-                Level::Error,
+                Level::Warn,
                 format!(
-                    "{matches} matches of {} containers and rules are lost: the executor did not \
-                     come back before Fluent Bit stops",
-                    kept.len()
+                    "{what} wait for the executor and go to the new configuration's section with \
+                     Socket {}; without one they are lost",
+                    socket.display()
                 ),
+            ));
+            generations.bequeath(&socket, kept);
+        } else {
+            lines.push(self.tell_lost(
+                &what,
+                "the executor did not answer before this section or Fluent Bit ended",
             ));
         }
         lines
+    }
+
+    /// What earlier instances left and no section of this configuration took.
+    fn tell_unclaimed(&self, generations: &mut Generations) -> Vec<Line> {
+        let unclaimed = generations.take_unclaimed().into_iter();
+        let tell = |(socket, intents): (PathBuf, Vec<Intent>)| {
+            let why = format!(
+                "they waited for an executor at {}, and since the hot reload no section sends there",
+                socket.display()
+            );
+            self.tell_lost(&Amount::of(&intents), &why)
+        };
+        unclaimed.map(tell).collect()
+    }
+
+    fn tell_lost(&self, what: &Amount, why: &str) -> Line {
+        self.metrics().add(Counter::Lost, "", what.matches);
+        Line::new(Level::Error, format!("{what} are lost: {why}"))
     }
 
     fn socket(&self) -> PathBuf {
@@ -130,6 +175,29 @@ impl Output {
 
     fn now_ms(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// How much is kept or lost.
+struct Amount {
+    matches: u64,
+    pairs: usize,
+}
+
+impl Amount {
+    fn of(intents: &[Intent]) -> Self {
+        let pairs: BTreeSet<_> = intents.iter().map(|i| (&i.target, &i.rule)).collect();
+        Self {
+            matches: intents.iter().map(Intent::matches).sum(),
+            pairs: pairs.len(),
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { matches, pairs } = self;
+        write!(f, "{matches} matches of {pairs} containers and rules")
     }
 }
 

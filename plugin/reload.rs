@@ -7,7 +7,10 @@
 //! it does not call that, a live instance at Register says it too.
 //!
 //! Also here: what an instance kept for the executor, handed to its successor
-//! on the same socket. It dies with Fluent Bit, not with a configuration.
+//! on the same socket. It dies with Fluent Bit, not with a configuration. Where
+//! the new one has no section with that socket nobody takes it: intents for one
+//! executor are not for another. The first flush, which comes after every Init,
+//! finds it and says so.
 //!
 //! Kept true: nothing is left behind when the last instance of the last
 //! configuration has gone.
@@ -104,6 +107,15 @@ impl Generations {
         self.estate = others;
         let ours: Vec<(PathBuf, Vec<Intent>)> = ours;
         ours.into_iter().flat_map(|(_, intents)| intents).collect()
+    }
+
+    /// What nobody has inherited, once every instance of the new configuration
+    /// has had its Init; nothing before that.
+    pub fn take_unclaimed(&mut self) -> Vec<(PathBuf, Vec<Intent>)> {
+        if self.is_between {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.estate)
     }
 }
 

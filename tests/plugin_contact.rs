@@ -1,9 +1,7 @@
 //! The gauge that people alert on: whether the executor answers, also while no
 //! line matches, at a bounded price.
 
-use std::collections::BTreeMap;
 use std::os::unix::net::UnixListener;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use executor_api::Decision;
@@ -11,26 +9,16 @@ use out_healer::config::{Config, RawConfig};
 use out_healer::delivery::PROBE_MS;
 use out_healer::guard::Verdict;
 use out_healer::instance::Instance;
-use out_healer::metrics::{Counter, Gauge, Metrics};
+use out_healer::metrics::Gauge;
 
 use crate::support::events::Chunk;
 use crate::support::executor::{Executor, Manner};
+use crate::support::recorder::Recorder;
 use crate::support::stack::SmallStack;
-
-/// Gauges as they were set last.
-#[derive(Default)]
-struct Gauges(Mutex<BTreeMap<Gauge, u64>>);
-
-impl Metrics for &'static Gauges {
-    fn add(&self, _: Counter, _: &str, _: u64) {}
-    fn set(&self, gauge: Gauge, value: u64) {
-        self.0.lock().expect("not poisoned").insert(gauge, value);
-    }
-}
 
 struct Scene {
     dir: tempfile::TempDir,
-    gauges: &'static Gauges,
+    figures: Recorder,
     instance: Instance,
 }
 
@@ -42,12 +30,12 @@ impl Scene {
             socket: Some(socket.to_str().expect("UTF-8").into()),
             ..settings
         };
-        let gauges: &'static Gauges = Box::leak(Box::default());
+        let figures = Recorder::default();
         let config = Config::new(&raw).expect("valid settings");
         Self {
             dir,
-            gauges,
-            instance: Instance::new(config, Box::new(gauges)),
+            instance: Instance::new(config, Box::new(figures.clone())),
+            figures,
         }
     }
 
@@ -62,13 +50,8 @@ impl Scene {
         assert_eq!(report.verdict, Verdict::Ok);
     }
 
-    fn gauge(&self, gauge: Gauge) -> Option<u64> {
-        let gauges = self.gauges.0.lock().expect("not poisoned");
-        gauges.get(&gauge).copied()
-    }
-
     fn is_up(&self) -> bool {
-        self.gauge(Gauge::ExecutorUp) == Some(1)
+        self.figures.gauge(Gauge::ExecutorUp) == Some(1)
     }
 }
 
@@ -77,12 +60,12 @@ fn the_gauge_follows_the_executor_while_nothing_matches() {
     let scene = Scene::new(RawConfig::default());
     scene.instance.start(0, Vec::new());
     assert!(!scene.is_up());
-    assert_eq!(scene.gauge(Gauge::AnsweredAt), None);
+    assert_eq!(scene.figures.gauge(Gauge::AnsweredAt), None);
 
     let executor = scene.executor(Manner::Answer(Decision::Pending));
     scene.flush(PROBE_MS + 1_000);
     assert!(scene.is_up());
-    assert!(scene.gauge(Gauge::AnsweredAt) > Some(1_700_000_000));
+    assert!(scene.figures.gauge(Gauge::AnsweredAt) > Some(1_700_000_000));
 
     drop(executor);
     scene.flush(2 * (PROBE_MS + 1_000));

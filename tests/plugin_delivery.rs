@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use executor_api::{Decision, Intent, LINE_BYTES_MAX, TargetRef};
 use out_healer::config::{Config, RawConfig};
 use out_healer::guard::Verdict;
+use out_healer::held::{HOLDER_MS, PAIRS_MAX};
 use out_healer::instance::Instance;
-use out_healer::metrics::NoMetrics;
+use out_healer::log::{Level, Line};
+use out_healer::metrics::{Counter, NoMetrics};
 
 use crate::support::events::{Chunk, Stamp, map};
 use crate::support::executor::{Executor, Manner};
 use crate::support::host::{FLB_ERROR, FLB_OK, FLB_RETRY, Output, Plugin};
+use crate::support::recorder::Recorder;
 
 const OOM: &str = "RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB";
 const OTHER: &str = "RuntimeError: CUDA error: device-side assert triggered";
@@ -535,4 +538,43 @@ fn ten_minutes_of_storm_without_an_executor_hold_nothing_up_and_lose_nothing() {
         intents <= 3 * CONTAINERS,
         "{intents} intents for {made} chunks"
     );
+}
+
+#[test]
+fn what_the_full_table_loses_or_forgets_is_told_and_counted() {
+    let scene = Scene::new();
+    let figures = Recorder::default();
+    let raw = RawConfig {
+        socket: Some(scene.socket().to_str().expect("UTF-8").into()),
+        target: Some("record".into()),
+        ..RawConfig::default()
+    };
+    let config = Config::new(&raw).expect("valid settings");
+    let instance = Instance::new(config, Box::new(figures.clone()));
+    let flush = |now_ms, container: usize| {
+        instance.flush(now_ms, &chunk(1, &[&format!("c{container}")], OOM), b"t")
+    };
+    for container in 0..PAIRS_MAX {
+        assert_eq!(flush(0, container).verdict, Verdict::Retry);
+    }
+    let full = flush(1, PAIRS_MAX);
+    assert_eq!(full.verdict, Verdict::Error);
+    assert_eq!(figures.counter(Counter::Lost), 1);
+    assert!(
+        said(&full.lines, Level::Error, "1 matches lost"),
+        "{full:?}"
+    );
+    assert_eq!(figures.counter(Counter::Forgotten), 0);
+
+    let later = flush(1 + HOLDER_MS, PAIRS_MAX);
+    assert_eq!(later.verdict, Verdict::Retry);
+    assert_eq!(figures.counter(Counter::Forgotten), PAIRS_MAX as u64);
+    let words = "4096 waiting chunks are forgotten";
+    assert!(said(&later.lines, Level::Warn, words), "{later:?}");
+}
+
+fn said(lines: &[Line], level: Level, words: &str) -> bool {
+    lines
+        .iter()
+        .any(|line| line.level == level && line.text.contains(words))
 }

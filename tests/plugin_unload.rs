@@ -270,3 +270,79 @@ fn what_is_still_folded_at_the_last_exit_is_told() {
         "{lines:#?}"
     );
 }
+
+/// Settings with which everything is one container's.
+fn one_target(socket: &Path) -> [(&str, &str); 2] {
+    [
+        ("Socket", socket.to_str().expect("UTF-8")),
+        ("Target", "app"),
+    ]
+}
+
+#[test]
+fn the_exit_tries_once_more_what_was_just_found_away() {
+    if !child::is_child("plugin_unload::the_exit_tries_once_more_what_was_just_found_away") {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let socket = dir.path().join("intents.sock");
+    let plugin = Plugin::load();
+    plugin.start();
+    let output = plugin
+        .init("once-more", &one_target(&socket))
+        .expect("valid");
+    for second in 1..=3 {
+        output.flush(&Chunk::default().log(second, OOM).0, "t");
+    }
+    let executor = Executor::start(&socket, Manner::Answer(Decision::Pending));
+    let lines = output.exit_and_lines();
+    let received = executor.received();
+    assert_eq!(received.len(), 1, "{received:?}");
+    assert_eq!(received[0].times, [(2, 1), (3, 1)]);
+    assert!(
+        !lines.iter().any(|line| line.contains("lost")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn what_was_folded_for_a_socket_that_a_hot_reload_drops_is_told_and_counted() {
+    if !child::is_child(
+        "plugin_unload::what_was_folded_for_a_socket_that_a_hot_reload_drops_is_told_and_counted",
+    ) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (first_socket, second_socket) = (dir.path().join("1.sock"), dir.path().join("2.sock"));
+    let first = Plugin::load();
+    first.start();
+    let old = first
+        .init("dropped", &one_target(&first_socket))
+        .expect("valid");
+    for second in 1..=3 {
+        old.flush(&Chunk::default().log(second, OOM).0, "t");
+    }
+    let second = Plugin::load();
+    register(&second, true);
+    let said = old.exit_and_lines();
+    assert!(
+        said.iter().any(
+            |line| line.starts_with("2 2 matches of 1 containers and rules wait")
+                && line.contains("1.sock")
+        ),
+        "{said:#?}"
+    );
+
+    let executor = Executor::start(&second_socket, Manner::Answer(Decision::Pending));
+    let new = second
+        .init("other", &one_target(&second_socket))
+        .expect("valid");
+    for _ in 0..2 {
+        assert_eq!(new.flush(&Chunk::default().log(4, "fine").0, "t"), FLB_OK);
+    }
+    let lines = new.lines();
+    let told = |line: &&String| line.starts_with("1 2 matches of 1 containers and rules are lost");
+    assert_eq!(lines.iter().filter(told).count(), 1, "{lines:#?}");
+    assert_eq!(new.metric("lost_matches_total", ""), 2.0);
+    assert_eq!(executor.received(), [], "it was for another executor");
+}

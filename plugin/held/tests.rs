@@ -110,8 +110,38 @@ fn the_table_is_bounded_and_room_is_made_by_forgetting_the_given_up() {
     let more = intent("more", "more", 1);
     let settled = settle(&mut held, 1, Fate::Unsent, &[&more]);
     assert_eq!((settled.goes_back, settled.lost), (false, 1));
+    assert_eq!(held.take_forgotten(), 0);
     assert!(settle(&mut held, HOLDER_MS, Fate::Unsent, &[&more]).goes_back);
     assert_eq!(held.pairs.len(), 1);
+    assert_eq!(held.take_forgotten(), PAIRS_MAX as u64, "and it is counted");
+    assert_eq!(held.take_forgotten(), 0);
+}
+
+#[test]
+fn ids_beyond_a_pairs_bound_are_forgotten_and_counted() {
+    let mut held = Held::default();
+    // Each chunk goes back for the sake of a pair of its own.
+    let chunk = |i: usize| {
+        [
+            intent("a", &format!("a{i}"), 1),
+            intent(&format!("b{i}"), &format!("b{i}"), 1),
+        ]
+    };
+    // The first is the holder.
+    for i in 0..=SEALED_MAX {
+        let [a, b] = chunk(i);
+        assert!(settle(&mut held, 0, Fate::Unanswered, &[&a, &b]).goes_back);
+    }
+    assert_eq!(held.take_forgotten(), 0);
+    let [a, b] = chunk(SEALED_MAX + 1);
+    settle(&mut held, 0, Fate::Unanswered, &[&a, &b]);
+    assert_eq!(held.take_forgotten(), 1);
+    // Kept under their own ids up to a bound, then merged.
+    for i in 0..=SEALED_MAX {
+        let racer = intent("a", &format!("r{i}"), 1);
+        settle(&mut held, 0, Fate::Unanswered, &[&racer]);
+    }
+    assert_eq!(held.take_forgotten(), 1);
 }
 
 #[test]

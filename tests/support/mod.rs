@@ -11,6 +11,7 @@ pub(crate) mod fluent_bit;
 pub(crate) mod healer;
 pub(crate) mod host;
 pub(crate) mod random;
+pub(crate) mod recorder;
 pub(crate) mod shipped;
 pub(crate) mod stack;
 pub(crate) mod tools;
