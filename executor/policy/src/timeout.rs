@@ -70,14 +70,7 @@ impl Policy {
             return;
         }
         let mut looks = self.looks_out(now.at);
-        let due: Vec<PendingKey> = self
-            .state
-            .pendings
-            .iter()
-            .filter(|(key, pending)| self.pending_wake(key, pending) <= now.at)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in due {
+        for key in self.keys_due(now.at) {
             let Some(pending) = self.state.pendings.get(&key) else {
                 continue;
             };
@@ -96,6 +89,19 @@ impl Policy {
                 step.actions.push(Action::LookForPending { key });
             }
         }
+    }
+
+    /// Due first, served first; of those that are due at the same time (the end
+    /// of the host's window, say) the one whose line is oldest.
+    fn keys_due(&self, now: Timestamp) -> Vec<PendingKey> {
+        let mut due: Vec<(&PendingKey, &Pending)> = self
+            .state
+            .pendings
+            .iter()
+            .filter(|(key, pending)| self.pending_wake(key, pending) <= now)
+            .collect();
+        due.sort_by_key(|(_, pending)| (pending.due, pending.line.secs, pending.line.nanos));
+        due.into_iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// When a pending target needs attention.

@@ -673,3 +673,40 @@ fn an_id_whose_answer_was_torn_off_the_journal_leads_to_one_charge_all_the_same(
         "{again:?}"
     );
 }
+
+#[test]
+fn of_those_due_at_the_same_time_the_oldest_line_comes_first() {
+    let mut bench = Bench::new();
+    let due = bench.now.at.plus(1_000);
+    // The order of the names is another one, and the last to come is due first.
+    for (name, line, due) in [
+        ("c", wall(T0 - 3), due),
+        ("a", wall(T0 - 1), due),
+        ("b", wall(T0 - 2), due),
+        ("d", wall(T0), bench.now.at),
+    ] {
+        bench.write(Entry::Pending(Pending {
+            key: PendingKey::Target(name.into()),
+            gate: Gate::HostLimit,
+            rule: "oom".into(),
+            line,
+            container_id: None,
+            ids: Vec::new(),
+            threshold: None,
+            was: None,
+            due,
+            expires: due.plus(60_000),
+        }));
+    }
+    bench.pass(1_000);
+    let looked: Vec<String> = bench
+        .timeout()
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::LookForPending { key } => Some(key.as_str().to_owned()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(looked, ["d", "c", "b", "a"]);
+}
