@@ -88,7 +88,9 @@ impl Policy {
             .unwrap_or_default()
     }
 
-    /// Spends one restart; what follows is the look before the act.
+    /// Spends one restart; what follows is the look before the act. An attempt
+    /// that is still being watched ends here at the latest, so that none is ever
+    /// left without an outcome.
     pub(crate) fn charge(
         &self,
         step: &mut Step,
@@ -98,6 +100,9 @@ impl Policy {
         shadow: bool,
     ) -> AttemptId {
         let attempt = self.state.last_attempt + 1;
+        if !shadow {
+            self.end_watched(step, &facts.name, &cause);
+        }
         step.durable = true;
         step.entries.push(Entry::Charge(Charge {
             attempt,
@@ -121,6 +126,24 @@ impl Policy {
             });
         }
         attempt
+    }
+
+    /// Ends the attempt under verification, unless `step` does so already.
+    fn end_watched(&self, step: &mut Step, name: &str, cause: &Cause) {
+        let watched = self.state.target(name).and_then(|t| t.verified);
+        let Some((id, attempt)) = watched.and_then(|id| Some((id, self.state.open(id)?))) else {
+            return;
+        };
+        let ends_it =
+            |entry: &Entry| matches!(entry, Entry::Outcome { attempt, .. } if *attempt == id);
+        if step.entries.iter().any(ends_it) {
+            return;
+        }
+        let why = match cause {
+            Cause::Person => "a person asked for another restart",
+            Cause::Match { .. } => "another restart began before it was settled",
+        };
+        self.end_attempt(step, id, attempt, Ending::new(Outcome::Unknown, why));
     }
 
     /// When a pending target that became so now is given up. Nobody waits in

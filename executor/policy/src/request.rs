@@ -1,13 +1,13 @@
 //! A person's request for one restart.
 
-use crate::draft::{Ending, decided};
+use crate::draft::decided;
 use crate::gates::{self, Ask, Refusal, Who};
 use crate::intent::{charged, refused};
 use crate::judge::{Ruling, grown};
 use crate::labels::{Settings, settings};
 use crate::{
-    Cause, Decided, Entry, Facts, Gate, KEEP_MS, Limits, Look, Now, Outcome, Policy, RequestInput,
-    Step, Verdict, WallTime,
+    Cause, Decided, Entry, Facts, Gate, KEEP_MS, Limits, Look, Now, Policy, RequestInput, Step,
+    Verdict, WallTime,
 };
 
 impl Policy {
@@ -55,13 +55,6 @@ impl Policy {
             Ruling::Go { limits, shadow } => (limits, shadow),
         };
         let mut step = Step::default();
-        let watched = self.state.target(&facts.name).and_then(|t| t.verified);
-        if let Some((id, attempt)) = watched.and_then(|id| Some((id, self.state.open(id)?)))
-            && !shadow
-        {
-            let ending = Ending::new(Outcome::Unknown, "a person asked for another restart");
-            self.end_attempt(&mut step, id, attempt, ending);
-        }
         let attempt = self.charge(&mut step, facts, Cause::Person, limits, shadow);
         let answer = Decided {
             attempt: Some(attempt),

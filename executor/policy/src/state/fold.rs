@@ -151,8 +151,10 @@ impl State {
         self.wake_pending(&name, record.at, |_| true);
     }
 
+    /// The first one holds: there is no second end.
     fn outcome(&mut self, id: u64, end: End) {
-        let Some(attempt) = self.attempts.get_mut(&id) else {
+        let open = self.attempts.get_mut(&id).filter(|a| a.end.is_none());
+        let Some(attempt) = open else {
             return;
         };
         let (outcome, at) = (end.outcome, end.at);

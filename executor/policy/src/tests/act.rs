@@ -754,3 +754,71 @@ mod verification {
         assert_eq!(bench.matched(&facts).attempt, Some(4));
     }
 }
+
+#[test]
+fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
+    let matched = Cause::Match {
+        rule: "oom".into(),
+        line: wall(T0),
+        ids: Vec::new(),
+    };
+    for (cause, why) in [
+        (Cause::Person, "a person asked for another restart"),
+        (matched, "another restart began before it was settled"),
+    ] {
+        let mut bench = Bench::new();
+        let mut facts = facts();
+        bench.matched(&facts);
+        bench.restart(1, &mut facts);
+        let limits = target_config().limits;
+        let (mut step, mut told_before) = (Step::default(), Step::default());
+        told_before.entries.push(Entry::Outcome {
+            attempt: 1,
+            outcome: Outcome::Relapsed,
+            gate: None,
+            detail: "it matched again".into(),
+        });
+        for step in [&mut step, &mut told_before] {
+            let charged = bench
+                .policy
+                .charge(step, &facts, cause.clone(), limits, false);
+            assert_eq!(charged, 2);
+        }
+        assert!(
+            matches!(&step.entries[..],
+                [Entry::Outcome { attempt: 1, outcome: Outcome::Unknown, detail, .. }, Entry::Charge(_)]
+                    if detail == why),
+            "{step:?}"
+        );
+        assert!(matches!(
+            told_before.entries[..],
+            [Entry::Outcome { .. }, Entry::Charge(_)]
+        ));
+        // A dry run's charge is none, and ends nothing.
+        let mut shadow = Step::default();
+        bench
+            .policy
+            .charge(&mut shadow, &facts, cause, limits, true);
+        assert!(matches!(
+            shadow.entries[..],
+            [Entry::Charge(_), Entry::Outcome { attempt: 2, .. }]
+        ));
+    }
+}
+
+#[test]
+fn an_attempt_that_has_ended_does_not_end_again() {
+    let mut bench = Bench::new();
+    bench.write(charge(1, NAME, Cause::Person));
+    let end = |outcome| Entry::Outcome {
+        attempt: 1,
+        outcome,
+        gate: None,
+        detail: String::new(),
+    };
+    bench.write(end(Outcome::Recovered));
+    bench.write(end(Outcome::Failed));
+    assert_eq!(bench.outcome(1), Some(Outcome::Recovered));
+    let status = bench.policy.status(bench.now);
+    assert_eq!(status.targets[0].uncured, 0);
+}

@@ -89,6 +89,7 @@ impl History {
     /// id that comes again later may count again.
     pub(crate) fn check_attempts(&self, is_over: bool, kept_ms: u64, has_jumped: bool) {
         let mut in_progress: BTreeMap<&str, AttemptId> = BTreeMap::new();
+        let mut watched: BTreeMap<&str, AttemptId> = BTreeMap::new();
         let mut charged: BTreeMap<AttemptId, &Charge> = BTreeMap::new();
         let mut ended: BTreeMap<AttemptId, Outcome> = BTreeMap::new();
         let mut ids: BTreeSet<&str> = BTreeSet::new();
@@ -102,6 +103,8 @@ impl History {
                     if !charge.shadow {
                         let other = in_progress.insert(&charge.target, charge.attempt);
                         assert_eq!(other, None, "two attempts of {} at once", charge.target);
+                        let earlier = watched.get(&*charge.target);
+                        assert_eq!(earlier, None, "charged while an earlier one was open");
                     }
                     if let Cause::Match { ids: new, .. } = &charge.cause {
                         for id in new {
@@ -113,12 +116,14 @@ impl History {
                 Entry::Restarted { attempt, .. } => {
                     let charge = charged[attempt];
                     assert_eq!(in_progress.remove(&*charge.target), Some(*attempt));
+                    watched.insert(&charge.target, *attempt);
                 }
                 Entry::Outcome {
                     attempt, outcome, ..
                 } => {
                     let charge = charged[attempt];
                     in_progress.retain(|_, open| open != attempt);
+                    watched.retain(|_, open| open != attempt);
                     let earlier = ended.insert(*attempt, *outcome);
                     assert_eq!(
                         earlier, None,
