@@ -40,6 +40,7 @@ pub use self::inbox::{Handle, Message, QUEUE_MAX};
 use self::intents::WaitingIntent;
 use self::looks::Looks;
 pub use self::one_shot::restart_once;
+use self::tell::IdsTold;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::Docker;
@@ -127,6 +128,7 @@ pub struct Engine<D> {
     calls_out: BTreeSet<AttemptId>,
     next_ticket: u64,
     journal_failing: bool,
+    ids_told: IdsTold,
     /// No time-out is handled before: after a journal error.
     idle_until: Option<tokio::time::Instant>,
 }
@@ -172,6 +174,7 @@ impl<D: Docker + 'static> Engine<D> {
             calls_out: BTreeSet::new(),
             next_ticket: 0,
             journal_failing: parts.journal_failing,
+            ids_told: IdsTold::default(),
             idle_until: None,
         }
     }
@@ -395,12 +398,13 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     /// Brings the gauges up to date.
-    fn show(&self) {
+    fn show(&mut self) {
         let now = self.clock.now();
         let counts = self.policy.counts(now);
         self.site.metrics.set_targets(counts.pending, counts.held);
         self.site.metrics.set_attempts_in_flight(counts.in_progress);
         self.site.metrics.set_ids_forgotten(counts.ids_forgotten);
+        self.ids_told.tell(now.at, counts.ids_forgotten);
         self.site.health.set_policy(self.policy.not_ready(now));
     }
 }

@@ -9,7 +9,8 @@ pub const KEEP_MS: u64 = 7 * 24 * 3_600_000;
 pub const ATTEMPTS_MAX: usize = 20_000;
 
 /// Intent ids remembered. Beyond it the one that would be forgotten soonest is
-/// forgotten at once, counted in [`crate::Counts::ids_forgotten`].
+/// forgotten at once, counted in [`crate::Counts::ids_forgotten`] and told by
+/// [`crate::Policy::not_ready`].
 pub const IDS_MAX: usize = 16_384;
 
 /// An id is kept for the configured `max_age` and this much more, ms.
@@ -81,6 +82,9 @@ pub const VERIFY_LOOK_MS: u64 = 15_000;
 
 /// `healthz` and `readyz` mention an unknown rule for this long, ms.
 pub const UNKNOWN_RULE_MS: u64 = 10 * 60_000;
+
+/// `readyz` mentions ids that were forgotten before their time for this long, ms.
+pub const IDS_FORGOTTEN_MS: u64 = 10 * 60_000;
 
 /// The wait before look number `looks` (0 = the first repeat), ms.
 pub(crate) fn look_wait_ms(looks: u32) -> u64 {

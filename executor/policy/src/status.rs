@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::figures::left;
 use crate::state::{Attempt, Spent, Target};
 use crate::{
-    AttemptId, Cause, Gate, Limits, Now, Outcome, PendingKey, Policy, Timestamp, UNKNOWN_RULE_MS,
-    WallTime,
+    AttemptId, Cause, Gate, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Outcome, PendingKey, Policy,
+    Timestamp, UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -203,7 +203,7 @@ impl Policy {
             in_progress: targets().filter(|t| t.in_progress.is_some()).count(),
             verified: targets().filter(|t| t.verified.is_some()).count(),
             ids: self.state.ids.len(),
-            ids_forgotten: self.state.ids.forgotten,
+            ids_forgotten: self.state.ids.forgotten.count,
             attempts: self.state.attempts.len(),
             counted: self.state.counted.len(),
         }
@@ -228,6 +228,17 @@ impl Policy {
             why.push(format!(
                 "an intent names the rule '{rule}', which this executor does not know: give it \
                  the plugin's rules"
+            ));
+        }
+        let forgotten = self.state.ids.forgotten;
+        if forgotten
+            .at
+            .is_some_and(|at| now.at.since(at) < IDS_FORGOTTEN_MS)
+        {
+            why.push(format!(
+                "more than {IDS_MAX} intents came within the time for which their ids are kept: \
+                 one that is sent again may count anew (ids forgotten early: {})",
+                forgotten.count
             ));
         }
         why

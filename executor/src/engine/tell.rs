@@ -4,13 +4,16 @@
 //! Log text, container output and secrets never go into these lines: Fluent
 //! Bit may tail them.
 
-use policy::{AttemptId, Called, Decided, Event, Gate, Outcome, Verdict};
+use policy::{AttemptId, Called, Decided, Event, Gate, IDS_MAX, Outcome, Timestamp, Verdict};
 
 use super::intents::wire_decision;
 use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
 use crate::docker::Docker;
 use crate::metrics::SocketName;
 use crate::report::ReportInput;
+
+/// Shortest time between two lines about forgotten ids, ms.
+const IDS_TOLD_PAUSE_MS: u64 = 60_000;
 
 impl<D: Docker + 'static> Engine<D> {
     pub(super) fn tell(&mut self, event: &Event) {
@@ -171,7 +174,59 @@ impl<D: Docker + 'static> Engine<D> {
     }
 }
 
+/// Ids that were forgotten before their time, told at most once a minute.
+#[derive(Debug, Default)]
+pub(super) struct IdsTold {
+    count: u64,
+    at: Option<Timestamp>,
+}
+
+impl IdsTold {
+    pub(super) fn tell(&mut self, now: Timestamp, count: u64) {
+        if let Some(forgotten) = self.news(now, count) {
+            tracing::warn!(
+                forgotten,
+                "more intents than ids can be kept ({IDS_MAX}): one that is sent again may count \
+                 anew; see the rules of what sends so many"
+            );
+        }
+    }
+
+    /// How many have not been told, where it is time to tell them.
+    fn news(&mut self, now: Timestamp, count: u64) -> Option<u64> {
+        let is_soon = |at: Timestamp| now.since(at) < IDS_TOLD_PAUSE_MS;
+        if count == self.count || self.at.is_some_and(is_soon) {
+            return None;
+        }
+        let news = count - self.count;
+        (self.count, self.at) = (count, Some(now));
+        Some(news)
+    }
+}
+
 /// Docker's short form of an id.
 fn short(container_id: &str) -> &str {
     container_id.get(..12).unwrap_or(container_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forgotten_ids_are_told_at_once_and_then_once_a_minute() {
+        let mut told = IdsTold::default();
+        let pause = IDS_TOLD_PAUSE_MS;
+        for (at, count, news) in [
+            (0, 0, None),
+            (1, 2, Some(2)),
+            (2, 9, None),
+            (pause, 9, None),
+            (pause + 1, 9, Some(7)),
+            (3 * pause, 9, None),
+            (3 * pause, 10, Some(1)),
+        ] {
+            assert_eq!(told.news(Timestamp(at), count), news, "{at} {count}");
+        }
+    }
 }

@@ -117,7 +117,7 @@ impl State {
             }
             for id in std::mem::take(ids) {
                 if self.ids.get(&id, record.at).is_none() {
-                    self.ids.insert(&id, answer.clone());
+                    self.ids.insert(record.at, &id, answer.clone());
                 }
             }
         }
@@ -251,7 +251,7 @@ impl State {
             detail: detail.clone(),
             attempt: *attempt,
         };
-        self.ids.insert(id, known);
+        self.ids.insert(record.at, id, known);
     }
 
     fn hold(&mut self, record: &Record) {
@@ -337,6 +337,7 @@ impl State {
                 detail,
                 attempt,
             } => self.ids.insert(
+                record.at,
                 id,
                 Known {
                     until: *until,

@@ -10,8 +10,16 @@ pub(crate) struct Ids {
     known: BTreeMap<Arc<str>, Known>,
     /// By when they are forgotten.
     order: BTreeSet<(Timestamp, Arc<str>)>,
-    /// Forgotten before their time, since the executor began. Not state.
-    pub(crate) forgotten: u64,
+    /// Forgotten before their time. Not state.
+    pub(crate) forgotten: Forgotten,
+}
+
+/// Ids that had to go before their time, as far as this process has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Forgotten {
+    pub(crate) count: u64,
+    /// The newest.
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl PartialEq for Ids {
@@ -39,7 +47,7 @@ impl Ids {
         self.known.get(id).filter(|known| now < known.until)
     }
 
-    pub(crate) fn insert(&mut self, id: &str, known: Known) {
+    pub(crate) fn insert(&mut self, now: Timestamp, id: &str, known: Known) {
         let id: Arc<str> = match self.known.get_key_value(id) {
             Some((id, old)) => {
                 let id = id.clone();
@@ -52,7 +60,10 @@ impl Ids {
         self.known.insert(id, known);
         while self.known.len() > IDS_MAX {
             self.pop();
-            self.forgotten += 1;
+            self.forgotten = Forgotten {
+                count: self.forgotten.count + 1,
+                at: Some(now),
+            };
         }
     }
 
@@ -104,7 +115,7 @@ mod tests {
     #[test]
     fn an_id_is_forgotten_at_its_time() {
         let mut ids = Ids::default();
-        ids.insert("a", until(10));
+        ids.insert(Timestamp(0), "a", until(10));
         assert!(ids.get("a", Timestamp(9)).is_some());
         assert!(ids.get("a", Timestamp(10)).is_none());
         ids.forget_until(Timestamp(9));
@@ -116,8 +127,8 @@ mod tests {
     #[test]
     fn a_new_answer_replaces_the_old_and_its_time() {
         let mut ids = Ids::default();
-        ids.insert("a", until(10));
-        ids.insert("a", until(20));
+        ids.insert(Timestamp(0), "a", until(10));
+        ids.insert(Timestamp(0), "a", until(20));
         ids.forget_until(Timestamp(10));
         assert!(ids.get("a", Timestamp(19)).is_some());
     }
@@ -126,10 +137,11 @@ mod tests {
     fn beyond_the_limit_the_one_that_ends_soonest_goes() {
         let mut ids = Ids::default();
         for n in 0..=IDS_MAX as u64 {
-            ids.insert(&n.to_string(), until(1_000 + n));
+            ids.insert(Timestamp(n), &n.to_string(), until(1_000 + n));
         }
         assert_eq!(ids.len(), IDS_MAX);
-        assert_eq!(ids.forgotten, 1);
+        let newest = Some(Timestamp(IDS_MAX as u64));
+        assert_eq!((ids.forgotten.count, ids.forgotten.at), (1, newest));
         assert!(ids.get("0", Timestamp(0)).is_none());
         assert!(ids.get("1", Timestamp(0)).is_some());
     }

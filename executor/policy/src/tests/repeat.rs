@@ -118,3 +118,34 @@ fn the_same_id_twice_at_once_is_decided_once() {
     assert_eq!((second.entries, second.actions), (vec![], vec![]));
     assert_eq!(second.answer.and_then(|a| a.attempt), Some(1));
 }
+
+#[test]
+fn ids_forgotten_before_their_time_make_it_not_ready_for_a_while() {
+    let mut bench = Bench::new();
+    let decide = |bench: &mut Bench, n: usize| {
+        bench.write(Entry::Decided {
+            id: n.to_string(),
+            target: NAME.into(),
+            wire_id: None,
+            rule: "oom".into(),
+            decision: Verdict::Noted,
+            gate: None,
+            detail: String::new(),
+            line: wall(T0),
+            times: Vec::new(),
+            attempt: None,
+        });
+    };
+    for n in 0..IDS_MAX {
+        decide(&mut bench, n);
+    }
+    assert_eq!(bench.policy.not_ready(bench.now), [""; 0]);
+    decide(&mut bench, IDS_MAX);
+    let why = bench.policy.not_ready(bench.now).join("\n");
+    assert!(why.contains("ids forgotten early: 1"), "{why}");
+    bench.pass(IDS_FORGOTTEN_MS - 1);
+    assert_eq!(bench.policy.not_ready(bench.now).len(), 1);
+    bench.pass(1);
+    assert_eq!(bench.policy.not_ready(bench.now), [""; 0]);
+    assert_eq!(bench.policy.counts(bench.now).ids_forgotten, 1);
+}
