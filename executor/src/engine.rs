@@ -17,6 +17,7 @@
 mod act;
 mod admin;
 mod drain;
+mod flights;
 mod inbox;
 mod intents;
 mod looks;

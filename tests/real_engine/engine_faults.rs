@@ -2,7 +2,9 @@
 //! each with a clear error, and afterwards the container runs, or its target is
 //! held and told.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::{
@@ -227,6 +229,42 @@ fn a_slow_engine_makes_it_pending_and_facts_restart_it_without_a_new_line() {
     assert_answer(&answer, "pending", "no-facts", "100 ms");
     executor.eventually_tells("app", "recovered");
     fake.with(&id, |container| assert_eq!(container.starts, 1));
+}
+
+#[test]
+fn a_container_that_hangs_delays_no_other_however_many_intents_it_gets() {
+    const HUNG: usize = 200;
+    let (fake, executor, id) = faking(FakeEngine::start());
+    let hung = fake.add("hung");
+    let hangs = Fault::Hang { acts: false };
+    fake.fault(&format!("{hung}/json"), u32::MAX, hangs);
+    let socket = executor.path("intents/intents.sock");
+    let mut storm = UnixStream::connect(socket).expect("it listens");
+    for _ in 0..HUNG {
+        writeln!(storm, "{}", oom(by_id(&hung))).expect("it reads");
+    }
+    let inspects = |of: &str| {
+        let path = format!("{of}/json");
+        let requests = fake.requests();
+        requests.iter().filter(|line| line.contains(&path)).count()
+    };
+    eventually("a look at the one that hangs", || {
+        (inspects(&hung) > 0).then_some(())
+    });
+
+    let answer = executor.send(&oom(by_id(&id)));
+
+    assert_answer(&answer, "restart", "", "");
+    let answers: Vec<String> = BufReader::new(storm)
+        .lines()
+        .take(HUNG)
+        .map(|line| line.expect("an answer"))
+        .collect();
+    let other = answers.iter().find(|line| !line.contains("\"no-facts\""));
+    assert_eq!(other, None);
+    // Their own, those that came during it, and what is pending.
+    let looks = inspects(&hung);
+    assert!(looks <= 10, "{looks} looks for {HUNG} intents");
 }
 
 #[test]

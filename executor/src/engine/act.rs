@@ -6,7 +6,7 @@ use policy::{Action, AttemptId, Call, PendingKey};
 
 use super::Engine;
 use super::inbox::Completion;
-use super::looks::{LOOK_MAX, Reference};
+use super::looks::{Patience, Reference};
 use crate::docker::Docker;
 
 impl<D: Docker + 'static> Engine<D> {
@@ -35,7 +35,7 @@ impl<D: Docker + 'static> Engine<D> {
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
             let look = looks
-                .fresh(&Reference::Ids(vec![container_id]), LOOK_MAX)
+                .fresh(&Reference::Ids(vec![container_id]), Patience::Long)
                 .await;
             let _ = done.send(Completion::AttemptLook { attempt, look }).await;
         });
@@ -49,7 +49,7 @@ impl<D: Docker + 'static> Engine<D> {
         };
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
-            let look = looks.fresh(&reference, LOOK_MAX).await;
+            let look = looks.fresh(&reference, Patience::Long).await;
             let _ = done.send(Completion::PendingLook { key, look }).await;
         });
     }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::Engine;
 use super::inbox::{Completion, QUEUE_MAX};
-use super::looks::{LOOK_MAX, Reference};
+use super::looks::{Patience, Reference};
 use crate::docker::Docker;
 
 /// Most entries of one `history`.
@@ -66,7 +66,7 @@ impl<D: Docker + 'static> Engine<D> {
             .insert(ticket, WaitingRequest { input, reply });
         let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
-            let look = looks.fresh(&reference, LOOK_MAX).await;
+            let look = looks.fresh(&reference, Patience::Long).await;
             let _ = done.send(Completion::RequestLook { ticket, look }).await;
         });
     }

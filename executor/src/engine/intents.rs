@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Engine;
 use super::inbox::{Completion, QUEUE_MAX};
-use super::looks::{INTENT_LOOK_MAX, Reference};
+use super::looks::{Patience, Reference};
 use crate::docker::Docker;
 use crate::listen::Peer;
 
@@ -76,7 +76,7 @@ impl<D: Docker + 'static> Engine<D> {
         self.intents.insert(intent.id.clone(), waiting);
         let (looks, done, id) = (self.looks.clone(), self.done.clone(), intent.id);
         tokio::task::spawn_local(async move {
-            let look = looks.fresh(&reference, INTENT_LOOK_MAX).await;
+            let look = looks.fresh(&reference, Patience::Brief).await;
             // The engine is gone only where the process is stopping.
             let _ = done.send(Completion::IntentLook { id, look }).await;
         });

@@ -3,6 +3,8 @@
 //! Keeps true:
 //! - a name on the wire means that very name and an id that very id, although
 //!   the Engine API would take a prefix of an id for either;
+//! - one look for each reference and [`Patience`] at a time, shared by all who
+//!   asked before it began: see [`Flights`];
 //! - cached facts are at most [`CACHE_MAX_MS`] old and serve refusals only (the
 //!   policy asks for fresh ones before a restart).
 
@@ -12,8 +14,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{Facts, Look, PendingKey, Timestamp};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+use super::flights::Flights;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::{Docker, DockerError};
@@ -23,10 +26,10 @@ use crate::resolve::OwnContainer;
 /// Oldest facts that may serve a refusal.
 const CACHE_MAX_MS: u64 = 1_000;
 /// Longest wait for facts while an intent waits for its answer.
-pub(super) const INTENT_LOOK_MAX: Duration = Duration::from_millis(100);
-/// Longest wait for facts where nobody waits.
-pub(super) const LOOK_MAX: Duration = Duration::from_secs(10);
-/// Most inspects under way at once.
+const BRIEF_MAX: Duration = Duration::from_millis(100);
+/// Longest wait for facts otherwise.
+const LONG_MAX: Duration = Duration::from_secs(10);
+/// Most inspects under way at once, of each patience.
 const LOOKS_MAX: usize = 32;
 /// Most references kept in the cache.
 const CACHED_MAX: usize = 1_024;
@@ -43,12 +46,32 @@ pub(super) struct Looks<D> {
     /// Containers that peers of the intent socket were seen in.
     peers: RefCell<BTreeSet<String>>,
     site: Rc<Site>,
-    slots: Semaphore,
+    /// Apart from each other, so that long ones cannot take the brief ones' slots.
+    brief: Flights,
+    long: Flights,
     cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
 }
 
+/// How long a look may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// An intent waits for its answer.
+    Brief,
+    /// Nobody waits, or a person does.
+    Long,
+}
+
+impl Patience {
+    fn longest(self) -> Duration {
+        match self {
+            Self::Brief => BRIEF_MAX,
+            Self::Long => LONG_MAX,
+        }
+    }
+}
+
 /// What to ask Docker for, and what the answer has to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reference {
     /// These ids in order: the first one that the engine knows.
     Ids(Vec<String>),
@@ -83,7 +106,7 @@ impl Reference {
     }
 }
 
-impl<D: Docker> Looks<D> {
+impl<D: Docker + 'static> Looks<D> {
     pub(super) fn new(
         docker: Rc<D>,
         clock: Clock,
@@ -98,7 +121,8 @@ impl<D: Docker> Looks<D> {
             own,
             peers: RefCell::default(),
             site,
-            slots: Semaphore::new(LOOKS_MAX),
+            brief: Flights::new(LOOKS_MAX),
+            long: Flights::new(LOOKS_MAX),
             cache: RefCell::default(),
         }
     }
@@ -122,13 +146,37 @@ impl<D: Docker> Looks<D> {
         (is_recent && reference.accepts(facts)).then(|| Look::Found(self.marked(facts.clone())))
     }
 
-    /// Asks Docker, within `within` (the wait for a free slot included).
-    pub(super) async fn fresh(&self, reference: &Reference, within: Duration) -> Look {
+    /// Asks Docker from now on, as long as `patience` lasts.
+    pub(super) async fn fresh(self: &Rc<Self>, reference: &Reference, patience: Patience) -> Look {
+        let longest = patience.longest();
+        let until = Instant::now() + longest;
+        let (look, is_first) = self.flights(patience).join(reference, until);
+        if is_first {
+            let (looks, reference) = (Rc::clone(self), reference.clone());
+            tokio::task::spawn_local(async move {
+                let look = async |left| looks.look(&reference, left, longest).await;
+                looks.flights(patience).fly(&reference, look).await;
+            });
+        }
+        match tokio::time::timeout_at(until, look).await {
+            Ok(Ok(look)) => look,
+            // A look always has an end; its task, only where the process ends.
+            Ok(Err(_)) | Err(_) => unanswered(longest),
+        }
+    }
+
+    fn flights(&self, patience: Patience) -> &Flights {
+        match patience {
+            Patience::Brief => &self.brief,
+            Patience::Long => &self.long,
+        }
+    }
+
+    /// One look, which begins now. `left` is what is left of its `longest` time.
+    async fn look(&self, reference: &Reference, left: Duration, longest: Duration) -> Look {
         let asked_at = self.clock.now().at;
-        match tokio::time::timeout(within, self.ask(reference, asked_at, within)).await {
-            Err(_) => Look::Unavailable {
-                why: format!("Docker did not answer within {} ms", within.as_millis()),
-            },
+        match tokio::time::timeout(left, self.ask(reference, asked_at, longest)).await {
+            Err(_) => unanswered(longest),
             Ok(Err(e)) => {
                 self.note_error(&e);
                 Look::Unavailable { why: e.to_string() }
@@ -162,8 +210,6 @@ impl<D: Docker> Looks<D> {
         asked_at: Timestamp,
         within: Duration,
     ) -> Result<Option<Facts>, DockerError> {
-        // The semaphore is never closed; without a slot the look would still be right.
-        let _slot = self.slots.acquire().await;
         for text in reference.texts() {
             let Some(inspected) = self.docker.inspect(text, within).await? else {
                 continue;
@@ -196,5 +242,11 @@ impl<D: Docker> Looks<D> {
         if cache.len() < CACHED_MAX {
             cache.insert(text.clone(), (facts.read_at, facts.clone()));
         }
+    }
+}
+
+fn unanswered(within: Duration) -> Look {
+    Look::Unavailable {
+        why: format!("Docker did not answer within {} ms", within.as_millis()),
     }
 }

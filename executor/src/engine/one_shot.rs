@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::looks::{LOOK_MAX, Reference};
+use super::looks::{Patience, Reference};
 use super::{Engine, Parts, REPORTS_MAX};
 use crate::docker::Docker;
 
@@ -42,7 +42,7 @@ pub async fn restart_once<D: Docker + 'static>(
 impl<D: Docker + 'static> Engine<D> {
     async fn restart_one(&mut self, request: RestartRequest) -> AdminAnswer {
         let reference = Reference::Either(request.target.trim_start_matches('/').to_owned());
-        match self.looks.fresh(&reference, LOOK_MAX).await {
+        match self.looks.fresh(&reference, Patience::Long).await {
             Look::Found(facts) => self.settle(&facts.name).await,
             // The request below says so, and nobody else's charge is touched.
             Look::Gone => self.settle(&request.target).await,
