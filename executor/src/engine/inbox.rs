@@ -1,5 +1,7 @@
 //! What comes into the engine, and the handle that others put it in with.
 
+use std::time::Duration;
+
 use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent, Ping};
 use policy::{AttemptId, Called, Look, PendingKey};
 use tokio::sync::{mpsc, oneshot};
@@ -10,6 +12,8 @@ use crate::report::Mark;
 /// Most messages from outside that wait for the engine; one more is answered
 /// `retry`.
 pub const QUEUE_MAX: usize = 1_024;
+/// Longest wait of an intent for its answer. Only a disk that hangs takes so long.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// From outside: each waits for an answer.
 #[derive(Debug)]
@@ -71,7 +75,8 @@ impl Handle {
     }
 
     /// Sends an intent in and waits for its answer; `retry` where the queue is
-    /// full or the engine is stopping.
+    /// full, the engine is stopping, or the journal's disk does not answer: then
+    /// it may be decided later all the same, and its id is known by then.
     pub async fn intent(&self, intent: Intent, peer: Peer) -> Answer {
         let id = intent.id.clone();
         let message = |reply| Message::Intent {
@@ -95,9 +100,10 @@ impl Handle {
     ) -> Answer {
         let (reply, answer) = oneshot::channel();
         let why = match self.sender.try_send(message(reply)) {
-            Ok(()) => match answer.await {
-                Ok(answer) => return answer,
-                Err(_) => "the executor is stopping",
+            Ok(()) => match tokio::time::timeout(ANSWER_MAX, answer).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(_)) => "the executor is stopping",
+                Err(_) => "no decision could be made durable in time; see /readyz",
             },
             Err(mpsc::error::TrySendError::Full(_)) => "the executor's queue is full",
             Err(mpsc::error::TrySendError::Closed(_)) => "the executor is stopping",
@@ -143,5 +149,33 @@ impl Handle {
             .send(Message::Reload(Box::new(settings)))
             .await
             .is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use executor_api::{LastMatch, Remedy, TargetRef};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_intent_that_nobody_decides_hears_retry_in_time() {
+        let (sender, _kept_and_not_read) = mpsc::channel(QUEUE_MAX);
+        let intent = Intent {
+            id: "i".into(),
+            target: TargetRef::Name("web".into()),
+            rule: "cuda-oom".into(),
+            remedy: Remedy::Restart,
+            times: vec![(1, 1)],
+            last: LastMatch(1, None),
+            sample: String::new(),
+            tag: String::new(),
+            source: String::new(),
+        };
+        let asked = tokio::time::Instant::now();
+        let peer = Peer { uid: 0, pid: None };
+        let answer = Handle::new(sender).intent(intent, peer).await;
+        assert_eq!(asked.elapsed(), ANSWER_MAX);
+        assert_eq!((&*answer.id, answer.decision), ("i", Decision::Retry));
     }
 }
