@@ -16,6 +16,7 @@
 
 mod act;
 mod admin;
+mod batch;
 mod drain;
 mod flights;
 mod inbox;
@@ -24,6 +25,8 @@ mod looks;
 mod marked;
 mod one_shot;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod views;
 
 use std::cell::RefCell;
@@ -32,10 +35,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use executor_api::{Answer, Decision};
-use policy::{Action, AttemptId, Now, Policy, Record, Step};
+use policy::{Action, AttemptId, Entry, Now, Policy, Record, Step};
 use tokio::sync::mpsc;
 
 use self::admin::{WaitingRequest, Watched};
+use self::batch::{Batch, Input};
 use self::inbox::Completion;
 pub use self::inbox::{Handle, Message, QUEUE_MAX};
 use self::intents::WaitingIntent;
@@ -129,6 +133,8 @@ pub struct Engine<D> {
     calls_out: BTreeSet<AttemptId>,
     next_ticket: u64,
     journal_failing: bool,
+    /// What decisions call for whose fsync has failed, until one has worked.
+    held_back: Option<Vec<Action>>,
     ids_told: IdsTold,
     /// No time-out is handled before: after a journal error.
     idle_until: Option<tokio::time::Instant>,
@@ -175,6 +181,7 @@ impl<D: Docker + 'static> Engine<D> {
             calls_out: BTreeSet::new(),
             next_ticket: 0,
             journal_failing: parts.journal_failing,
+            held_back: None,
             ids_told: IdsTold::default(),
             idle_until: None,
         }
@@ -197,10 +204,12 @@ impl<D: Docker + 'static> Engine<D> {
             }
             tokio::select! {
                 () = &mut shutdown => break,
-                Some(completion) = self.completions.recv() => self.complete(completion).await,
+                Some(completion) = self.completions.recv() => {
+                    self.work(Input::Completion(completion), &mut inbox).await;
+                }
                 () = tokio::time::sleep(wake) => self.time_out().await,
                 message = inbox.recv() => match message {
-                    Some(message) => self.take(message).await,
+                    Some(message) => self.work(Input::Message(message), &mut inbox).await,
                     None => break,
                 },
             }
@@ -227,13 +236,13 @@ impl<D: Docker + 'static> Engine<D> {
         self.show();
     }
 
-    async fn take(&mut self, message: Message) {
+    async fn take(&mut self, message: Message, batch: &mut Batch) {
         match message {
             Message::Intent {
                 intent,
                 peer,
                 reply,
-            } => self.take_intent(intent, peer, reply).await,
+            } => self.take_intent(intent, peer, reply, batch).await,
             Message::Ping { ping, reply } => {
                 // Whoever asked may have given up.
                 let _ = reply.send(Answer {
@@ -258,11 +267,11 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    async fn complete(&mut self, completion: Completion) {
+    async fn complete(&mut self, completion: Completion, batch: &mut Batch) {
         let now = self.clock.now();
         let step = match &completion {
             Completion::IntentLook { id, look } => {
-                return self.decide_intent(id.clone(), look).await;
+                return self.decide_intent(id.clone(), look, batch).await;
             }
             Completion::RequestLook { ticket, look } => {
                 return self.decide_request(*ticket, look).await;
@@ -292,6 +301,10 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     async fn time_out(&mut self) {
+        if self.held_back.is_some() {
+            // Where it fails it is told, and tried again.
+            let _ = self.sync().await;
+        }
         let now = self.clock.now();
         if self.policy.poll_timeout().is_none_or(|due| due > now.at) {
             return;
@@ -321,6 +334,7 @@ impl<D: Docker + 'static> Engine<D> {
 
     fn next_wake(&self) -> Duration {
         let due = match self.policy.poll_timeout() {
+            _ if self.held_back.is_some() => SLEEP_MIN,
             Some(due) => {
                 Duration::from_millis(due.since(self.clock.now().at)).clamp(SLEEP_MIN, SLEEP_MAX)
             }
@@ -335,19 +349,27 @@ impl<D: Docker + 'static> Engine<D> {
     /// Writes a step's entries and folds them into the policy. On an error
     /// nothing has happened.
     async fn commit(&mut self, now: Now, step: &Step) -> Result<(), JournalError> {
-        if step.entries.is_empty() && !step.durable {
+        self.write(now, step.entries.clone(), step.durable).await
+    }
+
+    async fn write(
+        &mut self,
+        now: Now,
+        entries: Vec<Entry>,
+        durable: bool,
+    ) -> Result<(), JournalError> {
+        if entries.is_empty() && !durable {
             return Ok(());
         }
-        let records: Vec<Record> = step
-            .entries
-            .iter()
-            .map(|entry| Record {
-                at: now.at,
-                wall_ms: now.wall_ms,
-                entry: entry.clone(),
-            })
-            .collect();
-        let appended = self.journal.append(records.clone(), step.durable);
+        // What is not on the disk yet must not be built upon.
+        let durable = durable || self.held_back.is_some();
+        let record = |entry| Record {
+            at: now.at,
+            wall_ms: now.wall_ms,
+            entry,
+        };
+        let records: Vec<Record> = entries.into_iter().map(record).collect();
+        let appended = self.journal.append(records.clone(), durable);
         if let Err(e) = self.patiently(appended).await {
             self.site.metrics.journal_error();
             if !self.journal_failing {
@@ -366,6 +388,9 @@ impl<D: Docker + 'static> Engine<D> {
         }
         for record in &records {
             self.policy.apply(record);
+        }
+        if durable && let Some(actions) = self.held_back.take() {
+            self.act(actions);
         }
         self.compact(now).await;
         Ok(())

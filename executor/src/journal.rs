@@ -16,7 +16,7 @@
 mod content;
 mod dir;
 mod error;
-mod faults;
+pub(crate) mod faults;
 mod format;
 mod open;
 mod read;
@@ -118,7 +118,21 @@ impl Journal {
     /// # Errors
     /// Where there is no telling what the journal holds, or none can be begun.
     pub fn open(dir: &StateDir, fail_closed_ms: u64) -> Result<Opened, JournalError> {
-        let mut found = open::open(dir, fail_closed_ms)?;
+        Self::begin(open::open(dir, fail_closed_ms)?)
+    }
+
+    /// With the handle on its disk's faults.
+    #[cfg(test)]
+    pub(crate) fn open_with_faults(
+        dir: &StateDir,
+        fail_closed_ms: u64,
+    ) -> Result<(Opened, faults::Faults), JournalError> {
+        let found = open::open(dir, fail_closed_ms)?;
+        let faults = found.writer.faults.clone();
+        Ok((Self::begin(found)?, faults))
+    }
+
+    fn begin(mut found: open::Found) -> Result<Opened, JournalError> {
         let not_writable = found.writer.put_right().err();
         let journal = Self::start(found.writer, found.clock.clone())?;
         let (clock, records, damage) = (found.clock, found.records, found.damage);

@@ -7,6 +7,7 @@ use policy::{
 use tokio::sync::oneshot;
 
 use super::Engine;
+use super::batch::{Batch, Replies};
 use super::inbox::{Completion, QUEUE_MAX};
 use super::looks::{Patience, Reference};
 use crate::docker::Docker;
@@ -18,7 +19,7 @@ pub(super) struct WaitingIntent {
     input: IntentInput,
     arrived: Timestamp,
     /// More than one where the sender gave up waiting and sent it again.
-    replies: Vec<oneshot::Sender<Answer>>,
+    replies: Replies,
 }
 
 impl<D: Docker + 'static> Engine<D> {
@@ -27,6 +28,7 @@ impl<D: Docker + 'static> Engine<D> {
         intent: Intent,
         peer: Peer,
         reply: oneshot::Sender<Answer>,
+        batch: &mut Batch,
     ) {
         self.site.metrics.intent_received();
         let now = self.clock.now();
@@ -36,7 +38,7 @@ impl<D: Docker + 'static> Engine<D> {
         }
         if let Some(decided) = self.policy.handle_repeat(now, &intent.id) {
             self.site.metrics.intent_repeated();
-            return send(vec![reply], answer(&intent.id, &decided));
+            return self.answer_again(&intent.id, vec![reply], &decided, batch);
         }
         if self.intents.len() >= QUEUE_MAX {
             return self.turn_back(
@@ -71,7 +73,10 @@ impl<D: Docker + 'static> Engine<D> {
                     .handle_intent(now, waiting.arrived, &waiting.input, &look)
             && !is_hasty(&step)
         {
-            return self.finish_intent(now, waiting, step).await;
+            let replies = waiting.replies;
+            return self
+                .finish_intent(now, &intent.id, replies, step, batch)
+                .await;
         }
         self.intents.insert(intent.id.clone(), waiting);
         let (looks, done, id) = (self.looks.clone(), self.done.clone(), intent.id);
@@ -96,7 +101,7 @@ impl<D: Docker + 'static> Engine<D> {
         self.looks.cached(reference)
     }
 
-    pub(super) async fn decide_intent(&mut self, id: String, look: &Look) {
+    pub(super) async fn decide_intent(&mut self, id: String, look: &Look, batch: &mut Batch) {
         let Some(mut waiting) = self.intents.remove(&id) else {
             return;
         };
@@ -108,7 +113,10 @@ impl<D: Docker + 'static> Engine<D> {
             .policy
             .handle_intent(now, waiting.arrived, &waiting.input, look)
         {
-            Some(step) => self.finish_intent(now, waiting, step).await,
+            Some(step) => {
+                self.finish_intent(now, &id, waiting.replies, step, batch)
+                    .await;
+            }
             // The policy takes facts read after the arrival for fresh, and these are.
             None => {
                 tracing::error!(intent = %id, "no decision on fresh facts: please report this");
@@ -117,22 +125,8 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    async fn finish_intent(&mut self, now: policy::Now, waiting: WaitingIntent, step: Step) {
-        let id = &waiting.input.id;
-        match (self.commit(now, &step).await, &step.answer) {
-            (Ok(()), Some(decided)) => {
-                send(waiting.replies, answer(id, decided));
-                self.act(step.actions);
-            }
-            (Ok(()), None) => {
-                self.turn_back(waiting.replies, retry(id, "no decision could be made"))
-            }
-            (Err(e), _) => self.turn_back(waiting.replies, retry(id, &e.to_string())),
-        }
-    }
-
     /// Nothing was decided: the sender keeps it.
-    fn turn_back(&self, replies: Vec<oneshot::Sender<Answer>>, answer: Answer) {
+    pub(super) fn turn_back(&self, replies: Replies, answer: Answer) {
         self.site.metrics.decided(answer.decision, None);
         send(replies, answer);
     }
@@ -173,14 +167,14 @@ fn is_hasty(step: &Step) -> bool {
     gate == Some(Gate::NotRunning)
 }
 
-fn send(replies: Vec<oneshot::Sender<Answer>>, answer: Answer) {
+pub(super) fn send(replies: Replies, answer: Answer) {
     for reply in replies {
         // A sender that has gone sends the same intent again.
         let _ = reply.send(answer.clone());
     }
 }
 
-fn answer(id: &str, decided: &Decided) -> Answer {
+pub(super) fn answer(id: &str, decided: &Decided) -> Answer {
     Answer {
         id: id.to_owned(),
         decision: wire_decision(decided.verdict),
@@ -199,7 +193,7 @@ pub(super) fn wire_decision(verdict: Verdict) -> Decision {
     }
 }
 
-fn retry(id: &str, why: &str) -> Answer {
+pub(super) fn retry(id: &str, why: &str) -> Answer {
     Answer {
         id: id.to_owned(),
         decision: Decision::Retry,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::batch::Batch;
 use super::looks::{Patience, Reference};
 use super::{Engine, Parts, REPORTS_MAX};
 use crate::docker::Docker;
@@ -77,7 +78,8 @@ impl<D: Docker + 'static> Engine<D> {
     async fn turn(&mut self) {
         let wake = Instant::now() + self.next_wake();
         match tokio::time::timeout_at(wake, self.completions.recv()).await {
-            Ok(Some(completion)) => self.complete(completion).await,
+            // No intents here: nothing is put into the batch.
+            Ok(Some(completion)) => self.complete(completion, &mut Batch::default()).await,
             Ok(None) => {}
             Err(_) => self.time_out().await,
         }

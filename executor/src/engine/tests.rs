@@ -1,0 +1,275 @@
+//! The engine on a real journal whose disk can be made to fail, with an engine
+//! of containers that answers at once and never ends a restart.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
+
+use executor_api::{Answer, Decision, Intent, Remedy, TargetRef};
+use policy::{Call, Called, ContainerState, WallTime};
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
+
+use super::inbox::Handle;
+use super::{Engine, Parts, Settings};
+use crate::config::{self, Config};
+use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed};
+use crate::journal::faults::Faults;
+use crate::journal::tests::{FAIL_CLOSED_MS, State};
+use crate::journal::{Journal, Opened};
+use crate::listen::Peer;
+use crate::procs::Procs;
+use crate::report::Reports;
+
+const EIO: i32 = 5;
+const TARGETS: usize = 10;
+
+/// Every id is a container that runs since long ago; a restart is counted and never answered.
+#[derive(Debug, Default)]
+struct Fake {
+    inspects: Cell<u32>,
+    restarts: RefCell<BTreeMap<String, u32>>,
+}
+
+impl Docker for Fake {
+    async fn ping(&self, _deadline: Duration) -> Result<ApiVersion, DockerError> {
+        Ok(ApiVersion::OLDEST)
+    }
+
+    async fn version(&self, _deadline: Duration) -> Result<EngineVersion, DockerError> {
+        std::future::pending().await
+    }
+
+    async fn inspect(
+        &self,
+        reference: &str,
+        _deadline: Duration,
+    ) -> Result<Option<Inspected>, DockerError> {
+        self.inspects.set(self.inspects.get() + 1);
+        Ok(Some(Inspected {
+            id: reference.to_owned(),
+            name: format!("t{reference}"),
+            state: ContainerState::Running,
+            started_at: Some(WallTime {
+                secs: 1_760_000_000,
+                nanos: Some(0),
+            }),
+            finished_at: None,
+            health: None,
+            labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
+            stop_timeout_s: None,
+        }))
+    }
+
+    async fn list(&self, _deadline: Duration) -> Result<Vec<Listed>, DockerError> {
+        Ok(Vec::new())
+    }
+
+    async fn call(&self, _: Call, id: &str, _: Duration, _: Option<i64>) -> Called {
+        *self.restarts.borrow_mut().entry(id.to_owned()).or_default() += 1;
+        std::future::pending().await
+    }
+}
+
+struct Bench {
+    handle: Handle,
+    docker: Rc<Fake>,
+    faults: Faults,
+    state: State,
+    stop: Option<oneshot::Sender<()>>,
+    engine: JoinHandle<()>,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let state = State::new();
+        let (opened, faults) =
+            Journal::open_with_faults(&state.dir(), FAIL_CLOSED_MS).expect("a journal");
+        let docker = Rc::<Fake>::default();
+        let (handle, inbox) = Engine::<Fake>::inbox();
+        let (stop, stopped) = oneshot::channel();
+        let engine = Engine::new(parts(opened, Rc::clone(&docker)));
+        let engine = spawn_local(engine.run(inbox, async {
+            // Stopped or dropped: both end it.
+            let _ = stopped.await;
+        }));
+        Self {
+            handle,
+            docker,
+            faults,
+            state,
+            stop: Some(stop),
+            engine,
+        }
+    }
+
+    /// All of them at once; the answers in the same order.
+    async fn send(&self, intents: Vec<Intent>) -> Vec<Answer> {
+        let sent: Vec<_> = intents
+            .into_iter()
+            .map(|intent| {
+                let handle = self.handle.clone();
+                spawn_local(async move { handle.intent(intent, peer()).await })
+            })
+            .collect();
+        let mut answers = Vec::new();
+        for one in sent {
+            answers.push(one.await.expect("no panic"));
+        }
+        answers
+    }
+
+    fn restarts(&self) -> usize {
+        self.docker.restarts.borrow().len()
+    }
+
+    /// Ends it; how many charges the journal holds, and for how many targets.
+    async fn charges(mut self) -> (usize, usize) {
+        drop(self.stop.take());
+        self.engine.await.expect("no panic");
+        let mut charges = BTreeMap::<String, usize>::new();
+        for record in self.state.open().records {
+            if let policy::Entry::Charge(charge) = record.entry {
+                *charges.entry(charge.target).or_default() += 1;
+            }
+        }
+        (charges.values().sum(), charges.len())
+    }
+}
+
+fn parts(opened: Opened, docker: Rc<Fake>) -> Parts<Fake> {
+    let mut config = Config::default();
+    config.policy.host_max = 1_000;
+    config.policy.attempts_parallel = 1_000;
+    Parts {
+        settings: Settings {
+            policy: config.policy,
+            rules: rules::RuleBook::load("gpu").expect("a built-in pack"),
+            stop_timeouts: config.stop_timeouts,
+            shutdown_grace: Duration::ZERO,
+        },
+        docker,
+        journal: opened.journal,
+        journal_failing: false,
+        records: opened.records,
+        clock: opened.clock,
+        procs: Procs::new("/proc".as_ref()),
+        site: Rc::default(),
+        reports: Reports::start(
+            config::Reports {
+                dir: None,
+                ..config.reports
+            },
+            |_| {},
+        )
+        .expect("switched off"),
+    }
+}
+
+fn now_s() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.expect("after 1970").as_secs()
+}
+
+fn peer() -> Peer {
+    Peer { uid: 0, pid: None }
+}
+
+fn intent(n: usize) -> Intent {
+    Intent {
+        id: format!("i{n}"),
+        target: TargetRef::Id(format!("{:064x}", n % TARGETS)),
+        rule: "cuda-oom".into(),
+        remedy: Remedy::Restart,
+        times: vec![(now_s(), 1)],
+        last: executor_api::LastMatch(now_s(), None),
+        sample: String::new(),
+        tag: String::new(),
+        source: "test".into(),
+    }
+}
+
+fn intents(range: std::ops::Range<usize>) -> Vec<Intent> {
+    range.map(intent).collect()
+}
+
+fn count(answers: &[Answer], decision: Decision) -> usize {
+    answers.iter().filter(|a| a.decision == decision).count()
+}
+
+fn on_one_thread(test: impl AsyncFnOnce()) {
+    crate::journal::tests::block_on(LocalSet::new().run_until(test()));
+}
+
+/// Polls; the engine's tasks run meanwhile.
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !is_so() {
+        assert!(tokio::time::Instant::now() < deadline, "waited for {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_burst_of_intents_shares_fsyncs_and_looks() {
+    on_one_thread(async || {
+        let bench = Bench::start();
+        let before = bench.faults.taken("fsync");
+        let answers = bench.send(intents(0..500)).await;
+        assert_eq!(count(&answers, Decision::Restart), TARGETS);
+        let other = |a: &&Answer| !matches!(a.decision, Decision::Restart | Decision::Pending);
+        assert_eq!(answers.iter().find(other), None);
+        assert_eq!(count(&answers, Decision::Pending), 500 - TARGETS);
+        // Each target's charge and its becoming pending would be one by itself.
+        let fsyncs = bench.faults.taken("fsync") - before;
+        assert!(fsyncs < 2 * TARGETS as u32, "{fsyncs} fsyncs");
+        eventually("the restarts", || bench.restarts() == TARGETS).await;
+        assert_eq!(bench.charges().await, (TARGETS, TARGETS));
+    });
+}
+
+#[test]
+fn while_a_batchs_fsync_fails_all_hear_retry_and_nothing_is_done_and_later_it_is() {
+    on_one_thread(async || {
+        let bench = Bench::start();
+        bench.faults.fail("fsync", EIO);
+        let answers = bench.send(intents(0..100)).await;
+        assert_eq!(count(&answers, Decision::Retry), 100, "{answers:?}");
+        // What may be known by now is not promised either.
+        let again = bench.send(intents(0..100)).await;
+        assert_eq!(count(&again, Decision::Retry), 100, "{again:?}");
+        assert_eq!(bench.restarts(), 0, "nothing rests on what may be lost");
+        bench.faults.heal();
+        // Tried by itself, with whatever had been decided; the senders' next
+        // try brings the rest.
+        let settled = async || {
+            let answers = bench.send(intents(0..100)).await;
+            count(&answers, Decision::Retry) == 0
+        };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        while !settled().await {
+            assert!(tokio::time::Instant::now() < deadline, "still `retry`");
+        }
+        eventually("the restarts", || bench.restarts() == TARGETS).await;
+        let restarts = bench.docker.restarts.borrow().clone();
+        assert!(restarts.values().all(|times| *times == 1), "{restarts:?}");
+        assert_eq!(bench.charges().await, (TARGETS, TARGETS));
+    });
+}
+
+#[test]
+fn what_a_failed_fsync_held_back_is_done_without_a_new_intent() {
+    on_one_thread(async || {
+        let bench = Bench::start();
+        bench.faults.fail("fsync", EIO);
+        bench.send(intents(0..100)).await;
+        let journal = Journal::peek(&bench.state.path).expect("readable");
+        let is_charge = |r: &&policy::Record| matches!(r.entry, policy::Entry::Charge(_));
+        let charged = journal.iter().filter(is_charge).count();
+        assert!(charged > 0, "no charge was ever written before its fsync");
+        assert_eq!(bench.restarts(), 0);
+        bench.faults.heal();
+        eventually("the restarts", || bench.restarts() >= charged).await;
+    });
+}
