@@ -72,7 +72,7 @@ impl Target<'_> {
 pub enum Untargeted {
     /// Nothing names a container.
     Missing,
-    /// Two sources disagree, or a key that must be single is doubled.
+    /// Two sources disagree or cannot be shown to agree, or a key that must be single is doubled.
     Conflict,
     /// Something stands in the place of a name or id and is none.
     Malformed,
@@ -165,31 +165,32 @@ fn auto<'a>(in_tag: Option<&'a str>, body: Body<'a>, path_key: &[u8]) -> Resolve
     }
 }
 
+/// The keys of one source: what it says in them is about one container.
+type Family = [(&'static [u8], Kind)];
+
+/// Docker's fluentd log driver.
+const FLUENTD: &Family = &[(b"container_id", Kind::Id), (b"container_name", Kind::Name)];
+/// Docker's journald log driver.
+const JOURNALD: &Family = &[
+    (b"CONTAINER_ID_FULL", Kind::Id),
+    (b"CONTAINER_ID", Kind::Id),
+    (b"CONTAINER_NAME", Kind::Name),
+];
+/// The kubernetes filter, in its own map.
+const KUBERNETES: &Family = &[(b"docker_id", Kind::Id)];
+
+/// An input writes the keys of one family, so those of another may be the
+/// application's: they have to be shown to agree.
 fn record(body: Body<'_>) -> Resolved<'_> {
     let mut found = Found::default();
-    for (key, kind) in [
-        (&b"container_id"[..], Kind::Id),
-        (b"CONTAINER_ID_FULL", Kind::Id),
-        (b"CONTAINER_ID", Kind::Id),
-        (b"container_name", Kind::Name),
-        (b"CONTAINER_NAME", Kind::Name),
-    ] {
-        found.note(kind, single(body, key))?;
-    }
+    found.read(body, FLUENTD)?;
+    found.read(body, JOURNALD)?;
     match single(body, b"kubernetes") {
-        Ok(Some(Value::Map(kubernetes))) => {
-            found.note(Kind::Id, single(kubernetes, b"docker_id"))?;
-        }
+        Ok(Some(Value::Map(kubernetes))) => found.read(kubernetes, KUBERNETES)?,
         Ok(_) => {}
         Err(Doubled) => return Err(Untargeted::Conflict),
     }
-    match found {
-        Found { id: Some(id), .. } => Ok(Target::Id(id)),
-        Found {
-            name: Some(name), ..
-        } => Ok(Target::Name(name)),
-        _ => Err(Untargeted::Missing),
-    }
+    found.target()
 }
 
 #[derive(Clone, Copy)]
@@ -198,38 +199,63 @@ enum Kind {
     Name,
 }
 
+/// What a record's keys say, of which no two differ.
 #[derive(Default)]
 struct Found<'a> {
     id: Option<&'a str>,
     name: Option<&'a str>,
+    /// Families that say anything, an id, a name.
+    families: u8,
+    with_id: u8,
+    with_name: u8,
 }
 
 impl<'a> Found<'a> {
-    fn note(
-        &mut self,
-        kind: Kind,
-        value: Result<Option<Value<'a>>, Doubled>,
-    ) -> Result<(), Untargeted> {
-        let text = match value {
-            Ok(None) => return Ok(()),
-            Ok(Some(Value::Text(text))) => text,
-            Ok(Some(_)) => return Err(Untargeted::Malformed),
-            Err(Doubled) => return Err(Untargeted::Conflict),
-        };
-        match kind {
-            Kind::Id => {
-                let id = container_id(text).ok_or(Untargeted::Malformed)?;
-                self.id = Some(longer_id(self.id, id).ok_or(Untargeted::Conflict)?);
+    fn read(&mut self, body: Body<'a>, family: &Family) -> Result<(), Untargeted> {
+        let (mut has_id, mut has_name) = (false, false);
+        for (key, kind) in family {
+            let text = match single(body, key) {
+                Ok(None) => continue,
+                Ok(Some(Value::Text(text))) => text,
+                Ok(Some(_)) => return Err(Untargeted::Malformed),
+                Err(Doubled) => return Err(Untargeted::Conflict),
+            };
+            match kind {
+                Kind::Id => self.note_id(text)?,
+                Kind::Name => self.note_name(text)?,
             }
-            Kind::Name => {
-                let name = container_name(text).ok_or(Untargeted::Malformed)?;
-                if self.name.is_some_and(|known| known != name) {
-                    return Err(Untargeted::Conflict);
-                }
-                self.name = Some(name);
-            }
+            has_id |= matches!(kind, Kind::Id);
+            has_name |= matches!(kind, Kind::Name);
         }
+        self.families += u8::from(has_id || has_name);
+        self.with_id += u8::from(has_id);
+        self.with_name += u8::from(has_name);
         Ok(())
+    }
+
+    fn note_id(&mut self, text: &'a [u8]) -> Result<(), Untargeted> {
+        let id = container_id(text).ok_or(Untargeted::Malformed)?;
+        self.id = Some(longer_id(self.id, id).ok_or(Untargeted::Conflict)?);
+        Ok(())
+    }
+
+    fn note_name(&mut self, text: &'a [u8]) -> Result<(), Untargeted> {
+        let name = container_name(text).ok_or(Untargeted::Malformed)?;
+        if self.name.is_some_and(|known| known != name) {
+            return Err(Untargeted::Conflict);
+        }
+        self.name = Some(name);
+        Ok(())
+    }
+
+    /// What every family gives: an id that one alone gives may be made up.
+    fn target(self) -> Resolved<'a> {
+        match (self.id, self.name) {
+            (Some(id), _) if self.with_id == self.families => Ok(Target::Id(id)),
+            (_, Some(name)) if self.with_name == self.families => Ok(Target::Name(name)),
+            (None, None) => Err(Untargeted::Missing),
+            _ => Err(Untargeted::Conflict),
+        }
     }
 }
 

@@ -461,6 +461,69 @@ fn record_takes_the_keys_that_the_input_vouches_for() {
 }
 
 #[test]
+fn what_one_source_says_of_another_kind_than_the_other_is_a_conflict() {
+    let record = |pairs: &[(&str, Value)]| {
+        let mut all = vec![("log", OOM.into())];
+        all.extend_from_slice(pairs);
+        Chunk::default().v2(AT, &map(&all))
+    };
+    let kubernetes = map(&[("docker_id", ID.into())]);
+    let (app, short) = (|| Value::from("app"), || Value::from(&ID[..12]));
+    type Pairs<'a> = &'a [(&'a str, Value)];
+    let cases: [(Pairs<'_>, Option<TargetRef>); 7] = [
+        (
+            &[("container_id", ID.into()), ("CONTAINER_NAME", app())],
+            None,
+        ),
+        (
+            &[("container_name", app()), ("CONTAINER_ID", short())],
+            None,
+        ),
+        (
+            &[
+                ("container_name", app()),
+                ("kubernetes", kubernetes.clone()),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("container_id", ID.into()),
+                ("CONTAINER_NAME", app()),
+                ("kubernetes", kubernetes.clone()),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("CONTAINER_ID", short()),
+                ("CONTAINER_NAME", app()),
+                ("kubernetes", kubernetes),
+            ],
+            Some(id(ID)),
+        ),
+        (
+            &[("container_name", app()), ("CONTAINER_NAME", app())],
+            Some(name("app")),
+        ),
+        (
+            // The id is one source's alone.
+            &[
+                ("container_id", OTHER_ID.into()),
+                ("container_name", "/app".into()),
+                ("CONTAINER_NAME", app()),
+            ],
+            Some(name("app")),
+        ),
+    ];
+    for (pairs, expected) in cases {
+        let expected: Vec<(TargetRef, u64)> = expected.into_iter().map(|t| (t, 1)).collect();
+        let settings = &[("Target", "record")];
+        check("families", settings, "t", record(pairs), &expected);
+    }
+}
+
+#[test]
 fn kernel_takes_the_process_or_the_cgroup_from_the_kernels_own_words() {
     let settings = &[("Target", "kernel")];
     let xid = "NVRM: Xid (PCI:0000:01:00): 31, pid=4242, name=python, Ch 00000008, MMU Fault";
