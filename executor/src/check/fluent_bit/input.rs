@@ -3,7 +3,7 @@
 //! outlive a restart of Fluent Bit.
 
 use super::super::finding::Findings;
-use super::model::{FluentBit, Kind, Section, Value, matches};
+use super::model::{FluentBit, Kind, Section, Value, may_share};
 use super::service::is_on;
 
 /// What the sender decides about a record.
@@ -34,7 +34,7 @@ pub(super) fn check(read: &FluentBit, output: &Section, findings: &mut Findings)
     let mut reached = false;
     for input in read.of_kind(Kind::Input) {
         let name = read.word(input, "name").unwrap_or_default();
-        if !may_reach(read, input, &name, &pattern) {
+        if !may_reach(read, input, &pattern) {
             continue;
         }
         reached = true;
@@ -55,18 +55,33 @@ pub(super) fn check(read: &FluentBit, output: &Section, findings: &mut Findings)
     }
 }
 
-/// Whether records of this input can have a tag that the pattern takes. A tag
-/// that the sender chooses can be any.
-fn may_reach(read: &FluentBit, input: &Section, name: &str, pattern: &str) -> bool {
-    let sender = sender(input, name);
-    match read.value(input, "tag") {
-        Some(Value::Depends(_)) => true,
-        Some(Value::Known(_)) if sender == Sender::AlwaysTag => true,
+/// Whether records of this input can have a tag that the pattern takes.
+pub(super) fn may_reach(read: &FluentBit, input: &Section, pattern: &str) -> bool {
+    tag_of(read, input).is_none_or(|tag| may_share(pattern, &tag))
+}
+
+/// The tag of an input's records, with `*` for what is not known yet; none where
+/// it can be any.
+pub(super) fn tag_of(read: &FluentBit, input: &Section) -> Option<String> {
+    let name = read.word(input, "name").unwrap_or_default();
+    match (read.value(input, "tag"), sender(input, &name)) {
+        (Some(Value::Depends(_)), _) | (_, Sender::AlwaysTag) | (None, Sender::Tag) => None,
         // tail puts the path in the place of the *.
-        Some(Value::Known(tag)) => matches(pattern, &tag.replace('*', "x")),
-        None if matches!(sender, Sender::Tag | Sender::AlwaysTag) => true,
-        None => matches(pattern, &format!("{name}.0")),
+        (Some(Value::Known(tag)), _) => Some(tag),
+        (None, _) => Some(format!("{name}.0")),
     }
+}
+
+/// Whether tail puts a path of Docker's into the tag, and with it the id.
+pub(super) fn holds_id_in_tag(read: &FluentBit, input: &Section) -> bool {
+    let holds = |key: &str, part: &str| match read.value(input, key) {
+        Some(Value::Known(text)) => text.contains(part),
+        Some(Value::Depends(_)) => true,
+        None => false,
+    };
+    read.word(input, "name").as_deref() == Some("tail")
+        && holds("tag", "*")
+        && holds("path", "container")
 }
 
 fn sender(input: &Section, name: &str) -> Sender {
@@ -152,8 +167,20 @@ fn tail(read: &FluentBit, input: &Section, name: &str, output: &Section, finding
 
 fn record(read: &FluentBit, input: &Section, name: &str, findings: &mut Findings) {
     let about = &input.place;
+    let is_filled = name == "systemd"
+        || read
+            .of_kind(Kind::Filter)
+            .any(|filter| read.word(filter, "name").as_deref() == Some("kubernetes"));
     match sender(input, name) {
-        Sender::None => {}
+        Sender::None if is_filled => {}
+        Sender::None => findings.warn(
+            about,
+            format!(
+                "with Target record the input has to write the container's keys, and {name} does \
+                 not: none is found, or what an application's text brings"
+            ),
+            "use Target auto for tail on Docker's files, or put the kubernetes filter before it",
+        ),
         _ if name == "forward" && is_private(read, input) => {}
         _ => findings.warn(
             about,

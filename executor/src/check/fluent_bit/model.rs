@@ -147,26 +147,29 @@ pub(super) fn normal_key(written: &str, yaml: bool) -> String {
     key
 }
 
-/// Fluent Bit's `Match`: `*` is any text.
-pub(super) fn matches(pattern: &str, tag: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = tag.strip_prefix(first) else {
-        return false;
-    };
-    let mut last = None;
-    for part in parts {
-        if let Some(part) = last.replace(part) {
-            match rest.find(part) {
-                Some(at) => rest = &rest[at + part.len()..],
-                None => return false,
-            }
+/// Whether some tag fits both patterns; in each `*` is any text, as in `Match`.
+pub(super) fn may_share(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    // `fits[j]`: what is left of `a` and `b[j..]` can be the same text. Begins
+    // with nothing left of `a`, and takes one byte more of it each time.
+    let mut fits = vec![false; b.len() + 1];
+    for j in (0..=b.len()).rev() {
+        fits[j] = j == b.len() || (b[j] == b'*' && fits[j + 1]);
+    }
+    for &byte in a.iter().rev() {
+        let shorter = std::mem::replace(&mut fits, vec![false; b.len() + 1]);
+        for j in (0..=b.len()).rev() {
+            let other = b.get(j).copied();
+            fits[j] = match (byte, other) {
+                (b'*', None) => shorter[j],
+                (b'*', Some(_)) => shorter[j] || fits[j + 1],
+                (_, Some(b'*')) => fits[j + 1] || shorter[j],
+                (_, Some(other)) => byte == other && shorter[j + 1],
+                (_, None) => false,
+            };
         }
     }
-    match last {
-        Some(last) => rest.ends_with(last),
-        None => rest.is_empty(),
-    }
+    fits[0]
 }
 
 #[cfg(test)]
@@ -187,8 +190,17 @@ mod tests {
             ("a*b*c", "acb", false),
             ("ab*ba", "aba", false),
             ("", "a", false),
+            ("", "", true),
+            // As a tag may be one of many.
+            ("docker.var.*", "docker.*", true),
+            ("docker.*", "*", true),
+            ("a*b", "*c", false),
+            ("a*b", "*b", true),
+            ("*x*", "a*", true),
+            ("docker.*", "kernel.*", false),
         ] {
-            assert_eq!(matches(pattern, tag), expected, "{pattern} {tag}");
+            assert_eq!(may_share(pattern, tag), expected, "{pattern} {tag}");
+            assert_eq!(may_share(tag, pattern), expected, "{tag} {pattern}");
         }
     }
 

@@ -482,3 +482,108 @@ fn a_filter_that_leaves_only_the_applications_keys_is_found() {
         assert_eq!(is_found, expected, "{filter} {target}: {found:#?}");
     }
 }
+
+#[test]
+fn what_lets_an_application_choose_the_container_is_found() {
+    let by_tag = input(&[
+        "Name tail",
+        "Tag docker.*",
+        "Path /var/lib/docker/containers/*/*-json.log",
+        "Parser docker",
+        "Path_Key filepath",
+    ]);
+    let by_key = by_tag.replace("docker.*", "docker");
+    let neither = input(&["Name tail", "Tag app.*", "Path /srv/*.log", "Parser json"]);
+    let believed = "a filepath in an application's text would be believed by Target auto";
+    let from_text = "is made of the record's text";
+    for (input, filter, expected) in [
+        (&by_tag, "Name parser\n Match *", None),
+        (&by_key, "Name parser\n Match *", Some(believed)),
+        (&by_key, "Name parser\n Match *\n Reserve_Data On", None),
+        (&by_key, "Name parser\n Match kernel", None),
+        (&by_key, "Name parser\n Match_Regex ^d", Some(believed)),
+        (&by_key, "Name parser\n Match ${M}", Some(believed)),
+        (&by_key, "Name grep\n Match *", None),
+        (&by_key, "Name modify\n Match *\n Remove filepath", None),
+        (
+            &by_key,
+            "Name modify\n Match *\n Hard_rename mine filepath",
+            Some(believed),
+        ),
+        (
+            &by_key,
+            "Name modify\n Match *\n Rename mine filepath",
+            None,
+        ),
+        (&by_key, "Name lua\n Match *", Some("cannot be judged")),
+        (&by_key, "Name kubernetes\n Match *\n Merge_Log On", None),
+        (
+            &by_key,
+            "Name nest\n Match *\n Operation lift\n[FILTER]\n Name record_modifier\n Match *\n Remove_key filepath",
+            Some(believed),
+        ),
+        (
+            &by_key,
+            "Name nest\n Match *\n Operation lift\n[FILTER]\n Name nest\n Match *\n Operation nest\n Wildcard file*",
+            Some(believed),
+        ),
+        (
+            &neither,
+            "Name grep\n Match *",
+            Some("this parser makes keys of the text"),
+        ),
+        (
+            &by_tag,
+            "Name rewrite_tag\n Match *\n Rule $log ^(.*)$ app.$1 false",
+            Some(from_text),
+        ),
+        (
+            &by_tag,
+            "Name rewrite_tag\n Match *\n Rule $log ^(.*)$ app.$TAG false",
+            None,
+        ),
+        (
+            &by_tag,
+            "Name rewrite_tag\n Match *\n Rule $log ^(.*)$ app false\n[FILTER]\n Name parser\n Match *",
+            Some(believed),
+        ),
+    ] {
+        let found = with(&format!("{input}[FILTER]\n {filter}\n"), "auto");
+        match expected {
+            Some(expected) => assert!(
+                found.iter().any(|line| line.contains(expected)),
+                "{filter}: {expected} is not in {found:#?}"
+            ),
+            None => assert_eq!(found, Vec::<String>::new(), "{filter}"),
+        }
+    }
+}
+
+#[test]
+fn an_input_that_makes_no_keys_is_no_input_for_target_record() {
+    let tail = input(&["Name tail", "Tag docker.*"]);
+    let found = with(&tail, "record");
+    assert!(
+        found
+            .iter()
+            .any(|line| line.contains("has to write the container's keys, and tail does not")),
+        "{found:#?}"
+    );
+    let found = with(
+        &format!("{tail}[FILTER]\n Name kubernetes\n Match *\n"),
+        "record",
+    );
+    assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+fn processors_of_an_input_are_worth_a_look() {
+    let text = "pipeline:\n  inputs:\n    - name: tail\n      tag: docker\n      path_key: filepath\n      processors:\n        logs:\n          - name: lua\n  outputs:\n    - name: healer\n      match: '*'\n";
+    let found = judge("x.yaml", text);
+    assert!(
+        found
+            .iter()
+            .any(|line| line.contains("these processors cannot be judged")),
+        "{found:#?}"
+    );
+}

@@ -91,16 +91,20 @@ fn section(file: &Rc<Path>, kind: Kind, node: &Node) -> Section {
         file: Rc::clone(file),
         line,
     };
-    // Nested ones (processors, routes) are not ours to judge.
+    let property = |written: &str, line, value: &str| Property {
+        key: normal_key(written, true),
+        written: written.to_owned(),
+        value: value.trim().to_owned(),
+        place: place(line),
+    };
+    // Nested ones are not ours to judge, but an input's processors may change its keys.
     let properties = entries(node)
         .iter()
         .filter_map(|(written, value)| match &value.data {
-            Data::Text(text) => Some(Property {
-                key: normal_key(written, true),
-                written: written.clone(),
-                value: text.trim().to_owned(),
-                place: place(value.line),
-            }),
+            Data::Text(text) => Some(property(written, value.line, text)),
+            _ if kind == Kind::Input && written == "processors" => {
+                Some(property(written, value.line, ""))
+            }
             Data::List(_) | Data::Map(_) => None,
         })
         .collect();
