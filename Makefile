@@ -1,7 +1,7 @@
 # The one door to everything. `make help` lists it.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo build test soak bench lint fmt release images clean
+.PHONY: help demo build test soak bench score lint fmt release images clean
 
 CARGO ?= cargo
 DIST := target/dist
@@ -24,6 +24,10 @@ soak: ## The same with the long counts: hours.
 bench: ## What it costs and how quick it is, as a table (some minutes).
 	$(CARGO) build --release --locked
 	$(CARGO) bench --locked --bench flush --bench table
+
+score: ## How well the rules tell failures apart: make score CORPUS=labelled.jsonl
+	@test -n "$(CORPUS)" || { echo 'make score: name the labelled lines: make score CORPUS=labelled.jsonl' >&2; exit 2; }
+	@$(CARGO) run --quiet --release --locked -p rules --example score -- "$(CORPUS)" $(SCORE_ARGS)
 
 lint: ## Formatting and clippy; warnings are errors.
 	$(CARGO) fmt --all --check

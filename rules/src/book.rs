@@ -75,7 +75,7 @@ fn read_only(packs: &[Source]) -> Result<Option<BTreeMap<String, Call>>, Error> 
             source: &pack.name,
             toml: &pack.toml,
         };
-        for written in format::parse(text)? {
+        for written in format::parse(text)?.rule {
             let written = written.into_inner();
             let threshold = written
                 .threshold

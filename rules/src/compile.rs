@@ -1,20 +1,23 @@
 //! From a rule as written to a rule that matches, every limit checked on the way.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 use toml::Spanned;
 
 use crate::error::{Error, Text};
-use crate::format::{Written, WrittenRule, WrittenThreshold, WrittenUnless};
+use crate::excuses::Sets;
+use crate::format::{Written, WrittenConfirm, WrittenRule, WrittenThreshold, WrittenUnless};
 use crate::limits::{
-    NAME_BYTES_MAX, PATTERNS_PER_RULE_MAX, THRESHOLD_COUNT_MAX, THRESHOLD_WITHIN_MS_MAX,
-    WORD_BYTES_MIN,
+    CONFIRM_WITHIN_MS_MAX, NAME_BYTES_MAX, PATTERNS_PER_RULE_MAX, THRESHOLD_COUNT_MAX,
+    THRESHOLD_WITHIN_MS_MAX, WORD_BYTES_MIN,
 };
-use crate::matcher::{Matcher, Patterns};
+use crate::matcher::{Excuse, Matcher, Pattern};
 use crate::need::{self, Need};
 use crate::pattern;
-use crate::rule::{Rule, Threshold};
+use crate::rule::{Confirm, Confirmation, Rule, Threshold};
+use crate::severity::{Severities, Severity};
 
 /// A compiled rule, what the raw scan must look for on its behalf, and where its name stands.
 #[derive(Debug)]
@@ -22,10 +25,15 @@ pub(crate) struct Compiled {
     pub(crate) rule: Rule,
     pub(crate) needs: Vec<Need>,
     pub(crate) name_span: Range<usize>,
+    pub(crate) confirm_span: Option<Range<usize>>,
 }
 
-/// Checks and compiles one rule.
-pub(crate) fn rule(text: Text<'_>, written: Spanned<WrittenRule>) -> Result<Compiled, Error> {
+/// Checks and compiles one rule; `sets` are the excuses that it may name.
+pub(crate) fn rule(
+    text: Text<'_>,
+    written: Spanned<WrittenRule>,
+    sets: &Sets,
+) -> Result<Compiled, Error> {
     let rule_span = written.span();
     let written = written.into_inner();
     let name_span = written.name.span();
@@ -40,24 +48,22 @@ pub(crate) fn rule(text: Text<'_>, written: Spanned<WrittenRule>) -> Result<Comp
             "give it `literals = [\"…\"]` or `regexes = ['…']`",
         ));
     }
-    check_count(text, "literals", &written.literals)?;
-    check_count(text, "regexes", &written.regexes)?;
-    let mut needs = Vec::new();
-    let mut wanted = Patterns::default();
-    for literal in &written.literals {
-        let bytes = pattern::literal(text, literal)?;
-        needs.push(Need::new(&bytes).ok_or_else(|| no_word(text, literal))?);
-        wanted.literals.push(Finder::new(&bytes).into_owned());
-    }
-    for regex in &written.regexes {
-        let compiled = pattern::regex(text, regex)?;
-        needs.extend(need::of_regex(&compiled.hir).ok_or_else(|| no_word(text, regex))?);
-        wanted.regexes.push(compiled.regex);
-    }
-    let unless = unless(text, &written.unless)?;
+    let (wanted, needs) = wanted(text, &written)?;
+    let excuses = sets.of_rule(text, &written)?;
+    let names = excuses.iter().map(|set| set.name.clone()).collect();
+    let own = excuse(text, "", &written.unless)?;
+    let unless = excuses
+        .into_iter()
+        .chain((!own.is_empty()).then(|| Arc::new(own)))
+        .collect();
     let threshold = written
         .threshold
         .map(|written| threshold(text, &written))
+        .transpose()?;
+    let confirm_span = written.confirm.as_ref().map(Spanned::span);
+    let confirm = written
+        .confirm
+        .map(|written| confirm(text, &written))
         .transpose()?;
     let rule = Rule {
         name: written.name.into_inner(),
@@ -66,17 +72,115 @@ pub(crate) fn rule(text: Text<'_>, written: Spanned<WrittenRule>) -> Result<Comp
         why: written.why,
         links: written.links,
         threshold,
+        confirm,
+        sticky: written.sticky,
+        excuses: names,
         kernel: written.kernel,
         examples: written.examples,
         counter_examples: written.counter_examples,
         source: text.source.to_owned(),
-        matcher: Matcher { wanted, unless },
+        matcher: Matcher {
+            wanted,
+            severities: severities(text, &written.severity)?,
+            unless,
+        },
     };
     Ok(Compiled {
         rule,
         needs,
         name_span,
+        confirm_span,
     })
+}
+
+fn wanted(text: Text<'_>, written: &WrittenRule) -> Result<(Vec<Pattern>, Vec<Need>), Error> {
+    check_count(text, "literals", &written.literals)?;
+    check_count(text, "regexes", &written.regexes)?;
+    let (mut wanted, mut needs) = (Vec::new(), Vec::new());
+    for literal in &written.literals {
+        let bytes = pattern::literal(text, literal)?;
+        needs.push(Need::new(&bytes).ok_or_else(|| no_word(text, literal))?);
+        wanted.push(Pattern::Literal(Box::new(Finder::new(&bytes).into_owned())));
+    }
+    for regex in &written.regexes {
+        let compiled = pattern::regex(text, regex)?;
+        needs.extend(need::of_regex(&compiled.hir).ok_or_else(|| no_word(text, regex))?);
+        wanted.push(Pattern::Regex(compiled.regex));
+    }
+    Ok((wanted, needs))
+}
+
+/// Compiles a set of excuses; a rule's own has no name.
+pub(crate) fn excuse(text: Text<'_>, name: &str, written: &WrittenUnless) -> Result<Excuse, Error> {
+    check_count(text, "excusing literals", &written.literals)?;
+    check_count(text, "excusing regexes", &written.regexes)?;
+    check_count(text, "excusing regexes", &written.before)?;
+    let regexes = |written: &[Written]| {
+        let regex = |written| Ok(Pattern::Regex(pattern::regex(text, written)?.regex));
+        written.iter().map(regex).collect::<Result<Vec<_>, Error>>()
+    };
+    let mut anywhere = Vec::new();
+    for literal in &written.literals {
+        let bytes = pattern::literal(text, literal)?;
+        anywhere.push(Pattern::Literal(Box::new(Finder::new(&bytes).into_owned())));
+    }
+    anywhere.extend(regexes(&written.regexes)?);
+    Ok(Excuse {
+        name: name.to_owned(),
+        anywhere,
+        before: regexes(&written.before)?,
+        severities: severities(text, &written.severity)?,
+    })
+}
+
+fn severities(text: Text<'_>, written: &[Written]) -> Result<Severities, Error> {
+    let mut set = Severities::default();
+    for name in written {
+        set.add(Severity::by_name(name.get_ref()).ok_or_else(|| {
+            let known = Severity::names().collect::<Vec<_>>().join("`, `");
+            text.error(
+                &name.span(),
+                format!("unknown severity `{}`", name.get_ref()),
+                format!("use any of `{known}`"),
+            )
+        })?);
+    }
+    Ok(set)
+}
+
+fn confirm(text: Text<'_>, written: &Spanned<WrittenConfirm>) -> Result<Confirm, Error> {
+    let WrittenConfirm { by, within } = written.get_ref();
+    let one = |word: &Written| match word.get_ref().as_str() {
+        "unhealthy" => Ok(Confirmation::Unhealthy),
+        "exit" => Ok(Confirmation::Exit),
+        other => match other.strip_prefix("rule:").map(str::trim) {
+            Some(name) if !name.is_empty() => Ok(Confirmation::Rule(name.to_owned())),
+            _ => Err(text.error(
+                &word.span(),
+                format!("unknown confirmation `{other}`"),
+                "use `unhealthy`, `exit` or `rule:NAME`",
+            )),
+        },
+    };
+    let within_ms = within
+        .ms()
+        .filter(|ms| (1..=CONFIRM_WITHIN_MS_MAX).contains(ms))
+        .ok_or_else(|| {
+            text.error(
+                &written.span(),
+                "a confirmation's `within` that is no duration, or out of range",
+                "give `within = \"60s\"` (ms, s, m, h; bare numbers are seconds), at most 1h",
+            )
+        })?;
+    let by = by.iter().map(one).collect::<Result<Vec<_>, Error>>()?;
+    if by.is_empty() {
+        return Err(text.error(
+            &written.span(),
+            "a confirmation by nothing: the rule would never apply",
+            "give `by = [\"unhealthy\", \"exit\", \"rule:NAME\"]`, or remove `confirm`",
+        ));
+    }
+    Ok(Confirm { by, within_ms })
 }
 
 fn check_words(text: Text<'_>, written: &WrittenRule) -> Result<(), Error> {
@@ -123,20 +227,6 @@ fn no_word(text: Text<'_>, written: &Written) -> Error {
         ),
         "add such a word: without one every log line would have to be looked at",
     )
-}
-
-fn unless(text: Text<'_>, written: &WrittenUnless) -> Result<Patterns, Error> {
-    check_count(text, "excusing literals", &written.literals)?;
-    check_count(text, "excusing regexes", &written.regexes)?;
-    let mut patterns = Patterns::default();
-    for literal in &written.literals {
-        let bytes = pattern::literal(text, literal)?;
-        patterns.literals.push(Finder::new(&bytes).into_owned());
-    }
-    for regex in &written.regexes {
-        patterns.regexes.push(pattern::regex(text, regex)?.regex);
-    }
-    Ok(patterns)
 }
 
 pub(crate) fn threshold(

@@ -99,6 +99,11 @@ pub(crate) struct Text<'a> {
 }
 
 impl Text<'_> {
+    /// Whether this is the built-in file of shared excuses, which holds no rule.
+    pub(crate) fn is_sets(&self) -> bool {
+        self.source == crate::packs::EXCUSES.0
+    }
+
     /// An error at the start of a byte span of this text.
     pub(crate) fn error(
         &self,

@@ -14,10 +14,22 @@
 //! examples = ["RuntimeError: CUDA out of memory."]
 //! counter_examples = ["CUDA out of memory, retrying"]
 //!
+//! severity = ["error", "E"]                # the line must show one of these
+//! sticky = true                           # the set `recovery` does not excuse it
+//! excuses = ["talk", "mine"]              # shared sets; instead of the file's
+//! confirm = { by = ["unhealthy", "exit", "rule:other"], within = "60s" }
+//!
 //! [rule.unless]                           # on the same line
 //! literals = ["retrying"]
 //! regexes = ['falling back to \w+']
+//! before = ['how (?:to|do|can)']          # in front of the match
+//! severity = ["debug", "I"]
 //! ```
+//!
+//! Beside the rules a file may hold `excuses = […]`, the sets that excuse each of its rules,
+//! and sets of its own: `[excuse.mine]` with the keys of `unless`.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -32,9 +44,15 @@ pub(crate) type Written = Spanned<String>;
 /// A whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(crate) struct File {
+    /// Names of the sets that excuse each rule that does not say otherwise.
     #[serde(default)]
-    rule: Vec<Spanned<WrittenRule>>,
+    pub(crate) excuses: Vec<Written>,
+    /// Sets that this file brings.
+    #[serde(default)]
+    pub(crate) excuse: BTreeMap<String, Spanned<WrittenUnless>>,
+    #[serde(default)]
+    pub(crate) rule: Vec<Spanned<WrittenRule>>,
 }
 
 /// One `[[rule]]`.
@@ -54,6 +72,12 @@ pub(crate) struct WrittenRule {
     #[serde(default)]
     pub(crate) regexes: Vec<Written>,
     #[serde(default)]
+    pub(crate) severity: Vec<Written>,
+    #[serde(default)]
+    pub(crate) sticky: bool,
+    pub(crate) excuses: Option<Vec<Written>>,
+    pub(crate) confirm: Option<Spanned<WrittenConfirm>>,
+    #[serde(default)]
     pub(crate) unless: WrittenUnless,
     #[serde(default)]
     pub(crate) kernel: bool,
@@ -72,6 +96,18 @@ pub(crate) struct WrittenUnless {
     pub(crate) literals: Vec<Written>,
     #[serde(default)]
     pub(crate) regexes: Vec<Written>,
+    #[serde(default)]
+    pub(crate) before: Vec<Written>,
+    #[serde(default)]
+    pub(crate) severity: Vec<Written>,
+}
+
+/// One of `by` within a time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WrittenConfirm {
+    pub(crate) by: Vec<Written>,
+    pub(crate) within: WrittenDuration,
 }
 
 /// `count` matches `within` a time.
@@ -112,8 +148,8 @@ fn remedy<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Remedy, D::Error
         })
 }
 
-/// The rules of one file, in its order.
-pub(crate) fn parse(text: Text<'_>) -> Result<Vec<Spanned<WrittenRule>>, Error> {
+/// One file; the rules are in its order.
+pub(crate) fn parse(text: Text<'_>) -> Result<File, Error> {
     let file: File = toml::from_str(text.toml).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
         // The parser's message may have several lines; ours is one.
@@ -128,12 +164,12 @@ pub(crate) fn parse(text: Text<'_>) -> Result<Vec<Spanned<WrittenRule>>, Error> 
             "mend it there (the format is described in docs/rules.md)",
         )
     })?;
-    if file.rule.is_empty() {
+    if file.rule.is_empty() && !text.is_sets() {
         return Err(Error::source(
             text.source,
             "it holds no rule",
             "write at least one [[rule]] with name, summary, remedy, and literals or regexes",
         ));
     }
-    Ok(file.rule)
+    Ok(file)
 }

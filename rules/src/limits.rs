@@ -50,6 +50,12 @@ pub const THRESHOLD_COUNT_MAX: u32 = 1_000_000;
 /// Longest time, in milliseconds, that a threshold may look back (one day).
 pub const THRESHOLD_WITHIN_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 
+/// Longest time, in milliseconds, that a confirmation may be waited for (one hour).
+pub const CONFIRM_WITHIN_MS_MAX: u64 = 60 * 60 * 1_000;
+
+/// Sets of excuses in one file.
+pub const EXCUSE_SETS_MAX: usize = 64;
+
 /// Bytes of text that a [`crate::Scratch`] keeps room for between two texts; the room for a
 /// longer one is given back.
 pub const SCRATCH_KEPT_BYTES_MAX: usize = 256 * 1024;

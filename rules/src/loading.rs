@@ -8,35 +8,65 @@ use toml::Spanned;
 
 use crate::compile;
 use crate::error::{Error, Text};
-use crate::format::WrittenRule;
+use crate::excuses::Sets;
+use crate::format::{self, File, WrittenRule, WrittenUnless};
 use crate::limits::{NEEDS_MAX, REGEXES_MAX, RULES_MAX};
 use crate::need::Need;
+use crate::packs;
 use crate::prefilter::Prefilter;
-use crate::rule::{Rule, RuleIndex};
+use crate::rule::{Confirmation, Rule, RuleIndex};
 use crate::set::RuleSet;
 
 /// Rules so far.
 #[derive(Default)]
-pub(crate) struct Loading {
+pub(crate) struct Loading<'a> {
+    /// Built in, for every file.
+    sets: Sets,
     rules: Vec<Rule>,
     needs: Vec<(RuleIndex, Need)>,
     regexes: usize,
     /// Where each name was met first.
     names: BTreeMap<String, Error>,
+    /// Rules that name others, and where.
+    confirms: Vec<(RuleIndex, Text<'a>, Range<usize>)>,
 }
 
-impl Loading {
-    /// Checks, compiles and adds a rule behind all others.
-    pub(crate) fn add(
+impl<'a> Loading<'a> {
+    /// With the built-in sets of excuses.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let (source, toml) = packs::EXCUSES;
+        let text = Text { source, toml };
+        let sets = Sets::default().with_file(text, &format::parse(text)?)?;
+        Ok(Self {
+            sets,
+            ..Self::default()
+        })
+    }
+
+    /// Checks, compiles and adds a file's rules behind all others.
+    pub(crate) fn add(&mut self, text: Text<'a>) -> Result<(), Error> {
+        let file: File = format::parse(text)?;
+        for set in file.excuse.values() {
+            self.count_regexes(text, &set.span(), regexes_of(set.get_ref()))?;
+        }
+        let sets = self.sets.with_file(text, &file)?;
+        for written in file.rule {
+            self.add_rule(text, written, &sets)?;
+        }
+        Ok(())
+    }
+
+    fn add_rule(
         &mut self,
-        text: Text<'_>,
+        text: Text<'a>,
         written: Spanned<WrittenRule>,
+        sets: &Sets,
     ) -> Result<(), Error> {
         let span = written.span();
         within(text, &span, "rules", self.rules.len() + 1, RULES_MAX)?;
-        self.regexes += written.get_ref().regexes.len() + written.get_ref().unless.regexes.len();
-        within(text, &span, "regexes", self.regexes, REGEXES_MAX)?;
-        let compiled = compile::rule(text, written)?;
+        let rule = written.get_ref();
+        self.count_regexes(text, &span, rule.regexes.len() + regexes_of(&rule.unless))?;
+        let compiled = compile::rule(text, written, sets)?;
         within(
             text,
             &span,
@@ -46,10 +76,23 @@ impl Loading {
         )?;
         self.add_name(text, &compiled.rule.name, &compiled.name_span)?;
         let index = self.rules.len();
+        if let Some(span) = compiled.confirm_span {
+            self.confirms.push((index, text, span));
+        }
         self.needs
             .extend(compiled.needs.into_iter().map(|need| (index, need)));
         self.rules.push(compiled.rule);
         Ok(())
+    }
+
+    fn count_regexes(
+        &mut self,
+        text: Text<'_>,
+        span: &Range<usize>,
+        more: usize,
+    ) -> Result<(), Error> {
+        self.regexes += more;
+        within(text, span, "regexes", self.regexes, REGEXES_MAX)
     }
 
     fn add_name(&mut self, text: Text<'_>, name: &str, span: &Range<usize>) -> Result<(), Error> {
@@ -64,8 +107,37 @@ impl Loading {
         Ok(())
     }
 
+    /// A rule that waits for one that does not exist would wait for ever.
+    fn check_confirms(&self) -> Result<(), Error> {
+        for (index, text, span) in &self.confirms {
+            let rule = &self.rules[*index];
+            let by = rule.confirm.iter().flat_map(|confirm| &confirm.by);
+            for confirmation in by {
+                let Confirmation::Rule(name) = confirmation else {
+                    continue;
+                };
+                if *name == rule.name {
+                    return Err(text.error(
+                        span,
+                        format!("rule `{name}` confirms itself"),
+                        "name another rule, or use `threshold`",
+                    ));
+                }
+                if !self.names.contains_key(name) {
+                    return Err(text.error(
+                        span,
+                        format!("a confirmation by rule `{name}`, which there is not"),
+                        "name a rule of the packs and files in the setting",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Compiles what all rules share.
     pub(crate) fn finish(self) -> Result<RuleSet, Error> {
+        self.check_confirms()?;
         let prefilter = Prefilter::new(&self.needs).map_err(|problem| {
             Error::setting(
                 format!("the rules cannot be compiled together: {problem}"),
@@ -77,6 +149,10 @@ impl Loading {
             prefilter,
         })
     }
+}
+
+fn regexes_of(unless: &WrittenUnless) -> usize {
+    unless.regexes.len() + unless.before.len()
 }
 
 fn within(

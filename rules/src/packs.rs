@@ -1,11 +1,31 @@
 //! The rule packs that are compiled in.
 
-/// Name and text of each pack.
-const PACKS: [(&str, &str); 1] = [("gpu", include_str!("../packs/gpu.toml"))];
+/// Name and text of each pack, in the order in which `gpu` lists them: first those whose
+/// words the others pass on.
+const PACKS: [(&str, &str); 9] = [
+    ("rocm", include_str!("../packs/rocm.toml")),
+    ("xpu", include_str!("../packs/xpu.toml")),
+    (
+        "tensorflow-jax",
+        include_str!("../packs/tensorflow-jax.toml"),
+    ),
+    ("cuda", include_str!("../packs/cuda.toml")),
+    ("nccl", include_str!("../packs/nccl.toml")),
+    ("nvml", include_str!("../packs/nvml.toml")),
+    ("inference", include_str!("../packs/inference.toml")),
+    ("host-oom", include_str!("../packs/host-oom.toml")),
+    ("xid", include_str!("../packs/xid.toml")),
+];
 
-/// The names of the built-in packs.
+/// Stands for all of them.
+const ALL: &str = "gpu";
+
+/// The sets of excuses that every file may name.
+pub(crate) const EXCUSES: (&str, &str) = ("excuses", include_str!("../packs/excuses.toml"));
+
+/// The names of the built-in packs; the first one stands for all others.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    PACKS.iter().map(|(name, _)| *name)
+    std::iter::once(ALL).chain(PACKS.iter().map(|(name, _)| *name))
 }
 
 /// The names as a sentence wants them.
@@ -13,10 +33,13 @@ pub(crate) fn listed() -> String {
     names().collect::<Vec<_>>().join(", ")
 }
 
-/// A pack's text.
-pub(crate) fn find(name: &str) -> Option<&'static str> {
-    PACKS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, toml)| *toml)
+/// Name and text of the pack, or packs, that a name stands for; empty if there is none.
+pub(crate) fn find(name: &str) -> &'static [(&'static str, &'static str)] {
+    if name == ALL {
+        return &PACKS;
+    }
+    match PACKS.iter().position(|(known, _)| *known == name) {
+        Some(at) => &PACKS[at..=at],
+        None => &[],
+    }
 }

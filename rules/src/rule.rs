@@ -50,6 +50,27 @@ pub struct Threshold {
     pub within_ms: u64,
 }
 
+/// Something else that must happen before the remedy applies: one of `by`, within a time of the
+/// match, before or after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirm {
+    /// any of these will do; never empty
+    pub by: Vec<Confirmation>,
+    /// milliseconds, 1 to [`crate::CONFIRM_WITHIN_MS_MAX`]
+    pub within_ms: u64,
+}
+
+/// What can confirm a match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// A match of another rule of the same set, by its name.
+    Rule(String),
+    /// The container's own health check says unhealthy.
+    Unhealthy,
+    /// The container's process ended.
+    Exit,
+}
+
 /// One rule, checked and compiled.
 #[derive(Debug)]
 pub struct Rule {
@@ -66,6 +87,13 @@ pub struct Rule {
     pub links: Vec<String>,
     /// None: the first match counts.
     pub threshold: Option<Threshold>,
+    /// None: the match alone is enough.
+    pub confirm: Option<Confirm>,
+    /// The failure cannot be recovered from by the program itself: the shared set `recovery`
+    /// does not excuse it.
+    pub sticky: bool,
+    /// The shared sets that excuse a match, in force.
+    pub excuses: Vec<String>,
     /// True: looks at kernel records only. False: at containers' lines only.
     pub kernel: bool,
     /// Lines that this rule must match; see [`crate::RuleSet::check_examples`].

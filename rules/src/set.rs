@@ -1,7 +1,6 @@
 //! All rules of one setting, and the two questions asked of them.
 
 use crate::error::{Error, Text};
-use crate::format;
 use crate::loading::Loading;
 use crate::normalise::Scratch;
 use crate::prefilter::Prefilter;
@@ -43,15 +42,12 @@ impl RuleSet {
     }
 
     pub(crate) fn from_sources(sources: &[Source]) -> Result<Self, Error> {
-        let mut loading = Loading::default();
+        let mut loading = Loading::new()?;
         for source in sources {
-            let text = Text {
+            loading.add(Text {
                 source: &source.name,
                 toml: &source.toml,
-            };
-            for written in format::parse(text)? {
-                loading.add(text, written)?;
-            }
+            })?;
         }
         loading.finish()
     }
@@ -79,6 +75,15 @@ impl RuleSet {
     /// Judges one text (any bytes): ANSI escapes removed, white-space runs equal to one space,
     /// ASCII case ignored. The first matching rule in order of precedence.
     pub fn judge(&self, text: &[u8], origin: Origin, scratch: &mut Scratch) -> Option<RuleIndex> {
+        self.call(text, scratch);
+        called_rules(&scratch.called).find(|&index| {
+            let rule = &self.rules[index];
+            rule.applies_to(origin) && rule.matcher.matches(&scratch.text)
+        })
+    }
+
+    /// Brings a text into normal form and marks the rules that have to look at it.
+    pub(crate) fn call(&self, text: &[u8], scratch: &mut Scratch) {
         let Scratch {
             text: normal,
             called,
@@ -87,15 +92,11 @@ impl RuleSet {
         called.clear();
         called.resize(self.rules.len().div_ceil(64), 0);
         self.prefilter.call(normal.bytes(), called);
-        set_bits(called).find(|&index| {
-            let rule = &self.rules[index];
-            rule.applies_to(origin) && rule.matcher.matches(normal)
-        })
     }
 }
 
-/// The positions of the bits that are set, ascending.
-fn set_bits(words: &[u64]) -> impl Iterator<Item = usize> {
+/// The rules whose bits are set, ascending.
+pub(crate) fn called_rules(words: &[u64]) -> impl Iterator<Item = usize> {
     let bits_of = |&word: &u64| {
         let mut rest = word;
         std::iter::from_fn(move || {

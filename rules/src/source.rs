@@ -42,10 +42,18 @@ pub(crate) fn read_all(setting: &str) -> Result<Vec<Source>, Error> {
             ));
         }
     }
-    let sources = entries
-        .into_iter()
-        .map(read)
-        .collect::<Result<Vec<Source>, Error>>()?;
+    let mut sources: Vec<Source> = Vec::new();
+    for entry in entries {
+        for source in read(entry)? {
+            if sources.iter().any(|known| known.name == source.name) {
+                return Err(Error::setting(
+                    format!("the pack `{}` stands twice in it", source.name),
+                    "name it once: `gpu` stands for all built-in packs",
+                ));
+            }
+            sources.push(source);
+        }
+    }
     let bytes: usize = sources.iter().map(|source| source.toml.len()).sum();
     if bytes > SETTING_BYTES_MAX {
         return Err(Error::setting(
@@ -56,28 +64,31 @@ pub(crate) fn read_all(setting: &str) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-fn read(entry: &str) -> Result<Source, Error> {
-    let is_pack = !entry.contains('/') && !entry.ends_with(".toml");
-    let toml = if is_pack {
-        packs::find(entry)
-            .ok_or_else(|| {
-                Error::setting(
-                    format!("unknown pack `{entry}`"),
-                    format!(
-                        "built in: {}; a rule file has a `/` or ends in `.toml`",
-                        packs::listed()
-                    ),
-                )
-            })?
-            .to_owned()
-    } else {
-        read_file(entry)?
+/// A file, or the packs that a name stands for.
+fn read(entry: &str) -> Result<Vec<Source>, Error> {
+    if entry.contains('/') || entry.ends_with(".toml") {
+        return Ok(vec![Source {
+            name: entry.to_owned(),
+            is_pack: false,
+            toml: read_file(entry)?,
+        }]);
+    }
+    let packs = packs::find(entry);
+    if packs.is_empty() {
+        return Err(Error::setting(
+            format!("unknown pack `{entry}`"),
+            format!(
+                "built in: {}; a rule file has a `/` or ends in `.toml`",
+                packs::listed()
+            ),
+        ));
+    }
+    let source = |&(name, toml): &(&str, &str)| Source {
+        name: name.to_owned(),
+        is_pack: true,
+        toml: toml.to_owned(),
     };
-    Ok(Source {
-        name: entry.to_owned(),
-        is_pack,
-        toml,
-    })
+    Ok(packs.iter().map(source).collect())
 }
 
 fn read_file(path: &str) -> Result<String, Error> {

@@ -217,7 +217,11 @@ fn settings_name_packs_and_files() {
     let set = RuleSet::load(&format!(" {path} , gpu")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(set.rules()[0].name, "a");
     assert_eq!(set.rules()[0].source, path);
-    assert_eq!(set.rules()[1].source, "gpu");
+    assert_eq!(
+        set.rules()[1].source,
+        "rocm",
+        "`gpu` stands for the other packs"
+    );
 
     let refused = |setting: &str, words: &[&str]| {
         let error = RuleSet::load(setting).expect_err(setting).to_string();
@@ -229,6 +233,8 @@ fn settings_name_packs_and_files() {
     refused("", &["empty entry", "gpu"]);
     refused("gpu,,gpu", &["empty entry"]);
     refused("gpu,gpu", &["`gpu` stands twice"]);
+    refused("gpu,cuda", &["`cuda` stands twice", "`gpu` stands for all"]);
+    assert!(RuleSet::load("xid,cuda").is_ok());
     refused("cuda-pack", &["unknown pack `cuda-pack`", "gpu", ".toml"]);
     refused(
         "/nowhere/x.toml",

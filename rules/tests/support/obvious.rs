@@ -22,7 +22,7 @@ name = "two"
 summary = "s"
 remedy = "note"
 literals = ["caba", "a bbb c"]
-unless = { literals = ["no"], regexes = ['o[ab]+o'] }
+unless = { literals = ["no"], regexes = ['o[ab]+o'], before = ['cc[ab]'] }
 
 [[rule]]
 name = "three"
@@ -43,7 +43,7 @@ literals = ["bab", "boo"]
 static RULES: LazyLock<[ObviousRule; 4]> = LazyLock::new(|| {
     [
         ObviousRule::new(&["aba cab", "abacab"], &[], false),
-        ObviousRule::new(&["caba", "a bbb c"], &["no", "o[ab]+o"], false),
+        ObviousRule::new(&["caba", "a bbb c"], &["no", "o[ab]+o"], false).unless_before("cc[ab]"),
         ObviousRule::new(&[r"ab[ab] ?(?:ccc|coc)\b", "^ooo .*bab$"], &["nn"], false),
         ObviousRule::new(&["bab", "boo"], &[], true),
     ]
@@ -56,6 +56,7 @@ pub(crate) static SET: LazyLock<RuleSet> =
 struct ObviousRule {
     wanted: Vec<Regex>,
     unless: Vec<Regex>,
+    before: Vec<Regex>,
     kernel: bool,
 }
 
@@ -65,20 +66,34 @@ impl ObviousRule {
         Self {
             wanted: compile(wanted),
             unless: compile(unless),
+            before: Vec::new(),
             kernel,
         }
     }
 
+    fn unless_before(mut self, pattern: &str) -> Self {
+        self.before.push(ascii_regex(pattern));
+        self
+    }
+
     fn matches(&self, text: &Text) -> bool {
-        let excused = |span: Range<usize>| {
-            let lines = text.lines_of(span);
-            self.unless.iter().any(|regex| regex.is_match(lines))
-        };
-        let mut spans = self
-            .wanted
-            .iter()
-            .flat_map(|regex| regex.find_iter(&text.bytes));
-        spans.any(|found| !excused(found.range()))
+        self.wanted.iter().any(|regex| self.counts(regex, text))
+    }
+
+    /// After an excused match the search goes on behind its line.
+    fn counts(&self, regex: &Regex, text: &Text) -> bool {
+        let mut at = 0;
+        while let Some(found) = regex.find_at(&text.bytes, at) {
+            let lines = text.lines_of(found.range());
+            let line = &text.bytes[lines.clone()];
+            let front = &text.bytes[lines.start..found.start()];
+            let here = self.unless.iter().any(|regex| regex.is_match(line));
+            if !here && !self.before.iter().any(|regex| regex.is_match(front)) {
+                return true;
+            }
+            at = lines.end;
+        }
+        false
     }
 }
 
@@ -120,13 +135,13 @@ impl Text {
         text
     }
 
-    fn lines_of(&self, span: Range<usize>) -> &[u8] {
+    fn lines_of(&self, span: Range<usize>) -> Range<usize> {
         let first = self.lines[span.start].0;
         let last = self.lines[span.end - 1].1;
         let is_on = |&(before, after): &(usize, usize)| first <= before && after <= last;
         let start = self.lines.iter().position(is_on).expect("the span itself");
         let end = self.lines.iter().rposition(is_on).expect("the span itself") + 1;
-        &self.bytes[start..end]
+        start..end
     }
 }
 

@@ -1,0 +1,130 @@
+//! Why a text matches, or why it does not: the same steps as judging, told.
+
+use crate::matcher::{Objection, Pattern};
+use crate::normalise::{Normalised, Scratch};
+use crate::rule::{Origin, Rule};
+use crate::set::{RuleSet, called_rules};
+
+/// A rule that looked at a text, and what came of it.
+#[derive(Debug)]
+pub struct Explanation<'a> {
+    /// the rule
+    pub rule: &'a Rule,
+    /// what it found
+    pub finding: Finding,
+}
+
+/// What a rule found in a text. Quoted texts are in the form in which texts are compared: lower
+/// case, white space as one space, no escape sequences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It looks at lines of the other origin only.
+    OtherOrigin,
+    /// A word of one of its patterns is there, but none of the patterns.
+    NoMatch,
+    /// Its patterns are there, each time with an excuse.
+    Excused(Vec<Excused>),
+    /// It matches.
+    Matches {
+        /// the literal or regex, as compared
+        pattern: String,
+        /// the part of the text that it matched
+        matched: String,
+    },
+}
+
+/// A match that did not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excused {
+    /// the literal or regex, as compared
+    pub pattern: String,
+    /// the part of the text that it matched
+    pub matched: String,
+    /// what excused it, in words
+    pub by: String,
+}
+
+impl RuleSet {
+    /// The rules that looked at a text, in order of precedence: those of which it holds a word
+    /// that they need. The first one that matches is the one that [`Self::judge`] answers.
+    pub fn explain(
+        &self,
+        text: &[u8],
+        origin: Origin,
+        scratch: &mut Scratch,
+    ) -> Vec<Explanation<'_>> {
+        self.call(text, scratch);
+        let looked = called_rules(&scratch.called).map(|index| &self.rules[index]);
+        looked
+            .map(|rule| Explanation {
+                rule,
+                finding: finding(rule, origin, &scratch.text),
+            })
+            .collect()
+    }
+}
+
+fn finding(rule: &Rule, origin: Origin, text: &Normalised) -> Finding {
+    if !rule.applies_to(origin) {
+        return Finding::OtherOrigin;
+    }
+    let quoted =
+        |span: std::ops::Range<usize>| String::from_utf8_lossy(&text.bytes()[span]).into_owned();
+    let mut excused = Vec::new();
+    for pattern in &rule.matcher.wanted {
+        let told = |span, objection: Objection<'_>| {
+            excused.push(Excused {
+                pattern: pattern.written(),
+                matched: quoted(span),
+                by: in_words(objection),
+            });
+        };
+        if let Some(span) = rule.matcher.counts(pattern, text, told) {
+            return Finding::Matches {
+                pattern: pattern.written(),
+                matched: quoted(span),
+            };
+        }
+    }
+    if excused.is_empty() {
+        Finding::NoMatch
+    } else {
+        Finding::Excused(excused)
+    }
+}
+
+fn in_words(objection: Objection<'_>) -> String {
+    let set = |name: &str| match name {
+        "" => "its own `unless`".to_owned(),
+        name => format!("the set `{name}`"),
+    };
+    match objection {
+        Objection::Severity(Some(shown)) => {
+            format!(
+                "the line's severity `{}` is none that it wants",
+                shown.as_str()
+            )
+        }
+        Objection::Severity(None) => "the line shows no severity, and it wants one".to_owned(),
+        Objection::Excused { set: by, shown } => {
+            format!(
+                "the line's severity `{}`, by {}",
+                shown.as_str(),
+                set(&by.name)
+            )
+        }
+        Objection::Words { set: by, pattern } => {
+            format!("`{}`, by {}", pattern.written(), set(&by.name))
+        }
+    }
+}
+
+impl Pattern {
+    /// As a person would write it.
+    fn written(&self) -> String {
+        match self {
+            Self::Literal(literal) => String::from_utf8_lossy(literal.needle()).into_owned(),
+            Self::Regex(regex) => regex.as_str().to_owned(),
+        }
+    }
+}
