@@ -15,6 +15,7 @@ mod images;
 mod plugin_abi;
 mod plugin_contact;
 mod plugin_delivery;
+mod plugin_doctor;
 mod plugin_fluent_bit;
 mod plugin_host;
 mod plugin_hostile;

@@ -7,7 +7,7 @@ use rules::RuleSet;
 
 use super::super::finding::Findings;
 use super::model::{FluentBit, Property, Section, Value};
-use crate::config::{Config, nearest, parse_duration_ms};
+use crate::config::{Config, nearest};
 
 /// The plugin's own keys.
 const OWN: [&str; 8] = [
@@ -42,7 +42,7 @@ const SOCKET_BYTES_MAX: usize = 107;
 /// Range of `Ack_Timeout`, milliseconds.
 const ACK_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 1..=30_000;
 /// As the plugin: most names in `Log_Key`.
-const LOG_KEYS_MAX: usize = 64;
+const LOG_KEYS_MAX: usize = 32;
 
 pub(super) fn check(read: &FluentBit, output: &Section, config: &Config, findings: &mut Findings) {
     keys(output, findings);
@@ -126,10 +126,10 @@ fn own_value(property: &Property, value: &str, config: &Config, findings: &mut F
             "is neither auto, record or kernel nor a container's name",
             "letters, digits, _ . and -, beginning with a letter or digit",
         ),
-        "ack_timeout" => match parse_duration_ms(value) {
-            Ok(ms) if ACK_TIMEOUT_MS.contains(&ms) => {}
-            Ok(_) => wrong("is not between 1ms and 30s", "250ms is the default"),
-            Err(_) => wrong("is not a duration", "write one such as 250ms or 2s"),
+        "ack_timeout" => match ack_timeout_ms(value) {
+            Some(ms) if ACK_TIMEOUT_MS.contains(&ms) => {}
+            Some(_) => wrong("is not between 1ms and 30s", "250ms is the default"),
+            None => wrong("is not a duration", "write one such as 250ms or 2s"),
         },
         "dry_run" => match value.to_ascii_lowercase().as_str() {
             "off" | "false" | "no" | "0" => {}
@@ -146,7 +146,20 @@ fn own_value(property: &Property, value: &str, config: &Config, findings: &mut F
     }
 }
 
+/// As the plugin reads it, which is less than the executor's own settings take.
+fn ack_timeout_ms(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit.trim().to_ascii_lowercase().as_str() {
+        "ms" => Some(number),
+        "" | "s" => Some(number.saturating_mul(1_000)),
+        _ => None,
+    }
+}
+
 fn is_target(value: &str) -> bool {
+    let value = value.strip_prefix('/').unwrap_or(value);
     value.starts_with(|c: char| c.is_ascii_alphanumeric())
         && value
             .bytes()
