@@ -32,20 +32,42 @@ use crate::sockets::{Admin, Intents};
 use crate::{groups, http, markers};
 use background::{ask_engine, insist, reload_on_hangup};
 
+/// What keeps the executor from starting: what failed, on what, and what to do.
+#[derive(Debug)]
+pub enum Fault {
+    /// A setting that cannot be; it is the same at the next start.
+    Setting(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Self {
+        Self::Other(why)
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Setting(why) | Self::Other(why)) = self;
+        f.write_str(why)
+    }
+}
+
 /// Permission bits of the admin socket.
 const ADMIN_MODE: u32 = 0o600;
 
 /// Runs the executor until SIGTERM or SIGINT. `sources` are read again at SIGHUP.
 ///
 /// # Errors
-/// Whatever keeps it from starting: what failed, on what, and what to do.
-pub async fn run(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
+/// See [`Fault`].
+pub async fn run(config: Config, sources: Sources, level: LevelHandle) -> Result<(), Fault> {
     LocalSet::new()
         .run_until(run_local(config, sources, level))
         .await
 }
 
-async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Result<(), String> {
+async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Result<(), Fault> {
     let no_signals = |e: io::Error| format!("cannot listen for signals: {e}");
     // Before anything else: an early SIGHUP would end the process, and process 1
     // of a container would never hear an early SIGTERM.
@@ -129,7 +151,7 @@ async fn serve_http(
 async fn lock_and_open(
     config: &Config,
     site: &Rc<Site>,
-) -> Result<(StateLock, Parts<Client>), String> {
+) -> Result<(StateLock, Parts<Client>), Fault> {
     let lock = lock(config, Role::Run).await?;
     let parts = open(config, &lock, Rc::clone(site)).await?;
     Ok((lock, parts))
@@ -147,8 +169,8 @@ fn bind(sockets: &Sockets) -> Result<(Socket, Socket), String> {
 /// Restarts one container under the state lock, without a running executor.
 ///
 /// # Errors
-/// Whatever keeps it from deciding: what failed, on what, and what to do.
-pub async fn one_shot(config: &Config, request: RestartRequest) -> Result<AdminAnswer, String> {
+/// See [`Fault`].
+pub async fn one_shot(config: &Config, request: RestartRequest) -> Result<AdminAnswer, Fault> {
     let work = async {
         let lock = lock(config, Role::OneShot).await?;
         let parts = open(config, &lock, Rc::default()).await?;
@@ -169,7 +191,7 @@ async fn lock(config: &Config, role: Role) -> Result<StateLock, String> {
 }
 
 /// Opens the journal and everything that the engine works with.
-async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts<Client>, String> {
+async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts<Client>, Fault> {
     let fail_closed_ms = config.policy.largest_limit_ms();
     let opened = Journal::open(lock.dir(), fail_closed_ms).map_err(|e| e.to_string())?;
     let Opened {
@@ -226,10 +248,11 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
     Reports::start(config.reports.clone(), told).map_err(|e| e.to_string())
 }
 
-fn settings(config: &Config) -> Result<Settings, String> {
+fn settings(config: &Config) -> Result<Settings, Fault> {
     Ok(Settings {
         policy: config.policy.clone(),
-        rules: rules::RuleBook::load(&config.rules).map_err(|e| e.to_string())?,
+        rules: rules::RuleBook::load(&config.rules)
+            .map_err(|e| Fault::Setting(format!("rules: {e}")))?,
         stop_timeouts: config.stop_timeouts.clone(),
         shutdown_grace: Duration::from_millis(config.shutdown_grace_ms),
     })

@@ -128,6 +128,14 @@ fn refusals_and_failures_have_their_own_exit_codes() {
         }
         let nothing = executor.cli(&["restart"]);
         assert_eq!(nothing.code, Some(2), "{nothing:?}");
+        // Longer than charges are kept: no gate refuses it, it cannot be judged.
+        let longest = executor.cli(&["restart", &protected.name, "--cooldown", "7d"]);
+        assert_eq!(longest.code, Some(3), "{longest:?}");
+        let too_long = executor.cli(&["restart", &protected.name, "--cooldown", "8d"]);
+        assert_eq!(too_long.code, Some(2), "{too_long:?}");
+        let said = format!("{}{}", too_long.stdout, too_long.stderr);
+        assert!(said.contains("cannot be judged"), "{too_long:?}");
+        assert!(!said.contains("skipping"), "{too_long:?}");
     }
     assert_started(engine, &protected, 1);
     assert_eq!(stopped.status(), "created");

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::Settings;
 use super::output::Failure;
 use crate::config::{Config, Log, LogLevel};
-use crate::daemon;
+use crate::daemon::{self, Fault};
 use crate::logging;
 
 /// The settings that are most often given by hand; `--set` gives the others.
@@ -43,7 +43,7 @@ pub(super) fn run(settings: &Settings, args: &RunArgs) -> Result<ExitCode, Failu
     }
     runtime()?
         .block_on(daemon::run(config, sources, level))
-        .map_err(Failure::failed)?;
+        .map_err(failure)?;
     Ok(ExitCode::Done)
 }
 
@@ -61,7 +61,14 @@ pub(super) fn one_shot(config: &Config, request: RestartRequest) -> Result<Admin
     .map_err(Failure::failed)?;
     runtime()?
         .block_on(daemon::one_shot(config, request))
-        .map_err(Failure::failed)
+        .map_err(failure)
+}
+
+fn failure(fault: Fault) -> Failure {
+    match fault {
+        Fault::Setting(why) => Failure::wrong_use(why),
+        Fault::Other(why) => Failure::failed(why),
+    }
 }
 
 /// One thread for everything; the journal and the report files have their own.

@@ -62,7 +62,10 @@ pub(super) async fn reload_on_hangup(
 ) {
     while hangup.recv().await.is_some() {
         let read = config.reload(&sources).map_err(|e| e.to_string());
-        let read = read.and_then(|reloaded| Ok((settings(&reloaded.config)?, reloaded)));
+        let read = read.and_then(|reloaded| {
+            let settings = settings(&reloaded.config).map_err(|e| e.to_string())?;
+            Ok((settings, reloaded))
+        });
         site.metrics.config_reloaded(read.is_ok());
         let (settings, reloaded) = match read {
             Ok(read) => read,

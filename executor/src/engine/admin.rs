@@ -232,15 +232,19 @@ fn failed(message: &str) -> AdminAnswer {
 }
 
 fn refusal(decided: &Decided) -> AdminAnswer {
-    let gate = decided.gate.map(Gate::as_str);
-    let code = if decided.gate == Some(Gate::NoFacts) {
-        ExitCode::Failed
-    } else {
-        ExitCode::Refused
+    let code = match decided.gate {
+        Some(Gate::NoFacts) => ExitCode::Failed,
+        Some(_) => ExitCode::Refused,
+        // Not a gate's word: what was asked for cannot be.
+        None => ExitCode::WrongUse,
+    };
+    let message = match code {
+        ExitCode::WrongUse => decided.detail.clone(),
+        _ => format!("{} — skipping.", decided.detail),
     };
     AdminAnswer {
         code,
-        message: format!("{} — skipping.", decided.detail),
-        data: json!({"gate": gate}),
+        message,
+        data: json!({"gate": decided.gate.map(Gate::as_str)}),
     }
 }

@@ -47,6 +47,22 @@ fn an_unknown_key_is_refused_with_its_place() {
 }
 
 #[test]
+fn a_rule_file_that_is_not_there_ends_run_and_restart_as_wrong_use() {
+    let place = Place::new();
+    for args in [&["run"][..], &["restart", "web"]] {
+        let mut command = place.healer(args);
+        command.env("HEALER_RULES", "/none/rules.toml");
+        let output = run(&mut command, b"");
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
+        let said = err(&output);
+        assert!(
+            said.contains("rules: ") && said.contains("/none/rules.toml"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
 fn help_and_version_go_to_stdout() {
     for (args, said) in [
         (&["--help"][..], "Usage: healer"),
