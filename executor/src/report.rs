@@ -43,7 +43,21 @@ const TOLD_MAX: usize = 256;
 /// The thread formats a few hundred bytes.
 const THREAD_STACK_BYTES: usize = 256 * 1024;
 
-/// A restart whose call has its outcome.
+/// How a charge's call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallResult {
+    /// The container runs anew.
+    Restarted,
+    /// The engine could not do it.
+    Failed,
+    /// Nobody knows.
+    Unknown,
+    /// No call was made, or it met another container.
+    Aborted,
+}
+
+/// A charge whose call has its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReportInput {
     /// When it was charged, by the wall clock.
@@ -66,8 +80,8 @@ pub struct ReportInput {
     pub hist: Vec<u64>,
     /// The attempt's number.
     pub attempt: u64,
-    /// How the call went: `restarted`, `failed`, `unknown`.
-    pub result: String,
+    /// How the call went.
+    pub result: CallResult,
     /// The rule that matched; none for a person's request.
     pub rule: Option<String>,
     /// From the charge until the call's outcome.

@@ -75,6 +75,23 @@ fn failed_attempts_are_tried_again() {
     );
     fake.with(&id, |container| assert_eq!(container.starts, 1));
     assert_eq!(executor.state("app"), "idle");
+    // It counts like any other, in the report files too.
+    let log = executor.report("restarts.log");
+    let results: Vec<&str> = log
+        .lines()
+        .map(|line| match line {
+            line if line.contains(r#""window_count":1,"attempt":1,"result":"failed""#) => "failed",
+            line if line.contains(r#""window_count":2,"attempt":2,"result":"restarted""#) => "done",
+            other => panic!("{other}"),
+        })
+        .collect();
+    assert_eq!(results, ["failed", "done"]);
+    assert_eq!(executor.report("app.restart_hist").lines().count(), 2);
+    assert!(
+        executor
+            .report("last_restart.json")
+            .contains("\"window_count\": 2")
+    );
 }
 
 fn a_conflict_is_tried_once_more() {

@@ -10,7 +10,7 @@ use super::intents::wire_decision;
 use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
 use crate::docker::Docker;
 use crate::metrics::SocketName;
-use crate::report::ReportInput;
+use crate::report::{CallResult, ReportInput};
 
 /// Shortest time between two lines about forgotten ids, ms.
 const IDS_TOLD_PAUSE_MS: u64 = 60_000;
@@ -42,14 +42,17 @@ impl<D: Docker + 'static> Engine<D> {
                     container = short(container_id),
                     "Restart complete."
                 );
-                self.report(*attempt, "restarted");
+                self.report(*attempt, CallResult::Restarted);
             }
             Event::Ended {
                 attempt,
                 target,
                 outcome,
                 detail,
-            } => self.tell_end(*attempt, target, *outcome, detail),
+            } => {
+                self.tell_end(*attempt, target, *outcome, detail);
+                self.report_end(*attempt, *outcome);
+            }
             Event::Decided {
                 target,
                 rule,
@@ -147,14 +150,29 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    /// Report files are views: they follow the restart and never hold it up.
-    fn report(&mut self, attempt: AttemptId, result: &str) {
+    /// What had no restart to report is reported at its end.
+    fn report_end(&self, attempt: AttemptId, outcome: Outcome) {
+        let result = match outcome {
+            Outcome::Failed => CallResult::Failed,
+            Outcome::Aborted => CallResult::Aborted,
+            Outcome::Recovered | Outcome::Relapsed | Outcome::Unknown => CallResult::Unknown,
+        };
+        let view = self.policy.attempt(attempt);
+        if view.is_some_and(|view| view.restarted_wall_ms.is_none()) {
+            self.report(attempt, result);
+        }
+    }
+
+    /// Report files are views: they follow the call and never hold it up.
+    fn report(&self, attempt: AttemptId, result: CallResult) {
         let Some(view) = self.policy.attempt(attempt) else {
             return;
         };
-        self.site.metrics.restarted(view.charged_wall_ms / 1_000);
-        if let Some(ms) = view.duration_ms {
-            self.site.metrics.attempt_answered(ms as f64 / 1_000.0);
+        if result == CallResult::Restarted {
+            self.site.metrics.restarted(view.charged_wall_ms / 1_000);
+            if let Some(ms) = view.duration_ms {
+                self.site.metrics.attempt_answered(ms as f64 / 1_000.0);
+            }
         }
         self.reports.write(ReportInput {
             charged_wall_ms: view.charged_wall_ms,
@@ -167,7 +185,7 @@ impl<D: Docker + 'static> Engine<D> {
             window_count: view.window_count,
             hist: view.window_epochs,
             attempt,
-            result: result.to_owned(),
+            result,
             rule: view.rule,
             duration_ms: view.duration_ms,
         });

@@ -1,4 +1,8 @@
 //! What stands in the report files, and in which order they are written.
+//!
+//! Every charge counts towards the limits, so every charge has its line in the
+//! log and its place in the target's own files, which the original's tools take
+//! their limits from. What tells of a restart is written for restarts only.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -6,14 +10,14 @@ use serde::Serialize;
 
 use super::dir::{ReportDir, TEMP_START};
 use super::error::is_target_name;
-use super::{ReportError, ReportInput};
+use super::{CallResult, ReportError, ReportInput};
 use crate::config;
 
 /// The newest restart of any target.
 pub(crate) const LAST_RESTART: &str = "last_restart.json";
-/// All restarts, one object a line.
+/// All charges, one object a line.
 pub(crate) const RESTARTS_LOG: &str = "restarts.log";
-/// After the target's name: epoch seconds of its newest restart.
+/// After the target's name: epoch seconds of its newest charge.
 pub(crate) const LAST_RESTART_END: &str = ".last_restart";
 /// After the target's name: epoch seconds of those in the window, one a line.
 pub(crate) const RESTART_HIST_END: &str = ".restart_hist";
@@ -39,7 +43,7 @@ struct Report<'a> {
     window_sec: u64,
     window_count: u32,
     attempt: u64,
-    result: &'a str,
+    result: CallResult,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +66,7 @@ impl<'a> Report<'a> {
             window_sec: input.window_sec,
             window_count: input.window_count,
             attempt: input.attempt,
-            result: &input.result,
+            result: input.result,
             rule: input.rule.as_deref(),
             duration_ms: input.duration_ms,
         }
@@ -76,7 +80,7 @@ pub fn iso_utc(epoch_s: u64) -> String {
     humantime::format_rfc3339_seconds(instant).to_string()
 }
 
-/// Writes all files of one restart, each as far as it can be, and says how it
+/// Writes all files of one charge, each as far as it can be, and says how it
 /// went by file name.
 pub(crate) fn write(
     dir: &ReportDir,
@@ -102,18 +106,18 @@ pub(crate) fn write(
         .iter()
         .map(|epoch| format!("{epoch}\n"))
         .collect();
-    let replaced = [
+    let mut replaced = vec![
         (format!("{target}{RESTART_HIST_END}"), hist),
         (
             format!("{target}{LAST_RESTART_END}"),
             format!("{epoch_s}\n"),
         ),
-        (
-            format!("restart-{target}-{epoch_s}.marker"),
-            format!("{line}\n"),
-        ),
-        (LAST_RESTART.to_owned(), pretty),
     ];
+    if input.result == CallResult::Restarted {
+        let marker = format!("restart-{target}-{epoch_s}.marker");
+        replaced.push((marker, format!("{line}\n")));
+        replaced.push((LAST_RESTART.to_owned(), pretty));
+    }
     let mut done = vec![(
         RESTARTS_LOG.to_owned(),
         append_rotated(dir, settings, &line),

@@ -34,7 +34,7 @@ pub(crate) fn input(epoch: u64) -> ReportInput {
         window_count: 2,
         hist: vec![epoch - 400, epoch],
         attempt: 7,
-        result: "restarted".into(),
+        result: CallResult::Restarted,
         rule: Some("cuda-oom".into()),
         duration_ms: Some(2_000),
     }

@@ -64,15 +64,45 @@ fn everybody_may_read_them_and_use_the_directory() {
 }
 
 #[test]
-fn a_persons_request_and_an_unclear_call_leave_out_what_is_not_known() {
+fn a_persons_request_leaves_out_what_is_not_known() {
     let bench = Bench::new();
-    let mut unclear = input(EPOCH);
-    (unclear.rule, unclear.duration_ms, unclear.result) = (None, None, "unknown".into());
-    unclear.container_id = "short".into();
-    write_all(&bench.start(), [unclear]);
+    let mut request = input(EPOCH);
+    (request.rule, request.duration_ms) = (None, None);
+    request.container_id = "short".into();
+    write_all(&bench.start(), [request]);
     let text = bench.text("last_restart.json");
-    assert!(text.ends_with("\"result\": \"unknown\"\n}\n"), "{text}");
+    assert!(text.ends_with("\"result\": \"restarted\"\n}\n"), "{text}");
     assert!(text.contains("\"container_id\": \"short\""), "{text}");
+}
+
+#[test]
+fn a_charge_that_restarted_nothing_counts_and_is_told_and_is_no_restart() {
+    for (result, word) in [
+        (CallResult::Failed, "failed"),
+        (CallResult::Unknown, "unknown"),
+        (CallResult::Aborted, "aborted"),
+    ] {
+        let bench = Bench::new();
+        let mut charge = input(EPOCH + 300);
+        charge.result = result;
+        charge.hist = vec![EPOCH, EPOCH + 300];
+        write_all(&bench.start(), [input(EPOCH), charge]);
+        assert_eq!(bench.told(), (vec![], 0));
+        let log = bench.text("restarts.log");
+        let newest = log.lines().last().expect("two lines");
+        let newest: serde_json::Value = serde_json::from_str(newest).expect("JSON");
+        assert_eq!(newest["result"], word);
+        assert_eq!(newest["timestamp"], EPOCH + 300);
+        let of_target = |end: &str| bench.text(&format!("{TARGET}{end}"));
+        let both = format!("{EPOCH}\n{}\n", EPOCH + 300);
+        assert_eq!(of_target(".restart_hist"), both);
+        assert_eq!(of_target(".last_restart"), format!("{}\n", EPOCH + 300));
+        let last: serde_json::Value =
+            serde_json::from_str(&bench.text("last_restart.json")).expect("JSON");
+        assert_eq!(last["timestamp"], EPOCH);
+        let marker = format!("restart-{TARGET}-{}.marker", EPOCH + 300);
+        assert!(!bench.names().contains(&marker));
+    }
 }
 
 #[test]
