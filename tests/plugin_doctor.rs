@@ -84,7 +84,7 @@ fn doctor_fails(values: &[(&str, String)]) -> Vec<usize> {
         let (_, line) = finding["about"].as_str()?.rsplit_once(':')?;
         let line: usize = line.parse().ok()?;
         // The fourth line of each section is the one.
-        (finding["level"] == "fail" && line % 4 == 0).then(|| line / 4 - 1)
+        (finding["level"] == "fail" && line.is_multiple_of(4)).then(|| line / 4 - 1)
     };
     let findings = findings.as_array().expect("a list");
     findings.iter().filter_map(of_value).collect()
