@@ -125,13 +125,11 @@ impl Instance {
         self.count(&found);
         self.notes.findings(now_ms, tag, &found, &mut voice.lines);
         let intents = self.finish_groups(&mut found, tag);
-        let outcome = if intents.is_empty() {
-            voice.lines.extend(self.run_errands(now_ms));
-            Outcome::default()
-        } else if self.config.dry_run {
+        let outcome = if intents.is_empty() || self.config.dry_run {
             let count = intents.len() as u64;
             self.metrics.add(Counter::Intents, DRY_RUN, count);
             voice.lines.extend(self.notes.dry_run(now_ms, &intents));
+            voice.lines.extend(self.run_errands(now_ms));
             Outcome::default()
         } else {
             self.delivery.deliver(now_ms, &intents, &mut voice)

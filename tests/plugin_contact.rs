@@ -73,6 +73,31 @@ fn the_gauge_follows_the_executor_while_nothing_matches() {
 }
 
 #[test]
+fn the_gauge_follows_the_executor_in_a_dry_run_of_matches_only() {
+    let scene = Scene::new(RawConfig {
+        dry_run: Some("on".into()),
+        target: Some("app".into()),
+        ..RawConfig::default()
+    });
+    scene.instance.start(0, Vec::new());
+    assert!(!scene.is_up());
+    let executor = scene.executor(Manner::Answer(Decision::Pending));
+    let chunk = Chunk::default()
+        .log(1, "RuntimeError: CUDA out of memory.")
+        .0;
+    let report = scene.instance.flush(PROBE_MS + 1_000, &chunk, b"t");
+    assert!(
+        report
+            .lines
+            .iter()
+            .any(|line| line.text.contains("not sent")),
+        "{report:?}"
+    );
+    assert!(scene.is_up());
+    assert_eq!(executor.received(), []);
+}
+
+#[test]
 fn to_be_connected_is_not_to_be_answered() {
     let scene = Scene::new(RawConfig::default());
     // The kernel accepts for it; it never reads.
