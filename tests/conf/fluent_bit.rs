@@ -92,9 +92,24 @@ fn the_one_for_compose_changes_the_listener_and_nothing_else() {
         lines,
         [
             "@INCLUDE fluent-bit.conf",
-            "@SET HEALER_HTTP_LISTEN=0.0.0.0"
+            "@SET HEALER_HTTP_HOST=0.0.0.0"
         ]
     );
+}
+
+#[test]
+fn no_variable_means_one_thing_here_and_another_to_the_executor() {
+    let executors = repository_file("conf/healer.toml");
+    let is_of_a_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let executors: Vec<&str> = executors.split(|c| !is_of_a_name(c)).collect();
+    assert!(executors.contains(&"HEALER_HTTP_LISTEN"), "it is read");
+    let sections = classic(&repository_file("conf/fluent-bit.conf"));
+    let ours = sections[0].1.iter().map(|(name, _)| name.to_uppercase());
+    let shared: Vec<String> = ours
+        .filter(|name| executors.contains(&name.as_str()))
+        .collect();
+    // The same packs and rule files for both.
+    assert_eq!(shared, ["HEALER_RULES"]);
 }
 
 #[test]

@@ -74,7 +74,7 @@ impl Stage {
         };
         let image = import_program(&engine, "log-healer-demo", &program);
         let spec = Spec::command(&["/app"])
-            .label("healer.demo", "true")
+            .label("log-healer-demo", "true")
             // It is process 1 and handles no signal: SIGTERM does nothing to it.
             .stop_timeout(STOP_TIMEOUT_S.into());
         let container = engine.create_from(&image, &name, &spec);
