@@ -137,3 +137,38 @@ fn a_reload_while_the_executor_is_away_ends_and_loses_no_match() {
     stack.executor.start_again();
     stack.assert_restarts(0, 1);
 }
+
+#[test]
+fn a_reload_to_another_socket_says_what_waited_for_the_old_one() {
+    let Some(mut stack) = Stack::not_started(&["app-a", "app-b"]) else {
+        return;
+    };
+    stack.fluent_bit.start_again();
+    let ids = stack.ids.clone();
+    for _ in 0..2 {
+        for id in &ids {
+            stack.fluent_bit.print(id, OOM);
+        }
+        stack.fluent_bit.assert_flowing(&ids[0]);
+    }
+    let folded = "healer_plugin_folded_total";
+    stack.fluent_bit.eventually_counts(folded, "", |n| n >= 2.0);
+
+    stack.fluent_bit.reconfigure(|setup| {
+        setup.edit(
+            "    Socket                    ${HEALER_SOCKET}",
+            "    Socket                    ${HEALER_SOCKET}.new",
+        )
+    });
+    stack.fluent_bit.reload_by_signal();
+    stack.fluent_bit.assert_flowing(&ids[0]);
+    let lost = "healer_plugin_lost_matches_total";
+    stack.fluent_bit.eventually_counts(lost, "", |n| n >= 2.0);
+    let log = stack.fluent_bit.log();
+    for words in [
+        "wait for the executor and go to the new configuration's section",
+        "are lost: they waited for an executor at",
+    ] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+}
