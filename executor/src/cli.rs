@@ -7,9 +7,11 @@
 mod admin;
 mod check;
 pub(crate) mod client;
+mod explain;
 mod output;
 mod pause;
 mod restart;
+mod rules;
 mod run;
 mod scan;
 mod status;
@@ -62,6 +64,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Judge log lines by the rules, and hand matches to the executor
     Scan(scan::ScanArgs),
+    /// Why a line matches a rule, or why it does not
+    Explain(explain::ExplainArgs),
+    /// The rules: a list, one in full, a test of a rule file
+    Rules(rules::RulesArgs),
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -104,6 +110,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Resume(args) => pause::resume(&settings, &args),
         Command::Check(args) => check::check(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
+        Command::Explain(args) => explain::explain(&settings, &args),
+        Command::Rules(args) => rules::rules(&settings, &args),
     };
     match done {
         Ok(code) => code,

@@ -32,6 +32,17 @@ pub enum ExampleFailure<'a> {
     },
 }
 
+impl<'a> ExampleFailure<'a> {
+    /// The rule that carries the example.
+    pub fn rule(&self) -> &'a Rule {
+        match self {
+            Self::NotMatched { rule, .. }
+            | Self::Taken { rule, .. }
+            | Self::Matched { rule, .. } => rule,
+        }
+    }
+}
+
 impl std::fmt::Display for ExampleFailure<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -1,6 +1,6 @@
 //! Why a text matches, or why it does not: the same steps as judging, told.
 
-use crate::matcher::{Objection, Pattern};
+use crate::matcher::Objection;
 use crate::normalise::{Normalised, Scratch};
 use crate::rule::{Origin, Rule};
 use crate::set::{RuleSet, called_rules};
@@ -115,16 +115,6 @@ fn in_words(objection: Objection<'_>) -> String {
         }
         Objection::Words { set: by, pattern } => {
             format!("`{}`, by {}", pattern.written(), set(&by.name))
-        }
-    }
-}
-
-impl Pattern {
-    /// As a person would write it.
-    fn written(&self) -> String {
-        match self {
-            Self::Literal(literal) => String::from_utf8_lossy(literal.needle()).into_owned(),
-            Self::Regex(regex) => regex.as_str().to_owned(),
         }
     }
 }

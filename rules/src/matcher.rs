@@ -28,6 +28,14 @@ impl Pattern {
         }
     }
 
+    /// As a person would write it.
+    pub(crate) fn written(&self) -> String {
+        match self {
+            Self::Literal(literal) => String::from_utf8_lossy(literal.needle()).into_owned(),
+            Self::Regex(regex) => regex.as_str().to_owned(),
+        }
+    }
+
     fn is_in(&self, text: &[u8]) -> bool {
         match self {
             Self::Literal(literal) => literal.find(text).is_some(),

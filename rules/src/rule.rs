@@ -1,6 +1,6 @@
 //! A rule as others see it.
 
-use crate::matcher::Matcher;
+use crate::matcher::{Matcher, Pattern};
 
 /// What a match calls for. (Mirrors the wire's remedy; `rules` stands below the protocol.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,6 +106,11 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Its literals and regexes, in the form in which texts are compared.
+    pub fn patterns(&self) -> impl Iterator<Item = String> {
+        self.matcher.wanted.iter().map(Pattern::written)
+    }
+
     /// Whether this rule looks at lines of that origin.
     pub fn applies_to(&self, origin: Origin) -> bool {
         match origin {

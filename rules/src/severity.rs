@@ -50,7 +50,7 @@ const NAMES: [(&str, Severity); 10] = [
 
 impl Severity {
     /// Every name that rule files know.
-    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    pub fn names() -> impl Iterator<Item = &'static str> {
         NAMES.iter().map(|(name, _)| *name)
     }
 

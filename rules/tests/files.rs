@@ -245,6 +245,8 @@ fn settings_name_packs_and_files() {
     refused(path, &["not UTF-8 in line 2"]);
     std::fs::write(path, vec![b'#'; rules::FILE_BYTES_MAX + 1]).expect("written");
     refused(path, &["larger than 1048576 bytes"]);
+    std::fs::write(path, vec![b'a'; 10_000_000]).expect("written");
+    refused(path, &["larger than 1048576 bytes", "split it"]);
     refused(
         &vec!["/x"; rules::SOURCES_MAX + 1].join(","),
         &["65 packs and files", "at most 64"],

@@ -7,6 +7,7 @@ mod record;
 mod sender;
 mod time;
 
+use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::time::Instant;
@@ -115,6 +116,11 @@ impl Sending {
             None => self.homeless += 1,
         }
     }
+}
+
+/// What is judged of a line: itself, or of a record every text field.
+pub(super) fn texts_of(line: &[u8]) -> Vec<Cow<'_, [u8]>> {
+    Record::of(line).texts
 }
 
 pub(super) fn scan(settings: &Settings, args: &ScanArgs) -> Result<ExitCode, Failure> {
