@@ -20,6 +20,7 @@
 //! What it deliberately does not do: decide, retry, wait for an engine to come
 //! back, keep anything between requests but the agreed API version.
 
+mod ask;
 mod client;
 mod error;
 mod exchange;

@@ -7,11 +7,12 @@ use parking_lot::Mutex;
 use policy::{Call, Called};
 
 use super::Docker;
+use super::ask::{self, Ask};
 use super::error::DockerError;
 use super::exchange::{Deadline, Reply, exchange};
 use super::inspected::Inspected;
 use super::version::{ApiVersion, Refusal};
-use super::wire::{self, Ask, EngineVersion, Listed};
+use super::wire::{self, EngineVersion, Listed};
 
 /// Speaks to the engine behind one Unix socket.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ impl Docker for Client {
         deadline: Duration,
     ) -> Result<Option<Inspected>, DockerError> {
         let reference = reference.strip_prefix('/').unwrap_or(reference);
-        if !wire::can_name_a_container(reference) {
+        if !ask::can_name_a_container(reference) {
             return Ok(None);
         }
         let ask = Ask::inspect(reference);
@@ -148,7 +149,7 @@ impl Docker for Client {
         wait: Duration,
         stop_timeout: Option<i64>,
     ) -> Called {
-        if !wire::can_name_a_container(container_id) {
+        if !ask::can_name_a_container(container_id) {
             return Called::Refused {
                 status: 400,
                 message: "not sent: this cannot be a container's id".to_owned(),

@@ -13,9 +13,9 @@ use hyper::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
+use super::ask::Ask;
 use super::error::{DockerError, Phase, SocketProblem};
 use super::version::ApiVersion;
-use super::wire::Ask;
 
 /// Longest wait for the engine to take a connection. It does so at once while
 /// it lives at all, so a restart's minute of patience is not spent here.

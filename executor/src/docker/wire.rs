@@ -1,13 +1,12 @@
-//! Requests as paths and query strings, replies as typed results: pure.
+//! The engine's replies as typed results: pure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use hyper::Method;
 use policy::{Call, Called};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::ask::Ask;
 use super::error::DockerError;
 use super::exchange::Reply;
 use super::inspected::Inspected;
@@ -15,114 +14,9 @@ use super::version::{ApiVersion, Refusal};
 
 /// The engine's own words in errors are cut to this many bytes.
 pub const MESSAGE_BYTES_MAX: usize = 512;
-/// Most bytes of one container's inspect; usual are ten thousand.
-const INSPECT_BYTES_MAX: usize = 4 << 20;
-/// Most bytes of a list of all containers: some thousands of them.
-const LIST_BYTES_MAX: usize = 32 << 20;
-/// Most bytes of any other reply.
-const SMALL_BYTES_MAX: usize = 64 << 10;
-/// Longest reference to a container, bytes; the intent protocol's limit too.
-const REFERENCE_BYTES_MAX: usize = 512;
 /// A beginning of an id names a container from this length on; the engine
 /// itself shows ids so.
 const ID_PREFIX_MIN: usize = 12;
-
-/// One request.
-#[derive(Debug, Clone)]
-pub(super) struct Ask {
-    pub(super) method: Method,
-    /// Below the version.
-    path: String,
-    /// For people: `inspect of container 'x'`.
-    pub(super) what: String,
-    pub(super) body_bytes_max: usize,
-}
-
-impl Ask {
-    fn get(path: &str, what: impl Into<String>, body_bytes_max: usize) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.to_owned(),
-            what: what.into(),
-            body_bytes_max,
-        }
-    }
-
-    pub(super) fn ping() -> Self {
-        Self::get("/_ping", "ping", SMALL_BYTES_MAX)
-    }
-
-    pub(super) fn version() -> Self {
-        Self::get("/version", "version", SMALL_BYTES_MAX)
-    }
-
-    pub(super) fn list() -> Self {
-        Self::get(
-            "/containers/json?all=1",
-            "list of containers",
-            LIST_BYTES_MAX,
-        )
-    }
-
-    pub(super) fn inspect(reference: &str) -> Self {
-        Self::get(
-            &format!("/containers/{}/json", encode(reference)),
-            format!("inspect of container '{reference}'"),
-            INSPECT_BYTES_MAX,
-        )
-    }
-
-    pub(super) fn call(call: Call, container_id: &str, stop_timeout: Option<i64>) -> Self {
-        let id = encode(container_id);
-        let (verb, query) = match (call, stop_timeout) {
-            (Call::Restart, Some(seconds)) => ("restart", format!("?t={seconds}")),
-            (Call::Restart, None) => ("restart", String::new()),
-            (Call::Start, _) => ("start", String::new()),
-        };
-        Self {
-            method: Method::POST,
-            path: format!("/containers/{id}/{verb}{query}"),
-            what: format!("{verb} of container '{container_id}'"),
-            body_bytes_max: SMALL_BYTES_MAX,
-        }
-    }
-
-    /// The request's target in HTTP's sense; only `/_ping` goes without a version.
-    pub(super) fn target(&self, version: Option<ApiVersion>) -> String {
-        match version {
-            Some(version) => format!("/v{version}{}", self.path),
-            None => self.path.clone(),
-        }
-    }
-}
-
-/// Percent-encoding of one path segment: all but RFC 3986's unreserved.
-fn encode(segment: &str) -> String {
-    let mut encoded = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => {
-                let _infallible = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
-}
-
-/// Whether this text can name a container at all: Docker's own alphabet, and
-/// at least two characters. What cannot is never sent (the engine would answer
-/// `..` or nothing at all with another page).
-pub(super) fn can_name_a_container(reference: &str) -> bool {
-    let mut bytes = reference.bytes();
-    (2..=REFERENCE_BYTES_MAX).contains(&reference.len())
-        && bytes
-            .next()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric())
-        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
-}
 
 /// Whether the reply is the engine's refusal of our API version.
 pub(super) fn version_refusal(reply: &Reply) -> Option<Refusal> {
@@ -338,56 +232,6 @@ mod tests {
             "StartedAt":"2026-11-22T01:13:21.5Z","FinishedAt":"0001-01-01T00:00:00Z"}},
             "Config":{{}}}}"#
         )
-    }
-
-    #[test]
-    fn requests_have_these_targets() {
-        let v = Some(ApiVersion::new(1, 41));
-        for (ask, method, target) in [
-            (Ask::ping(), "GET", "/v1.41/_ping"),
-            (Ask::version(), "GET", "/v1.41/version"),
-            (Ask::list(), "GET", "/v1.41/containers/json?all=1"),
-            (Ask::inspect("web-1"), "GET", "/v1.41/containers/web-1/json"),
-            (
-                Ask::inspect("a b/c?d%é"),
-                "GET",
-                "/v1.41/containers/a%20b%2Fc%3Fd%25%C3%A9/json",
-            ),
-            (
-                Ask::call(Call::Restart, "ab", None),
-                "POST",
-                "/v1.41/containers/ab/restart",
-            ),
-            (
-                Ask::call(Call::Restart, "ab", Some(-1)),
-                "POST",
-                "/v1.41/containers/ab/restart?t=-1",
-            ),
-            (
-                Ask::call(Call::Start, "ab", Some(5)),
-                "POST",
-                "/v1.41/containers/ab/start",
-            ),
-        ] {
-            assert_eq!(ask.method.as_str(), method);
-            assert_eq!(ask.target(v), target);
-        }
-        assert_eq!(Ask::ping().target(None), "/_ping");
-    }
-
-    #[test]
-    fn only_what_can_name_a_container_is_sent() {
-        let longest = "x".repeat(REFERENCE_BYTES_MAX);
-        for good in ["ab", "web-1", "a.b_c-d", "0a", ID, &longest] {
-            assert!(can_name_a_container(good), "{good}");
-        }
-        let too_long = "x".repeat(REFERENCE_BYTES_MAX + 1);
-        for bad in [
-            "", "a", ".", "..", "-ab", "_ab", "a/b", "/ab", "a b", "a?b", "a%2F", "aé", "a\n",
-            &too_long,
-        ] {
-            assert!(!can_name_a_container(bad), "{bad}");
-        }
     }
 
     #[test]
