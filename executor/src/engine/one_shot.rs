@@ -13,6 +13,7 @@ use super::batch::Batch;
 use super::looks::{Patience, Reference};
 use super::{Engine, Parts, REPORTS_MAX};
 use crate::docker::Docker;
+use crate::journal::JournalError;
 
 /// Longest a one-shot stays: the longest stop wait, twice, with a margin.
 const ONE_SHOT_MAX: Duration = Duration::from_secs(25 * 60);
@@ -43,11 +44,14 @@ pub async fn restart_once<D: Docker + 'static>(
 impl<D: Docker + 'static> Engine<D> {
     async fn restart_one(&mut self, request: RestartRequest) -> AdminAnswer {
         let reference = Reference::Either(request.target.trim_start_matches('/').to_owned());
-        match self.looks.fresh(&reference, Patience::Long).await {
+        let settled = match self.looks.fresh(&reference, Patience::Long).await {
             Look::Found(facts) => self.settle(&facts.name).await,
             // The request below says so, and nobody else's charge is touched.
             Look::Gone => self.settle(&request.target).await,
             Look::Unavailable { why } => return failed(&why),
+        };
+        if let Err(e) = settled {
+            return failed(&format!("nothing was decided: {e}"));
         }
         let (reply, mut answer) = oneshot::channel();
         self.take_restart(request, reply);
@@ -62,16 +66,17 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    /// Takes the target's open charge to the engine's answer.
-    async fn settle(&mut self, target: &str) {
+    /// Takes the target's open charge to the engine's answer. Where nothing can
+    /// be written now a person is not kept waiting until it can.
+    async fn settle(&mut self, target: &str) -> Result<(), JournalError> {
         let now = self.clock.now();
         let step = self.policy.handle_start_one(now, target);
-        if self.commit(now, &step).await.is_ok() {
-            self.act(step.actions);
-        }
+        self.commit(now, &step).await?;
+        self.act(step.actions);
         while self.policy.is_in_progress(target) {
             self.turn().await;
         }
+        Ok(())
     }
 
     /// One completion or the passing of time.

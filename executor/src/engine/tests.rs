@@ -83,7 +83,10 @@ struct Bench {
 
 impl Bench {
     fn start() -> Self {
-        let state = State::new();
+        Self::start_in(State::new())
+    }
+
+    fn start_in(state: State) -> Self {
         let (opened, faults) =
             Journal::open_with_faults(&state.dir(), FAIL_CLOSED_MS).expect("a journal");
         let docker = Rc::<Fake>::default();
@@ -124,12 +127,17 @@ impl Bench {
         self.docker.restarts.borrow().len()
     }
 
-    /// Ends it; how many charges the journal holds, and for how many targets.
-    async fn charges(mut self) -> (usize, usize) {
+    /// Ends it; what it leaves behind.
+    async fn end(mut self) -> State {
         drop(self.stop.take());
         self.engine.await.expect("no panic");
+        self.state
+    }
+
+    /// Ends it; how many charges the journal holds, and for how many targets.
+    async fn charges(self) -> (usize, usize) {
         let mut charges = BTreeMap::<String, usize>::new();
-        for record in self.state.open().records {
+        for record in self.end().await.open().records {
             if let policy::Entry::Charge(charge) = record.entry {
                 *charges.entry(charge.target).or_default() += 1;
             }
@@ -271,5 +279,35 @@ fn what_a_failed_fsync_held_back_is_done_without_a_new_intent() {
         assert_eq!(bench.restarts(), 0);
         bench.faults.heal();
         eventually("the restarts", || bench.restarts() >= charged).await;
+    });
+}
+
+#[test]
+fn a_one_shot_that_cannot_write_says_so_at_once() {
+    on_one_thread(async || {
+        let id = format!("{:064x}", 7);
+        let state = State::new();
+        let charged = Bench::start_in(state);
+        assert_eq!(
+            count(&charged.send(vec![intent(7)]).await, Decision::Restart),
+            1
+        );
+        eventually("the call", || charged.restarts() == 1).await;
+        // Its charge is open: the one-shot would take it up first.
+        let state = charged.end().await;
+        let (opened, faults) =
+            Journal::open_with_faults(&state.dir(), FAIL_CLOSED_MS).expect("a journal");
+        faults.fail("fsync", EIO);
+        let request = executor_api::RestartRequest {
+            target: id,
+            cooldown_sec: None,
+            window_sec: None,
+            max_per_window: None,
+        };
+        let answer = super::restart_once(parts(opened, Rc::default()), request);
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        let answer = answer.expect("at once");
+        assert_eq!(answer.code, executor_api::ExitCode::Failed);
+        assert!(answer.message.contains("nothing was decided"), "{answer:?}");
     });
 }
