@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
+use regex_syntax::hir::Hir;
 use toml::Spanned;
 
 use crate::error::{Error, Text};
@@ -13,7 +13,7 @@ use crate::limits::{
     CONFIRM_WITHIN_MS_MAX, NAME_BYTES_MAX, PATTERNS_PER_RULE_MAX, THRESHOLD_COUNT_MAX,
     THRESHOLD_WITHIN_MS_MAX, WORD_BYTES_MIN,
 };
-use crate::matcher::{Excuse, Matcher, Pattern};
+use crate::matcher::{Excuse, Matcher, Patterns};
 use crate::need::{self, Need};
 use crate::pattern;
 use crate::rule::{Confirm, Confirmation, Rule, Threshold};
@@ -38,20 +38,10 @@ pub(crate) fn rule(
     let written = written.into_inner();
     let name_span = written.name.span();
     check_words(text, &written)?;
-    if written.literals.is_empty() && written.regexes.is_empty() {
-        return Err(text.error(
-            &rule_span,
-            format!(
-                "rule `{}` has neither literals nor regexes",
-                written.name.get_ref()
-            ),
-            "give it `literals = [\"…\"]` or `regexes = ['…']`",
-        ));
-    }
-    let (wanted, needs) = wanted(text, &written)?;
+    let (wanted, needs) = wanted(text, &rule_span, &written)?;
     let excuses = sets.of_rule(text, &written)?;
     let names = excuses.iter().map(|set| set.name.clone()).collect();
-    let own = excuse(text, "", &written.unless)?;
+    let own = excuse(text, &rule_span, "", &written.unless)?;
     let unless = excuses
         .into_iter()
         .chain((!own.is_empty()).then(|| Arc::new(own)))
@@ -93,42 +83,69 @@ pub(crate) fn rule(
     })
 }
 
-fn wanted(text: Text<'_>, written: &WrittenRule) -> Result<(Vec<Pattern>, Vec<Need>), Error> {
+fn wanted(
+    text: Text<'_>,
+    span: &Range<usize>,
+    written: &WrittenRule,
+) -> Result<(Patterns, Vec<Need>), Error> {
     check_count(text, "literals", &written.literals)?;
     check_count(text, "regexes", &written.regexes)?;
     let (mut wanted, mut needs) = (Vec::new(), Vec::new());
     for literal in &written.literals {
         let bytes = pattern::literal(text, literal)?;
         needs.push(Need::new(&bytes).ok_or_else(|| no_word(text, literal))?);
-        wanted.push(Pattern::Literal(Box::new(Finder::new(&bytes).into_owned())));
+        wanted.push(of_literal(&bytes));
     }
     for regex in &written.regexes {
-        let compiled = pattern::regex(text, regex)?;
-        needs.extend(need::of_regex(&compiled.hir).ok_or_else(|| no_word(text, regex))?);
-        wanted.push(Pattern::Regex(compiled.regex));
+        let hir = pattern::regex(text, regex)?;
+        needs.extend(need::of_regex(&hir).ok_or_else(|| no_word(text, regex))?);
+        wanted.push((hir, regex.get_ref().clone()));
     }
-    Ok((wanted, needs))
+    let patterns = pattern::any(text, span, wanted)?.ok_or_else(|| {
+        text.error(
+            span,
+            format!(
+                "rule `{}` has neither literals nor regexes",
+                written.name.get_ref()
+            ),
+            "give it `literals = [\"…\"]` or `regexes = ['…']`",
+        )
+    })?;
+    Ok((patterns, needs))
+}
+
+fn of_literal(bytes: &[u8]) -> (Hir, String) {
+    (
+        Hir::literal(bytes),
+        String::from_utf8_lossy(bytes).into_owned(),
+    )
 }
 
 /// Compiles a set of excuses; a rule's own has no name.
-pub(crate) fn excuse(text: Text<'_>, name: &str, written: &WrittenUnless) -> Result<Excuse, Error> {
+pub(crate) fn excuse(
+    text: Text<'_>,
+    span: &Range<usize>,
+    name: &str,
+    written: &WrittenUnless,
+) -> Result<Excuse, Error> {
     check_count(text, "excusing literals", &written.literals)?;
     check_count(text, "excusing regexes", &written.regexes)?;
     check_count(text, "excusing regexes", &written.before)?;
-    let regexes = |written: &[Written]| {
-        let regex = |written| Ok(Pattern::Regex(pattern::regex(text, written)?.regex));
-        written.iter().map(regex).collect::<Result<Vec<_>, Error>>()
+    let regex = |written: &Written| {
+        let hir = pattern::regex(text, written)?;
+        Ok((hir, written.get_ref().clone()))
     };
+    let regexes =
+        |written: &[Written]| written.iter().map(regex).collect::<Result<Vec<_>, Error>>();
     let mut anywhere = Vec::new();
     for literal in &written.literals {
-        let bytes = pattern::literal(text, literal)?;
-        anywhere.push(Pattern::Literal(Box::new(Finder::new(&bytes).into_owned())));
+        anywhere.push(of_literal(&pattern::literal(text, literal)?));
     }
     anywhere.extend(regexes(&written.regexes)?);
     Ok(Excuse {
         name: name.to_owned(),
-        anywhere,
-        before: regexes(&written.before)?,
+        anywhere: pattern::any(text, span, anywhere)?,
+        before: pattern::any(text, span, regexes(&written.before)?)?,
         severities: severities(text, &written.severity)?,
     })
 }

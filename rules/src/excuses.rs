@@ -40,7 +40,7 @@ impl Sets {
                     "give it a short name",
                 );
             }
-            let set = compile::excuse(text, name, written.get_ref())?;
+            let set = compile::excuse(text, &written.span(), name, written.get_ref())?;
             if set.is_empty() {
                 return refuse(
                     format!("the set of excuses `{name}` is empty"),

@@ -1,6 +1,10 @@
 //! Why a text matches, or why it does not: the same steps as judging, told.
 
-use crate::matcher::Objection;
+use std::ops::Range;
+
+use regex::bytes::Regex;
+
+use crate::matcher::{Objection, Pattern, Patterns};
 use crate::normalise::{Normalised, Scratch};
 use crate::rule::{Origin, Rule};
 use crate::set::{RuleSet, called_rules};
@@ -68,32 +72,40 @@ fn finding(rule: &Rule, origin: Origin, text: &Normalised) -> Finding {
     if !rule.applies_to(origin) {
         return Finding::OtherOrigin;
     }
-    let quoted =
-        |span: std::ops::Range<usize>| String::from_utf8_lossy(&text.bytes()[span]).into_owned();
+    let quoted = |span: Range<usize>| String::from_utf8_lossy(&text.bytes()[span]).into_owned();
+    let wanted = &rule.matcher.wanted;
     let mut excused = Vec::new();
-    for pattern in &rule.matcher.wanted {
-        let told = |span, objection: Objection<'_>| {
-            excused.push(Excused {
-                pattern: pattern.written(),
-                matched: quoted(span),
-                by: in_words(objection),
-            });
-        };
-        if let Some(span) = rule.matcher.counts(pattern, text, told) {
-            return Finding::Matches {
-                pattern: pattern.written(),
-                matched: quoted(span),
-            };
-        }
-    }
-    if excused.is_empty() {
-        Finding::NoMatch
-    } else {
-        Finding::Excused(excused)
+    let told = |span: Range<usize>, objection: Objection<'_>| {
+        excused.push(Excused {
+            pattern: which(wanted, text.bytes(), &span),
+            matched: quoted(span),
+            by: in_words(objection, text.bytes()),
+        });
+    };
+    match rule.matcher.counts(text, told) {
+        Some(span) => Finding::Matches {
+            pattern: which(wanted, text.bytes(), &span),
+            matched: quoted(span),
+        },
+        None if excused.is_empty() => Finding::NoMatch,
+        None => Finding::Excused(excused),
     }
 }
 
-fn in_words(objection: Objection<'_>) -> String {
+/// The first of the patterns that matches at a place where one of them does.
+fn which(patterns: &Patterns, text: &[u8], span: &Range<usize>) -> String {
+    let is_it = |pattern: &&Pattern| {
+        let regex = Regex::new(&pattern.regex);
+        regex.is_ok_and(|regex| {
+            let found = regex.find_at(text, span.start);
+            found.is_some_and(|found| found.start() == span.start)
+        })
+    };
+    let found = patterns.each.iter().find(is_it);
+    found.map_or_else(String::new, |pattern| pattern.written.clone())
+}
+
+fn in_words(objection: Objection<'_>, text: &[u8]) -> String {
     let set = |name: &str| match name {
         "" => "its own `unless`".to_owned(),
         name => format!("the set `{name}`"),
@@ -113,8 +125,20 @@ fn in_words(objection: Objection<'_>) -> String {
                 set(&by.name)
             )
         }
-        Objection::Words { set: by, pattern } => {
-            format!("`{}`, by {}", pattern.written(), set(&by.name))
+        Objection::Words {
+            set: by,
+            patterns,
+            part: (start, end),
+        } => {
+            let part = &text[start..end];
+            let found = patterns.any.find(part).map_or(0..0, |found| found.range());
+            let pattern = which(patterns, part, &found);
+            let found = String::from_utf8_lossy(&part[found]);
+            if pattern == found {
+                format!("`{found}`, by {}", set(&by.name))
+            } else {
+                format!("`{found}` by `{pattern}`, by {}", set(&by.name))
+            }
         }
     }
 }

@@ -34,8 +34,11 @@ pub const REGEX_BYTES_MAX: usize = 4 * 1024;
 /// Bytes that one compiled regex may take.
 pub const REGEX_COMPILED_BYTES_MAX: usize = 256 * 1024;
 
-/// Bytes of one regex's matching cache, per thread; beyond it matching gets slower, not wrong.
-pub const REGEX_CACHE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that all patterns of one rule, or of one set of excuses, may take compiled together.
+pub const RULE_COMPILED_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of one rule's matching cache, per thread; beyond it matching gets slower, not wrong.
+pub const RULE_CACHE_BYTES_MAX: usize = 1 << 20;
 
 /// Levels of nesting in one regex.
 pub const REGEX_NESTING_MAX: u32 = 50;

@@ -3,44 +3,29 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use crate::normalise::Normalised;
 use crate::severity::{self, Severities, Severity};
 
-/// One pattern, compiled.
+/// Patterns, any of which will do, compiled into one: a text is read once for all of them.
 #[derive(Debug)]
-pub(crate) enum Pattern {
-    Literal(Box<Finder<'static>>),
-    Regex(Regex),
+pub(crate) struct Patterns {
+    pub(crate) any: Regex,
+    /// Each as a regex by itself over normal texts, to tell which one it was.
+    pub(crate) each: Vec<Pattern>,
 }
 
-impl Pattern {
-    /// The first match that begins at or after `at`.
-    fn find_at(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
-        match self {
-            Self::Literal(literal) => {
-                let start = at + literal.find(&text[at..])?;
-                Some(start..start + literal.needle().len())
-            }
-            Self::Regex(regex) => regex.find_at(text, at).map(|found| found.range()),
-        }
-    }
+/// One pattern: as compared, and as a person would write it.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    pub(crate) regex: String,
+    pub(crate) written: String,
+}
 
-    /// As a person would write it.
-    pub(crate) fn written(&self) -> String {
-        match self {
-            Self::Literal(literal) => String::from_utf8_lossy(literal.needle()).into_owned(),
-            Self::Regex(regex) => regex.as_str().to_owned(),
-        }
-    }
-
-    fn is_in(&self, text: &[u8]) -> bool {
-        match self {
-            Self::Literal(literal) => literal.find(text).is_some(),
-            Self::Regex(regex) => regex.is_match(text),
-        }
+impl Patterns {
+    fn are_in(&self, text: &[u8]) -> bool {
+        self.any.is_match(text)
     }
 }
 
@@ -50,23 +35,23 @@ pub(crate) struct Excuse {
     /// The shared set's name; empty for a rule's own.
     pub(crate) name: String,
     /// Anywhere on the match's line.
-    pub(crate) anywhere: Vec<Pattern>,
+    pub(crate) anywhere: Option<Patterns>,
     /// On the match's line, in front of it.
-    pub(crate) before: Vec<Pattern>,
+    pub(crate) before: Option<Patterns>,
     /// The severity that the line shows.
     pub(crate) severities: Severities,
 }
 
 impl Excuse {
     pub(crate) fn is_empty(&self) -> bool {
-        self.anywhere.is_empty() && self.before.is_empty() && self.severities.is_empty()
+        self.anywhere.is_none() && self.before.is_none() && self.severities.is_empty()
     }
 }
 
 /// What one rule looks for, and what excuses it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Matcher {
-    pub(crate) wanted: Vec<Pattern>,
+    pub(crate) wanted: Patterns,
     /// The line must show one of these; empty: whatever it shows.
     pub(crate) severities: Severities,
     pub(crate) unless: Vec<Arc<Excuse>>,
@@ -77,10 +62,11 @@ pub(crate) struct Matcher {
 pub(crate) enum Objection<'a> {
     /// The line does not show a severity that the rule wants.
     Severity(Option<Severity>),
-    /// A pattern of a set stands on the line.
+    /// One of these patterns of a set stands in that part of the text.
     Words {
         set: &'a Excuse,
-        pattern: &'a Pattern,
+        patterns: &'a Patterns,
+        part: (usize, usize),
     },
     /// The line shows a severity that excuses.
     Excused { set: &'a Excuse, shown: Severity },
@@ -89,25 +75,24 @@ pub(crate) enum Objection<'a> {
 impl Matcher {
     /// Whether some match stands on a line without an excuse.
     pub(crate) fn matches(&self, text: &Normalised) -> bool {
-        let mut wanted = self.wanted.iter();
         if self.unless.is_empty() && self.severities.is_empty() {
-            return wanted.any(|pattern| pattern.is_in(text.bytes()));
+            return self.wanted.are_in(text.bytes());
         }
-        wanted.any(|pattern| self.counts(pattern, text, |_, _| ()).is_some())
+        self.counts(text, |_, _| ()).is_some()
     }
 
-    /// The first match of one pattern that counts; `told` hears of those before it that do not.
+    /// The first match that counts; `told` hears of those before it that do not.
     ///
     /// After a match that is excused the search goes on behind its line: each line is looked at
-    /// once for each pattern, however often it matches.
+    /// once, however often it matches.
     pub(crate) fn counts<'a>(
         &'a self,
-        pattern: &Pattern,
         text: &Normalised,
         mut told: impl FnMut(Range<usize>, Objection<'a>),
     ) -> Option<Range<usize>> {
         let mut at = 0;
-        while let Some(span) = pattern.find_at(text.bytes(), at) {
+        while let Some(found) = self.wanted.any.find_at(text.bytes(), at) {
+            let span = found.range();
             let lines = text.lines_of(span.clone());
             match self.objection(text.bytes(), &span, &lines) {
                 None => return Some(span),
@@ -124,13 +109,11 @@ impl Matcher {
         span: &Range<usize>,
         lines: &Range<usize>,
     ) -> Option<Objection<'_>> {
-        let line = &text[lines.clone()];
-        let before = &text[lines.start..span.start];
         let asks_severity = |set: &Arc<Excuse>| !set.severities.is_empty();
         let shown = if self.severities.is_empty() && !self.unless.iter().any(asks_severity) {
             None
         } else {
-            severity::shown(line)
+            severity::shown(&text[lines.clone()])
         };
         if !self.severities.is_empty()
             && !shown.is_some_and(|severity| self.severities.contains(severity))
@@ -141,11 +124,28 @@ impl Matcher {
             if let Some(shown) = shown.filter(|&shown| set.severities.contains(shown)) {
                 return Some(Objection::Excused { set, shown });
             }
-            let here = |pattern: &&Pattern| pattern.is_in(line);
-            let in_front = |pattern: &&Pattern| pattern.is_in(before);
-            let by = set.anywhere.iter().find(here);
-            let pattern = by.or_else(|| set.before.iter().find(in_front))?;
-            Some(Objection::Words { set, pattern })
+            let stand_in = |patterns: &Option<Patterns>, part: Range<usize>| {
+                patterns
+                    .as_ref()
+                    .is_some_and(|patterns| patterns.are_in(&text[part]))
+            };
+            let words = |patterns, part: (usize, usize)| Objection::Words {
+                set,
+                patterns,
+                part,
+            };
+            let here = (lines.start, lines.end);
+            let in_front = (lines.start, span.start);
+            if stand_in(&set.anywhere, here.0..here.1) {
+                return set.anywhere.as_ref().map(|patterns| words(patterns, here));
+            }
+            if stand_in(&set.before, in_front.0..in_front.1) {
+                return set
+                    .before
+                    .as_ref()
+                    .map(|patterns| words(patterns, in_front));
+            }
+            None
         })
     }
 }

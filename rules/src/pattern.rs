@@ -1,7 +1,9 @@
 //! Literals and regexes as written, checked and brought into the form in which texts are
 //! compared: lower case, white space as one space.
 
-use regex::bytes::{Regex, RegexBuilder};
+use std::ops::Range;
+
+use regex::bytes::RegexBuilder;
 use regex_syntax::ast::{self, Ast, Flag, Flags, GroupKind};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
 
@@ -9,9 +11,10 @@ use crate::ansi::ESC;
 use crate::error::{Error, Text};
 use crate::format::Written;
 use crate::limits::{
-    LITERAL_BYTES_MAX, REGEX_BYTES_MAX, REGEX_CACHE_BYTES_MAX, REGEX_COMPILED_BYTES_MAX,
-    REGEX_NESTING_MAX,
+    LITERAL_BYTES_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_NESTING_MAX,
+    RULE_CACHE_BYTES_MAX, RULE_COMPILED_BYTES_MAX,
 };
+use crate::matcher::{Pattern, Patterns};
 use crate::normalise::is_space;
 
 /// A literal in normal form; never empty, no white space at its ends.
@@ -51,15 +54,9 @@ pub(crate) fn literal(text: Text<'_>, written: &Written) -> Result<Vec<u8>, Erro
     Ok(words.collect::<Vec<_>>().join(&b' ').to_ascii_lowercase())
 }
 
-/// A compiled regex and its structure over normal texts.
-#[derive(Debug)]
-pub(crate) struct CompiledRegex {
-    pub(crate) regex: Regex,
-    pub(crate) hir: Hir,
-}
-
-/// Compiles a regex: ASCII only, without case, within limits, never matching an empty text.
-pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, Error> {
+/// A regex's structure over normal texts: ASCII only, without case, within limits, never matching
+/// an empty text.
+pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<Hir, Error> {
     let refuse = Refuse { text, written };
     let pattern = written.get_ref();
     if pattern.len() > REGEX_BYTES_MAX {
@@ -86,9 +83,42 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<CompiledRegex, 
             "make at least one word of it obligatory (`+` in place of `*`, no `?` around it all)",
         ));
     }
-    let regex = compile(pattern, refuse)?;
-    let hir = in_lower_case(&hir);
-    Ok(CompiledRegex { regex, hir })
+    compile(pattern, refuse)?;
+    Ok(in_lower_case(&hir))
+}
+
+/// Compiles patterns over normal texts into one; None if there are none. Each of them has been
+/// compiled by itself, so what can fail here is their sum.
+pub(crate) fn any(
+    text: Text<'_>,
+    span: &Range<usize>,
+    patterns: Vec<(Hir, String)>,
+) -> Result<Option<Patterns>, Error> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let each: Vec<Pattern> = patterns
+        .iter()
+        .map(|(hir, written)| Pattern {
+            regex: hir.to_string(),
+            written: written.clone(),
+        })
+        .collect();
+    let all = Hir::alternation(patterns.into_iter().map(|(hir, _)| hir).collect());
+    // What is printed says itself where it means bytes and ASCII.
+    let any = RegexBuilder::new(&all.to_string())
+        .nest_limit(4 * REGEX_NESTING_MAX)
+        .size_limit(RULE_COMPILED_BYTES_MAX)
+        .dfa_size_limit(RULE_CACHE_BYTES_MAX)
+        .build()
+        .map_err(|error| {
+            text.error(
+                span,
+                format!("the patterns cannot be compiled together: {error}"),
+                "split the rule, or lower counted repetitions (`{n,m}`)",
+            )
+        })?;
+    Ok(Some(Patterns { any, each }))
 }
 
 /// Makes errors at one pattern of a rule file.
@@ -141,14 +171,15 @@ fn translate(pattern: &str, ast: &Ast, refuse: Refuse<'_>) -> Result<Hir, Error>
         })
 }
 
-fn compile(pattern: &str, refuse: Refuse<'_>) -> Result<Regex, Error> {
+/// Only to see that it can be, within its limit.
+fn compile(pattern: &str, refuse: Refuse<'_>) -> Result<(), Error> {
     RegexBuilder::new(pattern)
         .case_insensitive(true)
         .unicode(false)
         .nest_limit(REGEX_NESTING_MAX)
         .size_limit(REGEX_COMPILED_BYTES_MAX)
-        .dfa_size_limit(REGEX_CACHE_BYTES_MAX)
         .build()
+        .map(drop)
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(limit) => refuse.with(
                 format!("a regex that compiles to more than {limit} bytes"),

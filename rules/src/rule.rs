@@ -1,6 +1,6 @@
 //! A rule as others see it.
 
-use crate::matcher::{Matcher, Pattern};
+use crate::matcher::Matcher;
 
 /// What a match calls for. (Mirrors the wire's remedy; `rules` stands below the protocol.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,9 +106,10 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Its literals and regexes, in the form in which texts are compared.
+    /// Its literals, in the form in which texts are compared, and its regexes.
     pub fn patterns(&self) -> impl Iterator<Item = String> {
-        self.matcher.wanted.iter().map(Pattern::written)
+        let patterns = self.matcher.wanted.each.iter();
+        patterns.map(|pattern| pattern.written.clone())
     }
 
     /// Whether this rule looks at lines of that origin.

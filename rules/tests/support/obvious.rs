@@ -54,7 +54,7 @@ pub(crate) static SET: LazyLock<RuleSet> =
     LazyLock::new(|| RuleSet::parse("test", TOML).unwrap_or_else(|error| panic!("{error}")));
 
 struct ObviousRule {
-    wanted: Vec<Regex>,
+    wanted: Regex,
     unless: Vec<Regex>,
     before: Vec<Regex>,
     kernel: bool,
@@ -64,7 +64,7 @@ impl ObviousRule {
     fn new(wanted: &[&str], unless: &[&str], kernel: bool) -> Self {
         let compile = |patterns: &[&str]| patterns.iter().map(|p| ascii_regex(p)).collect();
         Self {
-            wanted: compile(wanted),
+            wanted: ascii_regex(&format!("(?:{})", wanted.join("|"))),
             unless: compile(unless),
             before: Vec::new(),
             kernel,
@@ -77,13 +77,9 @@ impl ObviousRule {
     }
 
     fn matches(&self, text: &Text) -> bool {
-        self.wanted.iter().any(|regex| self.counts(regex, text))
-    }
-
-    /// After an excused match the search goes on behind its line.
-    fn counts(&self, regex: &Regex, text: &Text) -> bool {
+        // After an excused match the search goes on behind its line.
         let mut at = 0;
-        while let Some(found) = regex.find_at(&text.bytes, at) {
+        while let Some(found) = self.wanted.find_at(&text.bytes, at) {
             let lines = text.lines_of(found.range());
             let line = &text.bytes[lines.clone()];
             let front = &text.bytes[lines.start..found.start()];
