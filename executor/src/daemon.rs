@@ -249,10 +249,14 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {
+    let rules =
+        rules::RuleBook::load(&config.rules).map_err(|e| Fault::Setting(format!("rules: {e}")))?;
+    for rule in rules.confirmed() {
+        tracing::warn!("rule {rule}: `confirm` is not in force yet; a match alone is enough");
+    }
     Ok(Settings {
         policy: config.policy.clone(),
-        rules: rules::RuleBook::load(&config.rules)
-            .map_err(|e| Fault::Setting(format!("rules: {e}")))?,
+        rules,
         stop_timeouts: config.stop_timeouts.clone(),
         shutdown_grace: Duration::from_millis(config.shutdown_grace_ms),
     })

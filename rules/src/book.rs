@@ -36,6 +36,8 @@ impl From<&Rule> for Call {
 #[derive(Debug)]
 pub struct RuleBook {
     calls: BTreeMap<String, Call>,
+    /// Names of the rules that ask for a confirmation.
+    confirmed: Vec<String>,
 }
 
 impl RuleBook {
@@ -49,16 +51,26 @@ impl RuleBook {
         if sources.iter().all(|source| source.is_pack)
             && let Some(calls) = read_only(&sources)?
         {
-            return Ok(Self { calls });
+            // None of the built-in rules asks for a confirmation; a test sees to it.
+            let confirmed = Vec::new();
+            return Ok(Self { calls, confirmed });
         }
         let set = RuleSet::from_sources(&sources)?;
         let calls = set
             .rules()
             .iter()
             .map(|rule| (rule.name.clone(), Call::from(rule)));
+        let asks = |rule: &&Rule| rule.confirm.is_some();
+        let confirmed = set.rules().iter().filter(asks);
         Ok(Self {
             calls: calls.collect(),
+            confirmed: confirmed.map(|rule| rule.name.clone()).collect(),
         })
+    }
+
+    /// The rules that ask for a confirmation.
+    pub fn confirmed(&self) -> &[String] {
+        &self.confirmed
     }
 
     /// What a rule calls for, by its name.
@@ -119,6 +131,19 @@ mod tests {
         std::fs::write(&file, rule).unwrap();
         same(file.to_str().unwrap());
         same(&format!("gpu,{}", file.display()));
+    }
+
+    #[test]
+    fn rules_that_ask_for_a_confirmation_are_named() {
+        let packs = RuleSet::load("gpu").unwrap();
+        assert!(packs.rules().iter().all(|rule| rule.confirm.is_none()));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("own.toml");
+        let rule = "[[rule]]\nname = \"own\"\nsummary = \"s\"\nremedy = \"note\"\n\
+                    literals = [\"gone wrong\"]\nconfirm = { by = [\"exit\"], within = \"9s\" }\n";
+        std::fs::write(&file, rule).unwrap();
+        let book = RuleBook::load(file.to_str().unwrap()).unwrap();
+        assert_eq!(book.confirmed(), ["own"]);
     }
 
     #[test]

@@ -89,3 +89,13 @@ fn kernel_rules_look_at_kernel_lines_only() {
     assert!(judge(oom, Origin::Any));
     assert!(!judge(oom, Origin::Kernel));
 }
+
+/// Long messages are wrapped or split on their way; joined again they must match.
+#[test]
+fn every_pack_has_an_example_of_several_lines() {
+    for name in rules::pack_names() {
+        let set = RuleSet::load(name).unwrap_or_else(|error| panic!("{error}"));
+        let mut examples = set.rules().iter().flat_map(|rule| &rule.examples);
+        assert!(examples.any(|example| example.contains('\n')), "{name}");
+    }
+}
