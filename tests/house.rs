@@ -111,11 +111,12 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
-fn unsafe_stands_in_two_places_only() {
+fn unsafe_stands_at_the_c_boundary_and_in_one_module_of_vectors_only() {
     let allowed = |path: &Path| {
         path.starts_with("plugin/ffi")
             || path.starts_with("plugin/ffi.rs")
             || path.starts_with("plugin/fluent-bit-sys")
+            || path.starts_with("rules/src/prefilter/avx2.rs")
             || path.starts_with("tests")
             || path.starts_with("benches")
     };
@@ -123,7 +124,12 @@ fn unsafe_stands_in_two_places_only() {
         sources()
             .iter()
             .filter(|s| !allowed(&s.path) && s.has_word("unsafe"))
-            .map(|s| format!("{}: unsafe code belongs in plugin/ffi", s.path.display()))
+            .map(|s| {
+                format!(
+                    "{}: unsafe code belongs in plugin/ffi or prefilter/avx2",
+                    s.path.display()
+                )
+            })
             .collect(),
     );
 }
@@ -132,7 +138,6 @@ fn unsafe_stands_in_two_places_only() {
 fn safe_packages_forbid_unsafe() {
     none(
         [
-            "rules/src/lib.rs",
             "executor/api/src/lib.rs",
             "executor/policy/src/lib.rs",
             "executor/src/lib.rs",
@@ -146,6 +151,9 @@ fn safe_packages_forbid_unsafe() {
         .map(|file| format!("{file}: lacks #![forbid(unsafe_code)]"))
         .collect(),
     );
+    // One module of it may: the test above says which.
+    let rules = Source::read(root(), "rules/src/lib.rs".into());
+    assert!(rules.text.contains("#![deny(unsafe_code)]"));
 }
 
 #[test]

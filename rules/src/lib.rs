@@ -29,7 +29,7 @@
 //!
 //! It knows nothing of containers, thresholds over time or Fluent Bit: it carries a rule's
 //! threshold and remedy, and others apply them.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod ansi;
 mod book;

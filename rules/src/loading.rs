@@ -138,12 +138,7 @@ impl<'a> Loading<'a> {
     /// Compiles what all rules share.
     pub(crate) fn finish(self) -> Result<RuleSet, Error> {
         self.check_confirms()?;
-        let prefilter = Prefilter::new(&self.needs).map_err(|problem| {
-            Error::setting(
-                format!("the rules cannot be compiled together: {problem}"),
-                "leave packs or files out",
-            )
-        })?;
+        let prefilter = Prefilter::new(&self.needs);
         Ok(RuleSet {
             rules: self.rules,
             prefilter,

@@ -6,10 +6,7 @@
 //! search: exact strings are multiplied out while they are few, and the most telling of the sets
 //! met on the way is kept.
 //!
-//! A need is found by its *anchor*: its most telling word, since a word is the same bytes in
-//! raw and normal texts as long as no escape sequence cuts it.
-
-use std::ops::Range;
+//! How a need is found in raw bytes is the business of `prefilter`.
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
@@ -38,20 +35,6 @@ impl Need {
         (telling(text) > 0).then(|| Self {
             text: text.to_vec(),
         })
-    }
-
-    /// Where the most telling word stands in the text; the first one of equals.
-    pub(crate) fn anchor(&self) -> Range<usize> {
-        let mut best = 0..0;
-        let mut start = 0;
-        for word in words(&self.text) {
-            let span = start..start + word.len();
-            if word_telling(word) > word_telling(&self.text[best.clone()]) {
-                best = span;
-            }
-            start += word.len() + 1;
-        }
-        best
     }
 }
 
@@ -316,18 +299,6 @@ mod tests {
             "(?:abc)*x",
         ] {
             assert_eq!(needs(pattern), None, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn the_anchor_is_the_rarest_word() {
-        for (text, anchor) in [
-            ("cuda error: misaligned address", "misaligned"),
-            ("out of memory", "out"),
-            ("xid", "xid"),
-        ] {
-            let need = Need::new(text.as_bytes()).expect("long enough");
-            assert_eq!(&need.text[need.anchor()], anchor.as_bytes(), "{text}");
         }
     }
 }

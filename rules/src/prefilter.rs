@@ -2,65 +2,86 @@
 //!
 //! Every match of a rule holds one of the rule's needs (see [`crate::need`]). Raw bytes hide a
 //! need in two ways only: white space may be any run where the need has one space, and escape
-//! sequences may stand anywhere in it. So there are two look-outs:
+//! sequences may stand anywhere in it. One pass ([`scan`]) finds the places that deserve a
+//! second look, and then there are two look-outs:
 //!
-//! * [`Words`]: for needs without an escape sequence inside. All anchor words at once by one
-//!   automaton; around a hit the rest of the need is compared.
-//! * [`Splits`]: for needs with one inside. At an `ESC` the bytes on both sides of the gap are
+//! * [`words`]: for needs without an escape sequence inside. A few bytes of each need, its
+//!   [`fragment`], are found by the pass; around them the rest of the need is compared.
+//! * [`splits`]: for needs with one inside. At an `ESC` the bytes on both sides of the gap are
 //!   looked up; only the *first* such gap of a need must be found, and before it the need is
 //!   plain, so it can be compared backwards without knowing where earlier sequences began.
 //!
 //! Neither needs to know where texts begin and end: what is taken together over the end of a
 //! text gives a candidate too many, never one too few.
 
-use aho_corasick::BuildError;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
+use crate::ansi::ESC;
 use crate::need::Need;
 use crate::rule::RuleIndex;
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod fragment;
+mod masks;
+mod rarity;
+mod scan;
 mod splits;
 mod words;
 
+use scan::Scan;
 use splits::Splits;
 use words::Words;
 
-/// Bytes that are searched by one look-out before the other: what a call may do in vain when
-/// the other one's candidate comes first.
-const BLOCK_BYTES: usize = 4096;
-
-/// Finds candidates, and rules whose anchors a normal text holds.
+/// Finds candidates, and rules whose needs a normal text holds.
 #[derive(Debug)]
 pub(crate) struct Prefilter {
+    scan: Scan,
     words: Words,
     splits: Splits,
 }
 
 impl Prefilter {
-    pub(crate) fn new(needs: &[(RuleIndex, Need)]) -> Result<Self, BuildError> {
-        let splits = Splits::new(needs.iter().map(|(_, need)| need.text.as_slice()));
-        Ok(Self {
-            words: Words::new(needs)?,
-            splits,
-        })
+    pub(crate) fn new(needs: &[(RuleIndex, Need)]) -> Self {
+        let mut distinct: BTreeMap<&Need, Vec<RuleIndex>> = BTreeMap::new();
+        for (rule, need) in needs {
+            distinct.entry(need).or_default().push(*rule);
+        }
+        let texts: Vec<&[u8]> = distinct.keys().map(|need| need.text.as_slice()).collect();
+        let fragments = fragment::choose(&texts);
+        let bytes = fragments.iter().map(|one| one.bytes.as_slice());
+        let bytes: Vec<&[u8]> = bytes.chain([&[ESC][..]]).collect();
+        Self {
+            scan: Scan::new(masks::of(&bytes)),
+            splits: Splits::new(texts.into_iter()),
+            words: Words::new(distinct, &fragments),
+        }
     }
 
     /// See [`crate::RuleSet::candidate`].
     pub(crate) fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
-        let mut start = from;
-        while start < chunk.len() {
-            let end = chunk.len().min(start + BLOCK_BYTES);
-            let escape = self.splits.find(chunk, start, end);
-            let word = self.words.find(chunk, start, escape.unwrap_or(end));
-            if let Some(first) = word.or(escape) {
-                return Some(first);
+        let mut found = None;
+        self.scan.each(chunk, from, |at| {
+            let is_candidate = if chunk[at] == ESC {
+                self.splits.may_split(chunk, at)
+            } else {
+                self.words.stand_at(chunk, at)
+            };
+            if is_candidate {
+                found = Some(at);
+                return ControlFlow::Break(());
             }
-            start = end;
-        }
-        None
+            ControlFlow::Continue(())
+        });
+        found
     }
 
-    /// Sets the bit of each rule that has an anchor in a text in normal form.
+    /// Sets the bit of each rule that has a need in a text in normal form.
     pub(crate) fn call(&self, normal: &[u8], called: &mut [u64]) {
-        self.words.call(normal, called);
+        self.scan.each(normal, 0, |at| {
+            self.words.call_at(normal, at, called);
+            ControlFlow::Continue(())
+        });
     }
 }

@@ -89,14 +89,8 @@ impl Splits {
         }
     }
 
-    /// The first `ESC` in `start..end` that may be the first one inside a need.
-    pub(super) fn find(&self, chunk: &[u8], start: usize, end: usize) -> Option<usize> {
-        memchr::memchr_iter(ESC, &chunk[start..end])
-            .map(|at| start + at)
-            .find(|&at| self.may_split(chunk, at))
-    }
-
-    fn may_split(&self, chunk: &[u8], at: usize) -> bool {
+    /// Whether the `ESC` at `at` may be the first one inside a need.
+    pub(super) fn may_split(&self, chunk: &[u8], at: usize) -> bool {
         match gap(chunk, at) {
             Gap::AtTheEnd => false,
             Gap::Unclear => true,
