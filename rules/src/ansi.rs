@@ -25,10 +25,24 @@ pub(crate) fn sequence_len(text: &[u8]) -> usize {
 }
 
 fn csi_len(text: &[u8]) -> usize {
+    if let Some(len) = short_csi_len(text) {
+        return len;
+    }
     let mut at = 2;
     at += count_while(&text[at..], |byte| (0x30..=0x3F).contains(&byte));
     at += count_while(&text[at..], |byte| (0x20..=0x2F).contains(&byte));
     at + usize::from(matches!(text.get(at), Some(0x40..=0x7E)))
+}
+
+/// Colours are CSI sequences with few parameter bytes and nothing else before the final byte:
+/// these eight bytes are looked at together, without a loop. None for all others.
+fn short_csi_len(text: &[u8]) -> Option<usize> {
+    let bytes = u64::from_le_bytes(*text.get(2..)?.first_chunk()?);
+    // What is left of a byte is zero for 0x30–0x3F alone.
+    let others = (bytes ^ 0x3030_3030_3030_3030) & 0xF0F0_F0F0_F0F0_F0F0;
+    let parameters = others.trailing_zeros() as usize / 8;
+    let last = *text.get(2 + parameters)?;
+    (parameters < 8 && (0x40..=0x7E).contains(&last)).then_some(2 + parameters + 1)
 }
 
 fn osc_len(text: &[u8]) -> usize {

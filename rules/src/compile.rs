@@ -16,6 +16,7 @@ use crate::limits::{
 use crate::matcher::{Excuse, Matcher, Patterns};
 use crate::need::{self, Need};
 use crate::pattern;
+use crate::rarity::Rarity;
 use crate::rule::{Confirm, Confirmation, Rule, Threshold};
 use crate::severity::{Severities, Severity};
 
@@ -33,12 +34,13 @@ pub(crate) fn rule(
     text: Text<'_>,
     written: Spanned<WrittenRule>,
     sets: &Sets,
+    rarity: &Rarity,
 ) -> Result<Compiled, Error> {
     let rule_span = written.span();
     let written = written.into_inner();
     let name_span = written.name.span();
     check_words(text, &written)?;
-    let (wanted, needs) = wanted(text, &rule_span, &written)?;
+    let (wanted, needs) = wanted(text, &rule_span, &written, rarity)?;
     let excuses = sets.of_rule(text, &written)?;
     let names = excuses.iter().map(|set| set.name.clone()).collect();
     let own = excuse(text, &rule_span, "", &written.unless)?;
@@ -87,6 +89,7 @@ fn wanted(
     text: Text<'_>,
     span: &Range<usize>,
     written: &WrittenRule,
+    rarity: &Rarity,
 ) -> Result<(Patterns, Vec<Need>), Error> {
     check_count(text, "literals", &written.literals)?;
     check_count(text, "regexes", &written.regexes)?;
@@ -98,7 +101,7 @@ fn wanted(
     }
     for regex in &written.regexes {
         let hir = pattern::regex(text, regex)?;
-        needs.extend(need::of_regex(&hir).ok_or_else(|| no_word(text, regex))?);
+        needs.extend(need::of_regex(&hir, rarity).ok_or_else(|| no_word(text, regex))?);
         wanted.push((hir, regex.get_ref().clone()));
     }
     let patterns = pattern::any(text, span, wanted)?.ok_or_else(|| {

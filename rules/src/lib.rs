@@ -48,10 +48,12 @@ mod normalise;
 mod packs;
 mod pattern;
 mod prefilter;
+mod rarity;
 mod rule;
 mod set;
 mod severity;
 mod source;
+mod window;
 
 pub use book::{Call, RuleBook};
 pub use error::Error;

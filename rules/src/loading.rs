@@ -14,6 +14,7 @@ use crate::limits::{NEEDS_MAX, REGEXES_MAX, RULES_MAX};
 use crate::need::Need;
 use crate::packs;
 use crate::prefilter::Prefilter;
+use crate::rarity::Rarity;
 use crate::rule::{Confirmation, Rule, RuleIndex};
 use crate::set::RuleSet;
 
@@ -22,6 +23,7 @@ use crate::set::RuleSet;
 pub(crate) struct Loading<'a> {
     /// Built in, for every file.
     sets: Sets,
+    rarity: Rarity,
     rules: Vec<Rule>,
     needs: Vec<(RuleIndex, Need)>,
     regexes: usize,
@@ -66,7 +68,7 @@ impl<'a> Loading<'a> {
         within(text, &span, "rules", self.rules.len() + 1, RULES_MAX)?;
         let rule = written.get_ref();
         self.count_regexes(text, &span, rule.regexes.len() + regexes_of(&rule.unless))?;
-        let compiled = compile::rule(text, written, sets)?;
+        let compiled = compile::rule(text, written, sets, &self.rarity)?;
         within(
             text,
             &span,
@@ -138,7 +140,7 @@ impl<'a> Loading<'a> {
     /// Compiles what all rules share.
     pub(crate) fn finish(self) -> Result<RuleSet, Error> {
         self.check_confirms()?;
-        let prefilter = Prefilter::new(&self.needs);
+        let prefilter = Prefilter::new(&self.needs, &self.rarity);
         Ok(RuleSet {
             rules: self.rules,
             prefilter,

@@ -3,14 +3,18 @@
 //! A *need* is a string in normal form, with no white space at its ends; a pattern has a set of
 //! needs, and every text that it matches holds at least one of them. A literal needs itself. For
 //! a regex the set is worked out from its structure, in the manner of trigram indexes for code
-//! search: exact strings are multiplied out while they are few, and the most telling of the sets
-//! met on the way is kept.
+//! search: exact strings are multiplied out while they are few, and of the sets met on the way the
+//! one is kept that costs the scan the least.
 //!
 //! How a need is found in raw bytes is the business of `prefilter`.
+
+use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::limits::WORD_BYTES_MIN;
+use crate::rarity::Rarity;
+use crate::window::windows;
 
 /// Exact strings that may be multiplied out for one piece of a regex.
 const EXACT_STRINGS_MAX: usize = 64;
@@ -32,16 +36,16 @@ impl Need {
     /// None if the string has no word that is long enough to be looked for.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
-        (telling(text) > 0).then(|| Self {
+        has_word(text).then(|| Self {
             text: text.to_vec(),
         })
     }
 }
 
 /// The needs of a regex over normal texts; None if it has none.
-pub(crate) fn of_regex(hir: &Hir) -> Option<Vec<Need>> {
-    let mut needs: Vec<Need> = Info::of(hir)
-        .into_needs()?
+pub(crate) fn of_regex(hir: &Hir, rarity: &Rarity) -> Option<Vec<Need>> {
+    let mut needs: Vec<Need> = Info::of(rarity, hir)
+        .into_needs(rarity)?
         .iter()
         .filter_map(|text| Need::new(text))
         .collect();
@@ -75,11 +79,11 @@ impl Info {
         }
     }
 
-    fn into_needs(self) -> Option<Strings> {
-        better(self.exact, self.needs)
+    fn into_needs(self, rarity: &Rarity) -> Option<Strings> {
+        better(rarity, self.exact, self.needs)
     }
 
-    fn of(hir: &Hir) -> Self {
+    fn of(rarity: &Rarity, hir: &Hir) -> Self {
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Self::exactly(vec![Vec::new()]),
             HirKind::Literal(literal) => Self::exactly(vec![literal.0.to_vec()]),
@@ -96,16 +100,23 @@ impl Info {
                 }
             }
             HirKind::Class(Class::Unicode(_)) => Self::unknown(),
-            HirKind::Capture(capture) => Self::of(&capture.sub),
-            HirKind::Repetition(repetition) => {
-                Self::of_repetition(repetition.min, repetition.max, Self::of(&repetition.sub))
+            HirKind::Capture(capture) => Self::of(rarity, &capture.sub),
+            HirKind::Repetition(repetition) => Self::of_repetition(
+                rarity,
+                repetition.min,
+                repetition.max,
+                Self::of(rarity, &repetition.sub),
+            ),
+            HirKind::Concat(parts) => {
+                Self::of_concat(rarity, parts.iter().map(|part| Self::of(rarity, part)))
             }
-            HirKind::Concat(parts) => Self::of_concat(parts.iter().map(Self::of)),
-            HirKind::Alternation(parts) => Self::of_alternation(parts.iter().map(Self::of)),
+            HirKind::Alternation(parts) => {
+                Self::of_alternation(rarity, parts.iter().map(|part| Self::of(rarity, part)))
+            }
         }
     }
 
-    fn of_repetition(min: u32, max: Option<u32>, part: Self) -> Self {
+    fn of_repetition(rarity: &Rarity, min: u32, max: Option<u32>, part: Self) -> Self {
         match (min, max, part.exact) {
             (0, Some(1), Some(mut strings)) => {
                 strings.push(Vec::new());
@@ -118,17 +129,17 @@ impl Info {
             },
             (_, _, exact) => Self {
                 exact: None,
-                needs: better(exact, part.needs),
+                needs: better(rarity, exact, part.needs),
             },
         }
     }
 
-    fn of_concat(parts: impl Iterator<Item = Self>) -> Self {
+    fn of_concat(rarity: &Rarity, parts: impl Iterator<Item = Self>) -> Self {
         let mut whole = true;
         let mut run: Strings = vec![Vec::new()];
         let mut needs = None;
         for part in parts {
-            needs = better(needs, part.needs);
+            needs = better(rarity, needs, part.needs);
             let longer = part
                 .exact
                 .as_ref()
@@ -137,7 +148,7 @@ impl Info {
                 run = longer;
             } else {
                 whole = false;
-                needs = better(needs, Some(run));
+                needs = better(rarity, needs, Some(run));
                 run = part.exact.unwrap_or_else(|| vec![Vec::new()]);
             }
         }
@@ -149,12 +160,12 @@ impl Info {
         } else {
             Self {
                 exact: None,
-                needs: better(needs, Some(run)),
+                needs: better(rarity, needs, Some(run)),
             }
         }
     }
 
-    fn of_alternation(parts: impl Iterator<Item = Self>) -> Self {
+    fn of_alternation(rarity: &Rarity, parts: impl Iterator<Item = Self>) -> Self {
         let parts: Vec<Self> = parts.collect();
         let exact: Option<Strings> = parts
             .iter()
@@ -162,7 +173,10 @@ impl Info {
             .collect::<Option<Vec<Strings>>>()
             .map(|sets| sets.concat())
             .filter(|strings| strings.len() <= EXACT_STRINGS_MAX);
-        let needs: Option<Vec<Strings>> = parts.into_iter().map(Self::into_needs).collect();
+        let needs: Option<Vec<Strings>> = parts
+            .into_iter()
+            .map(|part| part.into_needs(rarity))
+            .collect();
         Self {
             exact,
             needs: needs.map(|sets| sets.concat()),
@@ -187,57 +201,37 @@ fn product(heads: &Strings, tails: &Strings) -> Option<Strings> {
     Some(heads.iter().flat_map(both).collect())
 }
 
-/// The more telling of two sets; a set is as telling as its least telling string.
-fn better(one: Option<Strings>, other: Option<Strings>) -> Option<Strings> {
-    let worth = |set: &Option<Strings>| match set {
-        Some(strings) if strings.len() <= NEEDS_MAX => {
-            let least = strings.iter().map(|text| telling(text)).min().unwrap_or(0);
-            (least, usize::MAX - strings.len())
+/// How long a text's longest word is decides whether it can be looked for at all.
+fn has_word(text: &[u8]) -> bool {
+    let mut words = text.split(|&byte| byte == b' ');
+    words.any(|word| word.len() >= WORD_BYTES_MIN)
+}
+
+/// Of two sets the one that costs the scan less. Strings with the same rarest window share it.
+fn better(rarity: &Rarity, one: Option<Strings>, other: Option<Strings>) -> Option<Strings> {
+    let usable = |set: &Strings| {
+        !set.is_empty() && set.len() <= NEEDS_MAX && set.iter().all(|text| has_word(text))
+    };
+    match (one.filter(usable), other.filter(usable)) {
+        (Some(one), Some(other)) => {
+            let less = cost_ns(rarity, &other) < cost_ns(rarity, &one);
+            Some(if less { other } else { one })
         }
-        _ => (0, 0),
-    };
-    let best = if worth(&other) > worth(&one) {
-        other
-    } else {
-        one
-    };
-    best.filter(|strings| strings.iter().all(|text| telling(text) > 0) && !strings.is_empty())
-}
-
-/// How seldom a string is met in logs, roughly; 0 for one that cannot be looked for. Common
-/// words in a row are rarer than each of them.
-fn telling(text: &[u8]) -> usize {
-    if words(text).all(|word| word_telling(word) == 0) {
-        return 0;
+        (one, other) => one.or(other),
     }
-    words(text)
-        .filter(|word| !word.is_empty())
-        .map(|word| word_telling(word) + 1)
-        .sum()
 }
 
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|&byte| byte == b' ')
-}
-
-/// How seldom a word is met in logs, roughly: more letters are rarer, and words that every GPU
-/// server prints all day count for little, as digits do.
-fn word_telling(word: &[u8]) -> usize {
-    const EVERYWHERE: [&[u8]; 22] = [
-        b"and", b"cuda", b"cuda:", b"device", b"error", b"error:", b"failed", b"failed:", b"for",
-        b"from", b"gpu", b"info", b"kernel", b"memory", b"memory.", b"not", b"of", b"out", b"rank",
-        b"the", b"with", b"warn",
-    ];
-    let letters = || {
-        word.iter()
-            .filter(|&&byte| byte.is_ascii_alphabetic() || byte == b'_')
-            .count()
+fn cost_ns(rarity: &Rarity, set: &Strings) -> u64 {
+    let rarest = |text: &Vec<u8>| {
+        let windows = windows(text.trim_ascii()).map(|(_, window)| window);
+        windows
+            .map(|window| (rarity.cost_ns(window), window.to_vec()))
+            .min()
     };
-    match word.len() {
-        short if short < WORD_BYTES_MIN => 0,
-        _ if EVERYWHERE.contains(&word) => 2,
-        _ => letters().clamp(1, 16),
-    }
+    let distinct: BTreeSet<(u64, Vec<u8>)> = set.iter().filter_map(rarest).collect();
+    let looking: u64 = distinct.iter().map(|(cost, _)| cost).sum();
+    let judging = set.iter().map(|text| rarity.judging_ns(text));
+    looking.saturating_add(judging.fold(0, u64::saturating_add))
 }
 
 #[cfg(test)]
@@ -251,7 +245,7 @@ mod tests {
             .build()
             .parse(pattern)
             .expect("a pattern of this test");
-        let texts = of_regex(&hir)?
+        let texts = of_regex(&hir, &Rarity::default())?
             .into_iter()
             .map(|need| String::from_utf8(need.text));
         Some(texts.collect::<Result<_, _>>().expect("ASCII"))

@@ -19,13 +19,13 @@ use std::ops::ControlFlow;
 
 use crate::ansi::ESC;
 use crate::need::Need;
+use crate::rarity::Rarity;
 use crate::rule::RuleIndex;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 mod fragment;
 mod masks;
-mod rarity;
 mod scan;
 mod splits;
 mod words;
@@ -43,13 +43,13 @@ pub(crate) struct Prefilter {
 }
 
 impl Prefilter {
-    pub(crate) fn new(needs: &[(RuleIndex, Need)]) -> Self {
+    pub(crate) fn new(needs: &[(RuleIndex, Need)], rarity: &Rarity) -> Self {
         let mut distinct: BTreeMap<&Need, Vec<RuleIndex>> = BTreeMap::new();
         for (rule, need) in needs {
             distinct.entry(need).or_default().push(*rule);
         }
         let texts: Vec<&[u8]> = distinct.keys().map(|need| need.text.as_slice()).collect();
-        let fragments = fragment::choose(&texts);
+        let fragments = fragment::choose(&texts, rarity);
         let bytes = fragments.iter().map(|one| one.bytes.as_slice());
         let bytes: Vec<&[u8]> = bytes.chain([&[ESC][..]]).collect();
         Self {

@@ -90,10 +90,7 @@ fn the_one_for_compose_changes_the_listener_and_nothing_else() {
     let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
     assert_eq!(
         lines,
-        [
-            "@INCLUDE fluent-bit.conf",
-            "@SET HEALER_HTTP_HOST=0.0.0.0"
-        ]
+        ["@INCLUDE fluent-bit.conf", "@SET HEALER_HTTP_HOST=0.0.0.0"]
     );
 }
 

@@ -15,13 +15,13 @@ use std::arch::x86_64::{
 };
 use std::ops::ControlFlow;
 
-use super::fragment::FRAGMENT_BYTES;
-use super::masks::{Masks, Nibbles};
+use super::masks::{Masks, Nibbles, TABLES};
+use crate::window::WINDOW_BYTES;
 
 /// Places that one vector covers.
 const PLACES: usize = 32;
 /// Bytes that they need: the last place's fragment reaches further.
-const WINDOW: usize = PLACES + FRAGMENT_BYTES - 1;
+const WINDOW: usize = PLACES + WINDOW_BYTES - 1;
 
 /// See `Scan::each`. The processor has AVX2.
 pub(super) fn each(
@@ -92,18 +92,17 @@ fn visit_each(
 
 /// Non-zero for each of the 32 places where a fragment may begin.
 #[target_feature(enable = "avx2")]
-fn look(tables: &[Tables; FRAGMENT_BYTES], window: &[u8; WINDOW]) -> __m256i {
+fn look(tables: &[Tables; WINDOW_BYTES], window: &[u8; WINDOW]) -> __m256i {
     let [first, second, third, fourth] = tables;
-    _mm256_and_si256(
-        _mm256_and_si256(
-            first.look_up(load(part(window, 0))),
-            second.look_up(load(part(window, 1))),
-        ),
-        _mm256_and_si256(
-            third.look_up(load(part(window, 2))),
-            fourth.look_up(load(part(window, 3))),
-        ),
-    )
+    let first = first.look_up(load(part(window, 0)));
+    let second = second.look_up(load(part(window, 1)));
+    let third = third.look_up(load(part(window, 2)));
+    let fourth = fourth.look_up(load(part(window, 3)));
+    let all = |table: usize| {
+        let head = _mm256_and_si256(first[table], second[table]);
+        _mm256_and_si256(head, _mm256_and_si256(third[table], fourth[table]))
+    };
+    _mm256_or_si256(all(0), all(1))
 }
 
 /// One bit for each byte that is not zero.
@@ -116,28 +115,31 @@ fn set(bytes: __m256i) -> u32 {
 /// [`Nibbles`] in vectors.
 #[derive(Clone, Copy)]
 struct Tables {
-    low: __m256i,
-    high: __m256i,
+    low: [__m256i; TABLES],
+    high: [__m256i; TABLES],
 }
 
 impl Tables {
     #[target_feature(enable = "avx2")]
     fn new(nibbles: Nibbles) -> Self {
         Self {
-            low: load_twice(&nibbles.low),
-            high: load_twice(&nibbles.high),
+            low: nibbles.low.map(|table| load_twice(&table)),
+            high: nibbles.high.map(|table| load_twice(&table)),
         }
     }
 
+    /// The buckets that accept each byte.
     #[target_feature(enable = "avx2")]
-    fn look_up(self, bytes: __m256i) -> __m256i {
+    fn look_up(&self, bytes: __m256i) -> [__m256i; TABLES] {
         let half = _mm256_set1_epi8(15);
         let low = _mm256_and_si256(bytes, half);
         let high = _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), half);
-        _mm256_and_si256(
-            _mm256_shuffle_epi8(self.low, low),
-            _mm256_shuffle_epi8(self.high, high),
-        )
+        std::array::from_fn(|table| {
+            _mm256_and_si256(
+                _mm256_shuffle_epi8(self.low[table], low),
+                _mm256_shuffle_epi8(self.high[table], high),
+            )
+        })
     }
 }
 

@@ -1,8 +1,9 @@
-//! The first look of the scan: fragments in eight buckets, bytes by their halves.
+//! The first look of the scan: fragments in sixteen buckets, bytes by their halves.
 //!
 //! For each of a fragment's four places there are two tables of sixteen entries, one by a byte's
-//! low half, one by its high half; an entry has one bit a bucket. A bucket's bit that survives
-//! all eight look-ups at a place means that one of its fragments *may* begin there. A vector
+//! low half, one by its high half; an entry has one bit a bucket (and is cut into two bytes, the
+//! unit of the vectors' look-up). A bucket's bit that survives all look-ups at a place means
+//! that one of its fragments *may* begin there. A vector
 //! unit looks sixteen or more bytes up at once (see `avx2`). The technique is known as Teddy,
 //! from the Hyperscan project.
 //!
@@ -10,80 +11,134 @@
 //! halves, so both come for nothing. What fragments share a bucket decides how often the look is
 //! wrong, so fragments that look alike are put together.
 
-use super::fragment::FRAGMENT_BYTES;
-use super::rarity::per_mille;
+use crate::rarity::per_mille;
+use crate::window::WINDOW_BYTES;
 
+/// Tables of bytes, and so of eight buckets each, for one half of a byte.
+pub(super) const TABLES: usize = 2;
 /// One bit each in the tables.
-const BUCKETS: usize = 8;
+const BUCKETS: usize = 8 * TABLES;
+/// Fragments that are grouped by comparing each with each; further ones join a group one by one.
+const COMPARED_MAX: usize = 512;
 /// Rounds in which each fragment may change its bucket.
-const ROUNDS: usize = 4;
-/// With more fragments than this each is placed once: what is gained is not worth the time then.
-const REARRANGED_MAX: usize = 512;
+const ROUNDS: usize = 2;
 
 /// Tables for one place in a fragment.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Nibbles {
     /// Buckets by the byte's low half.
-    pub(super) low: [u8; 16],
+    pub(super) low: [[u8; 16]; TABLES],
     /// And by its high half.
-    pub(super) high: [u8; 16],
+    pub(super) high: [[u8; 16]; TABLES],
 }
 
 impl Nibbles {
-    pub(super) fn buckets(&self, byte: u8) -> u8 {
-        self.low[usize::from(byte & 15)] & self.high[usize::from(byte >> 4)]
+    /// One bit for each bucket that accepts the byte.
+    pub(super) fn buckets(&self, byte: u8) -> u16 {
+        let of_table = |table: usize| {
+            self.low[table][usize::from(byte & 15)] & self.high[table][usize::from(byte >> 4)]
+        };
+        u16::from_le_bytes(std::array::from_fn(of_table))
     }
 }
 
 /// The tables of all fragments.
-pub(super) type Masks = [Nibbles; FRAGMENT_BYTES];
+pub(super) type Masks = [Nibbles; WINDOW_BYTES];
 
 /// Puts the fragments into buckets.
 pub(super) fn of(fragments: &[&[u8]]) -> Masks {
     let frequencies = Frequencies::new();
     let shapes: Vec<Shape> = fragments.iter().map(|bytes| Shape::of(bytes)).collect();
-    let mut buckets = vec![Bucket::default(); BUCKETS];
-    for index in 0..shapes.len() {
+    let compared = shapes.len().min(COMPARED_MAX);
+    let mut buckets = groups(&shapes[..compared], &frequencies);
+    for index in compared..shapes.len() {
         place(&mut buckets, &shapes, index, &frequencies);
     }
-    if shapes.len() <= REARRANGED_MAX {
-        for _ in 0..ROUNDS {
-            for index in 0..shapes.len() {
-                for bucket in &mut buckets {
-                    bucket.remove(index, &shapes);
-                }
-                place(&mut buckets, &shapes, index, &frequencies);
-            }
+    for index in (0..compared).cycle().take(compared * ROUNDS) {
+        for bucket in &mut buckets {
+            bucket.remove(index, &shapes, &frequencies);
         }
+        place(&mut buckets, &shapes, index, &frequencies);
     }
     let mut masks = Masks::default();
     for (at, bucket) in buckets.iter().enumerate() {
         for (nibbles, place) in masks.iter_mut().zip(bucket.shape.0) {
             for half in 0..16 {
-                nibbles.low[half] |= u8::from(place.low >> half & 1 == 1) << at;
-                nibbles.high[half] |= u8::from(place.high >> half & 1 == 1) << at;
+                let bit = |set: u16| u8::from(set >> half & 1 == 1) << (at % 8);
+                nibbles.low[at / 8][half] |= bit(place.low);
+                nibbles.high[at / 8][half] |= bit(place.high);
             }
         }
     }
     masks
 }
 
+/// As many groups as there are buckets: of all pairs of groups the two are joined, again and
+/// again, that make the look wrong the least.
+fn groups(shapes: &[Shape], frequencies: &Frequencies) -> Vec<Bucket> {
+    let mut groups: Vec<Bucket> = (0..shapes.len())
+        .map(|index| Bucket {
+            members: vec![index],
+            shape: shapes[index],
+            share: frequencies.share(&shapes[index]),
+        })
+        .collect();
+    let worse = |one: &Bucket, other: &Bucket| {
+        frequencies.share(&one.shape.with(&other.shape)) - one.share - other.share
+    };
+    // For each group the best partner among those before it.
+    let best = |groups: &[Bucket], at: usize| {
+        (0..at)
+            .map(|other| (worse(&groups[at], &groups[other]), other))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .unwrap_or((f32::INFINITY, at))
+    };
+    let mut partners: Vec<(f32, usize)> = (0..groups.len()).map(|at| best(&groups, at)).collect();
+    while groups.len() > BUCKETS {
+        let from = (0..groups.len())
+            .min_by(|&a, &b| partners[a].0.total_cmp(&partners[b].0))
+            .expect("there are groups");
+        let into = partners[from].1;
+        let joined = groups.swap_remove(from);
+        partners.swap_remove(from);
+        let moved = groups.len();
+        groups[into].join(joined, frequencies);
+        for at in 0..groups.len() {
+            // What the two were to others, and what the one that moved is, is new.
+            let partner = partners[at].1;
+            if at == into || at == from || [into, from, moved].contains(&partner) {
+                partners[at] = best(&groups, at);
+            } else if at > into {
+                let worse = worse(&groups[at], &groups[into]);
+                if worse < partners[at].0 {
+                    partners[at] = (worse, into);
+                }
+            }
+        }
+    }
+    groups.resize(BUCKETS, Bucket::default());
+    groups
+}
+
 /// Into the bucket that it makes wrong the least.
 fn place(buckets: &mut [Bucket], shapes: &[Shape], index: usize, frequencies: &Frequencies) {
+    let shape = &shapes[index];
     let worse = |bucket: &Bucket| {
-        let with = frequencies.share(&bucket.shape.with(&shapes[index]));
-        let without = if bucket.members.is_empty() {
-            0.0
-        } else {
-            frequencies.share(&bucket.shape)
+        let shape = match bucket.members.is_empty() {
+            true => *shape,
+            false => bucket.shape.with(shape),
         };
-        with - without
+        frequencies.share(&shape) - bucket.share
     };
     let best = (0..buckets.len())
         .min_by(|&a, &b| worse(&buckets[a]).total_cmp(&worse(&buckets[b])))
         .expect("there are buckets");
-    buckets[best].shape = buckets[best].shape.with(&shapes[index]);
-    buckets[best].members.push(index);
+    let alone = Bucket {
+        members: vec![index],
+        shape: *shape,
+        share: 0.0,
+    };
+    buckets[best].join(alone, frequencies);
 }
 
 /// Low and high halves of the bytes that are accepted at one place, one bit each.
@@ -95,7 +150,7 @@ struct Halves {
 
 /// What is accepted at each place.
 #[derive(Debug, Default, Clone, Copy)]
-struct Shape([Halves; FRAGMENT_BYTES]);
+struct Shape([Halves; WINDOW_BYTES]);
 
 impl Shape {
     fn of(fragment: &[u8]) -> Self {
@@ -139,16 +194,26 @@ pub(super) fn raw_forms(byte: u8) -> Vec<u8> {
 #[derive(Debug, Default, Clone)]
 struct Bucket {
     members: Vec<usize>,
+    /// All that the members accept.
     shape: Shape,
+    /// The share of places that it accepts.
+    share: f32,
 }
 
 impl Bucket {
-    fn remove(&mut self, index: usize, shapes: &[Shape]) {
+    fn join(&mut self, other: Self, frequencies: &Frequencies) {
+        self.members.extend(other.members);
+        self.shape = self.shape.with(&other.shape);
+        self.share = frequencies.share(&self.shape);
+    }
+
+    fn remove(&mut self, index: usize, shapes: &[Shape], frequencies: &Frequencies) {
         let before = self.members.len();
         self.members.retain(|&member| member != index);
         if self.members.len() < before {
             let members = self.members.iter().map(|&member| &shapes[member]);
             self.shape = members.fold(Shape::default(), |shape, member| shape.with(member));
+            self.share = frequencies.share(&self.shape);
         }
     }
 }
@@ -181,13 +246,19 @@ impl Frequencies {
     }
 
     fn of_place(&self, halves: Halves) -> f32 {
-        let rows = (0..16).filter(|row| halves.high >> row & 1 == 1);
-        rows.map(|row| {
-            let columns = (0..16).filter(|column| halves.low >> column & 1 == 1);
-            columns.map(|column| self.0[row][column]).sum::<f32>()
-        })
-        .sum()
+        let rows = bits(halves.high).map(|row| &self.0[row]);
+        rows.map(|row| bits(halves.low).map(|column| row[column]).sum::<f32>())
+            .sum()
     }
+}
+
+/// The positions of the bits that are set.
+fn bits(mut set: u16) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = set.trailing_zeros() as usize;
+        set &= set.wrapping_sub(1);
+        (lowest < 16).then_some(lowest)
+    })
 }
 
 #[cfg(test)]
@@ -212,13 +283,13 @@ mod tests {
         ];
         let masks = of(&fragments);
         for fragment in fragments {
-            let mut buckets = u8::MAX;
+            let mut buckets = u16::MAX;
             for (at, nibbles) in masks.iter().enumerate() {
                 let forms = fragment
                     .get(at)
                     .map_or((0..=255).collect(), |&byte| raw_forms(byte));
                 let accepted = forms.iter().map(|&raw| nibbles.buckets(raw));
-                buckets &= accepted.fold(u8::MAX, |all, one| all & one);
+                buckets &= accepted.fold(u16::MAX, |all, one| all & one);
             }
             assert_ne!(buckets, 0, "{}", String::from_utf8_lossy(fragment));
         }

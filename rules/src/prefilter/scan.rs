@@ -5,15 +5,15 @@
 
 use std::ops::ControlFlow;
 
-use super::fragment::FRAGMENT_BYTES;
 use super::masks::{Masks, Nibbles};
+use crate::window::WINDOW_BYTES;
 
 /// The first look at every byte.
 #[derive(Debug)]
 pub(super) struct Scan {
     masks: Masks,
     /// Buckets by whole bytes, for the way without vectors.
-    bytes: Box<[[u8; 256]; FRAGMENT_BYTES]>,
+    bytes: Box<[[u16; 256]; WINDOW_BYTES]>,
 }
 
 impl Scan {
@@ -50,8 +50,8 @@ impl Scan {
         mut visit: impl FnMut(usize) -> ControlFlow<()>,
     ) {
         let [first, second, third, fourth] = &*self.bytes;
-        let by = |table: &[u8; 256], byte: u8| table[usize::from(byte)];
-        let mut windows = text.get(from..).unwrap_or_default().windows(FRAGMENT_BYTES);
+        let by = |table: &[u16; 256], byte: u8| table[usize::from(byte)];
+        let mut windows = text.get(from..).unwrap_or_default().windows(WINDOW_BYTES);
         let mut at = from;
         for window in windows.by_ref() {
             let &[a, b, c, d] = window else { return };
@@ -64,7 +64,7 @@ impl Scan {
         for at in at..text.len() {
             let byte = |place: usize| text.get(at + place).copied().unwrap_or(0);
             let tables = self.bytes.iter().enumerate();
-            let buckets = tables.fold(u8::MAX, |all, (place, table)| all & by(table, byte(place)));
+            let buckets = tables.fold(u16::MAX, |all, (place, table)| all & by(table, byte(place)));
             if buckets != 0 && visit(at).is_break() {
                 return;
             }

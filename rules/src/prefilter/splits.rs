@@ -3,7 +3,12 @@
 //! A *gap* is what stands between two neighbouring bytes of a need in raw bytes: white space and
 //! escape sequences. At each `ESC` the gap around it is measured; the bytes on its two sides,
 //! with or without a space between them, are looked up in a table of what stands next to each
-//! other in some need; and these needs are compared on both sides.
+//! other in some need; and these needs are compared on both sides. In coloured logs there are
+//! such sequences at every other word, so nearly all have to be turned away at once: two bytes
+//! on each side are hashed, and a bit says whether some need has them so.
+
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::ansi::{ESC, sequence_len};
 use crate::normalise::is_space;
@@ -12,6 +17,11 @@ use super::words::goes_on_as;
 
 /// Bytes of a gap that are looked through; a longer one is a candidate. Keeps the scan linear.
 const GAP_BYTES_MAX: usize = 64;
+/// As many, at least, for each hash that is known; and bounds.
+const KNOWN_BITS_PER_HASH: usize = 16;
+const KNOWN_BITS: RangeInclusive<usize> = 1 << 14..=1 << 22;
+/// In the place of a byte that is not there, since the need ends or begins at the gap.
+const NONE: u8 = 0;
 
 /// Where needs can be split by an escape sequence.
 #[derive(Debug)]
@@ -19,7 +29,10 @@ pub(super) struct Splits {
     needs: Vec<Vec<u8>>,
     /// Sorted by their sides.
     splits: Vec<Split>,
-    /// One bit for two neighbours of any kind: most gaps end here.
+    /// One bit for the two bytes before a gap in some need; with [`NONE`] as the first one for
+    /// the first byte of a need.
+    heads: Box<[u64; (1 << 16) / 64]>,
+    /// One bit for a hash of what stands around a gap in some need.
     known: Box<[u64]>,
 }
 
@@ -41,17 +54,13 @@ struct Sides {
 }
 
 /// What an `ESC` in raw bytes stands in.
-enum Gap {
-    /// Nothing before it or after it.
+enum Gap<'a> {
+    /// Nothing after it.
     AtTheEnd,
     /// Too long, or of an end that depends on where the text ends.
     Unclear,
     /// Raw bytes go up to `before_end`, and on at `after_start`.
-    Between {
-        sides: Sides,
-        before_end: usize,
-        after_start: usize,
-    },
+    Between { sides: Sides, after: &'a [u8] },
 }
 
 impl Splits {
@@ -77,31 +86,44 @@ impl Splits {
             }
         }
         splits.sort();
-        let mut known = vec![0; (1 << 16) / 64].into_boxed_slice();
+        let mut heads = Box::new([0; (1 << 16) / 64]);
         for split in &splits {
-            let bit = split.sides.bit();
+            let bit = head_bit(last_but_one(&needs[split.need], split), split.sides.before);
+            heads[bit / 64] |= 1 << (bit % 64);
+        }
+        let hashes: BTreeSet<u64> = splits
+            .iter()
+            .map(|split| around_split(&needs[split.need], split))
+            .collect();
+        let bits = (hashes.len() * KNOWN_BITS_PER_HASH)
+            .next_power_of_two()
+            .clamp(*KNOWN_BITS.start(), *KNOWN_BITS.end());
+        let mut known = vec![0; bits / 64].into_boxed_slice();
+        for hash in hashes {
+            let bit = bit(hash, bits);
             known[bit / 64] |= 1 << (bit % 64);
         }
         Self {
             needs,
             splits,
+            heads,
             known,
         }
     }
 
     /// Whether the `ESC` at `at` may be the first one inside a need.
     pub(super) fn may_split(&self, chunk: &[u8], at: usize) -> bool {
-        match gap(chunk, at) {
+        let before = match text_before(&chunk[..at]) {
+            Some([]) => return false,
+            Some(before) if !self.may_end_with(before) => return false,
+            Some(before) => before,
+            None => return true,
+        };
+        match gap(chunk, before.len(), at) {
             Gap::AtTheEnd => false,
             Gap::Unclear => true,
-            Gap::Between {
-                sides,
-                before_end,
-                after_start,
-            } => {
-                let (before, after) = (&chunk[..before_end], &chunk[after_start..]);
-                let bit = sides.bit();
-                self.known[bit / 64] >> (bit % 64) & 1 == 1
+            Gap::Between { sides, after } => {
+                self.may_know(sides, before, after)
                     && self
                         .of(sides)
                         .iter()
@@ -110,13 +132,49 @@ impl Splits {
         }
     }
 
+    /// Whether some need has the last two bytes before a gap, or begins with the last one.
+    fn may_end_with(&self, before: &[u8]) -> bool {
+        let is_known = |last_but_one, last| {
+            let bit = head_bit(last_but_one, last);
+            self.heads[bit / 64] >> (bit % 64) & 1 == 1
+        };
+        match *before {
+            [.., one, last] => {
+                let last = normal(last);
+                is_known(normal(one), last) || is_known(NONE, last)
+            }
+            [last] => is_known(NONE, normal(last)),
+            [] => false,
+        }
+    }
+
+    /// Whether some need has, around a gap, the two bytes before it and the two after it.
+    fn may_know(&self, sides: Sides, before: &[u8], after: &[u8]) -> bool {
+        let second = match after.get(1) {
+            // What comes behind a further sequence is not looked up.
+            Some(&ESC) => return true,
+            Some(&byte) => normal(byte),
+            None => NONE,
+        };
+        let last_but_one = match before {
+            [.., byte, _] => normal(*byte),
+            _ => NONE,
+        };
+        let bits = self.known.len() * 64;
+        let is_known = |last_but_one, second| {
+            let bit = bit(around(last_but_one, sides, second), bits);
+            self.known[bit / 64] >> (bit % 64) & 1 == 1
+        };
+        is_known(last_but_one, second) || is_known(NONE, second) || is_known(last_but_one, NONE)
+    }
+
     /// Whether a need, split there, may stand in raw bytes around a gap: plain before it, up to
     /// the next escape sequence after it.
     fn fits(&self, split: &Split, before: &[u8], after: &[u8]) -> bool {
         let (head, tail) = self.needs[split.need].split_at(split.before + 1);
         let tail = &tail[usize::from(split.sides.space)..];
-        goes_on_as(before.iter().rev(), head.iter().rev(), false)
-            && goes_on_as(after.iter(), tail.iter(), true)
+        goes_on_as(before.iter().rev(), head.iter().rev(), false).is_ok()
+            && goes_on_as(after.iter(), tail.iter(), true).is_ok()
     }
 
     fn of(&self, sides: Sides) -> &[Split] {
@@ -126,26 +184,69 @@ impl Splits {
     }
 }
 
-impl Sides {
-    fn bit(self) -> usize {
-        usize::from(self.before) << 8 | usize::from(self.after)
+/// What stands around a gap: the last byte but one before it, the bytes beside it, the second
+/// byte after it.
+fn around(last_but_one: u8, sides: Sides, second: u8) -> u64 {
+    let bytes = [
+        last_but_one,
+        sides.before,
+        u8::from(sides.space),
+        sides.after,
+        second,
+    ];
+    bytes
+        .iter()
+        .fold(0, |all, &byte| all << 8 | u64::from(byte))
+}
+
+/// The same of a need.
+fn around_split(need: &[u8], split: &Split) -> u64 {
+    let after = split.before + 1 + usize::from(split.sides.space);
+    let second = need.get(after + 1).map_or(NONE, |&byte| byte);
+    around(last_but_one(need, split), split.sides, second)
+}
+
+fn last_but_one(need: &[u8], split: &Split) -> u8 {
+    split.before.checked_sub(1).map_or(NONE, |at| need[at])
+}
+
+fn head_bit(last_but_one: u8, last: u8) -> usize {
+    usize::from(last_but_one) << 8 | usize::from(last)
+}
+
+/// The upper bits of a product: as many as number the bits of a filter.
+fn bit(around: u64, bits: usize) -> usize {
+    (around.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - bits.trailing_zeros())) as usize
+}
+
+/// A raw byte as it stands in a normal text.
+fn normal(byte: u8) -> u8 {
+    if is_space(byte) {
+        b' '
+    } else {
+        byte.to_ascii_lowercase()
     }
 }
 
-/// The gap around the `ESC` at `at`, which is taken for its first one.
-fn gap(chunk: &[u8], at: usize) -> Gap {
-    let spaces = chunk[..at].iter().rev().take(GAP_BYTES_MAX + 1);
-    let spaces = spaces.take_while(|&&byte| is_space(byte)).count();
-    if spaces > GAP_BYTES_MAX {
-        return Gap::Unclear;
+/// What stands before white space at the end; None where that is too long to be measured.
+fn text_before(bytes: &[u8]) -> Option<&[u8]> {
+    let mut before = bytes;
+    while let [rest @ .., last] = before
+        && is_space(*last)
+    {
+        before = rest;
+        if bytes.len() - before.len() > GAP_BYTES_MAX {
+            return None;
+        }
     }
-    let before_end = at - spaces;
-    let Some(&before) = chunk[..before_end].last() else {
-        return Gap::AtTheEnd;
-    };
+    Some(before)
+}
+
+/// The gap behind `start`, not empty, around the `ESC` at `at`, which is taken for its first one.
+fn gap(chunk: &[u8], start: usize, at: usize) -> Gap<'_> {
     // One byte more than allowed, so that a longer gap is seen to be longer.
     let reach = &chunk[..chunk.len().min(at + GAP_BYTES_MAX + 1)];
-    let mut space = spaces > 0;
+    let mut space = start < at;
     let mut next = at;
     while next - at <= GAP_BYTES_MAX {
         match reach.get(next) {
@@ -157,18 +258,14 @@ fn gap(chunk: &[u8], at: usize) -> Gap {
                 space = true;
                 next += 1;
             }
-            Some(after) => {
-                let (before, after) = (before.to_ascii_lowercase(), after.to_ascii_lowercase());
+            Some(&after) => {
                 let sides = Sides {
-                    before,
-                    after,
+                    before: chunk[start - 1].to_ascii_lowercase(),
+                    after: after.to_ascii_lowercase(),
                     space,
                 };
-                return Gap::Between {
-                    sides,
-                    before_end,
-                    after_start: next,
-                };
+                let after = &chunk[next..];
+                return Gap::Between { sides, after };
             }
         }
     }

@@ -1,27 +1,38 @@
 //! How often a few bytes in a row are met in the logs of GPU servers that are well, roughly.
 //!
-//! The scan looks for one short fragment of each need; a fragment that healthy logs are full of
+//! The scan looks for one short window of each need; one that healthy logs are full of
 //! would stop it at every line. General letter frequencies do not tell that: in such logs GPU,
 //! CUDA and memory are everyday words. So the estimate is that of a text of random letters, plus
 //! what the everyday words bring. Being wrong costs speed, never a match.
 
 use std::collections::BTreeMap;
 
-use super::fragment::FRAGMENT_BYTES;
+use crate::window::{WINDOW_BYTES, windows};
 
-/// How often fragments are met.
-pub(super) struct Rarity {
+/// Nanoseconds, roughly, to find out that a window is there by chance.
+const HIT_NS: u64 = 10;
+/// And to decode and judge a record in which a whole need stands.
+const JUDGE_NS: u64 = 2_000;
+/// How much more often a word follows another than if words were drawn by lot.
+const TOGETHER: u64 = 64;
+/// What one window more costs over a GiB, however rare: the more the scan looks for, the more
+/// often its first look is wrong.
+const WINDOW_NS: u64 = 4_000_000;
+
+/// How often windows are met.
+#[derive(Debug)]
+pub(crate) struct Rarity {
     /// What everyday words bring, in occurrences a GiB.
     by_words: BTreeMap<Box<[u8]>, u64>,
 }
 
-impl Rarity {
-    pub(super) fn new() -> Self {
+impl Default for Rarity {
+    fn default() -> Self {
         let mut by_words: BTreeMap<Box<[u8]>, u64> = BTreeMap::new();
         for (per_mib, words) in EVERYDAY {
             for word in words.split_ascii_whitespace() {
                 let spaced = format!(" {word} ").into_bytes();
-                for len in FRAGMENT_BYTES - 1..=FRAGMENT_BYTES {
+                for len in WINDOW_BYTES - 1..=WINDOW_BYTES {
                     for window in spaced.windows(len) {
                         *by_words.entry(window.into()).or_default() += per_mib << 10;
                     }
@@ -30,19 +41,38 @@ impl Rarity {
         }
         Self { by_words }
     }
+}
 
-    /// Occurrences of a fragment in a GiB of logs; never 0. It is in normal form: lower case, a
+impl Rarity {
+    /// Nanoseconds that looking for a window costs over a GiB of logs.
+    pub(crate) fn cost_ns(&self, window: &[u8]) -> u64 {
+        // Behind a short one anything may follow, which spoils the first look for others, too.
+        let short = if window.len() < WINDOW_BYTES { 4 } else { 1 };
+        WINDOW_NS * short + self.per_gib(window) * HIT_NS
+    }
+
+    /// Nanoseconds that the records cost over a GiB of logs in which a whole need stands.
+    pub(crate) fn judging_ns(&self, need: &[u8]) -> u64 {
+        let words = need.split(|&byte| byte == b' ').filter_map(|word| {
+            let windows = windows(word).map(|(_, window)| self.per_gib(window));
+            windows.min().filter(|_| word.len() >= WINDOW_BYTES - 1)
+        });
+        let count = words.reduce(|count, word| (count * TOGETHER / 1024 * word) >> 20);
+        count.unwrap_or(1 << 30) * JUDGE_NS
+    }
+
+    /// Occurrences of a window in a GiB of logs; never 0. It is in normal form: lower case, a
     /// space for any white space.
-    pub(super) fn per_gib(&self, fragment: &[u8]) -> u64 {
-        let by_letters = fragment.iter().fold(1_u64 << 30, |count, &byte| {
+    pub(crate) fn per_gib(&self, window: &[u8]) -> u64 {
+        let by_letters = window.iter().fold(1_u64 << 30, |count, &byte| {
             count * u64::from(per_mille(byte)) / 1_000
         });
-        by_letters + self.by_words.get(fragment).unwrap_or(&0) + 1
+        by_letters + self.by_words.get(window).unwrap_or(&0) + 1
     }
 }
 
 /// How many of 1,000 bytes are this one, both cases together.
-pub(super) fn per_mille(byte: u8) -> u32 {
+pub(crate) fn per_mille(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
         b' ' => 110,
         b'e' => 70,
@@ -93,7 +123,7 @@ const EVERYDAY: [(u64, &str); 5] = [
          enable enabled disable disabled support supported unsupported deprecated future removed \
          instead ignore ignored skipping skip missing found cannot could unable may might should \
          would will can when while before after until because please check see documentation \
-         allocate allocation allocator alloc fragmentation fallback falling back access address \
+         allocate allocation allocator alloc windowation fallback falling back access address \
          health healthy signal shutdown shutting down exit exited stop stopped restart driver xla \
          nvidia amd rocm hip intel tpu xpu nvlink pcie p2p ipc shm ib net plugin socket ring tree \
          tensor tensors parallel pipeline expert experts float16 bfloat16 float32 int8 fp8 dtype",
@@ -112,8 +142,8 @@ mod tests {
 
     #[test]
     fn everyday_words_are_frequent_and_odd_letters_rare() {
-        let rarity = Rarity::new();
-        let per_gib = |fragment| rarity.per_gib(fragment);
+        let rarity = Rarity::default();
+        let per_gib = |window| rarity.per_gib(window);
         for (common, rare) in [
             (&b"memo"[..], &b"tchd"[..]),
             (b"cuda", b"uda_"),
