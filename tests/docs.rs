@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/executor.md",
     "docs/fluent-bit.md",
     "docs/guarantees.md",
+    "docs/matching.md",
     "docs/protocol.md",
     "docs/rules.md",
 ];
