@@ -17,6 +17,9 @@ use crate::limits::{
 use crate::matcher::{Pattern, Patterns};
 use crate::normalise::is_space;
 
+/// A regex of no more [`parts`] than this compiles to far less than the limit.
+const PARTS_SURELY_SMALL: usize = 1_000;
+
 /// A literal in normal form; never empty, no white space at its ends.
 pub(crate) fn literal(text: Text<'_>, written: &Written) -> Result<Vec<u8>, Error> {
     let literal = written.get_ref().as_bytes();
@@ -83,7 +86,11 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<Hir, Error> {
             "make at least one word of it obligatory (`+` in place of `*`, no `?` around it all)",
         ));
     }
-    compile(pattern, refuse)?;
+    // Compiling takes most of the time that loading takes, and is done once more for all
+    // patterns of the rule together.
+    if parts(&hir) > PARTS_SURELY_SMALL {
+        compile(pattern, refuse)?;
+    }
     Ok(in_lower_case(&hir))
 }
 
@@ -169,6 +176,25 @@ fn translate(pattern: &str, ast: &Ast, refuse: Refuse<'_>) -> Result<Hir, Error>
                 "write it in ASCII; other letters may stand in it outside of brackets",
             )
         })
+}
+
+/// Bytes to be told apart, counted as often as they are repeated.
+fn parts(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len() + 1,
+        HirKind::Class(Class::Unicode(class)) => 4 * class.ranges().len() + 1,
+        HirKind::Repetition(repetition) => {
+            let times = repetition.max.unwrap_or(repetition.min).max(1) as usize + 1;
+            times.saturating_mul(parts(&repetition.sub))
+        }
+        HirKind::Capture(capture) => parts(&capture.sub) + 2,
+        HirKind::Concat(all) | HirKind::Alternation(all) => all
+            .iter()
+            .map(|part| parts(part) + 1)
+            .fold(0, usize::saturating_add),
+    }
 }
 
 /// Only to see that it can be, within its limit.
