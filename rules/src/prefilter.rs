@@ -53,7 +53,7 @@ impl Prefilter {
         let bytes = fragments.iter().map(|one| one.bytes.as_slice());
         let bytes: Vec<&[u8]> = bytes.chain([&[ESC][..]]).collect();
         Self {
-            scan: Scan::new(masks::of(&bytes)),
+            scan: Scan::new(masks::of(&bytes, rarity)),
             splits: Splits::new(texts.into_iter()),
             words: Words::new(distinct, &fragments),
         }

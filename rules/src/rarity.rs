@@ -15,6 +15,10 @@ const HIT_NS: u64 = 10;
 const JUDGE_NS: u64 = 2_000;
 /// How much more often a word follows another than if words were drawn by lot.
 const TOGETHER: u64 = 64;
+/// How much more often a digit follows a digit than any byte.
+const DIGIT_AFTER_DIGIT: u64 = 24;
+/// Windows that are met more often than this, a GiB, are everyday ones.
+const EVERYDAY_PER_GIB: u64 = 300 << 10;
 /// What one window more costs over a GiB, however rare: the more the scan looks for, the more
 /// often its first look is wrong.
 const WINDOW_NS: u64 = 4_000_000;
@@ -51,6 +55,15 @@ impl Rarity {
         WINDOW_NS * short + self.per_gib(window) * HIT_NS
     }
 
+    /// The most frequent windows of everyday words, and how often a GiB has them.
+    pub(crate) fn everyday(&self) -> impl Iterator<Item = (&[u8], u64)> {
+        let windows = self
+            .by_words
+            .iter()
+            .map(|(window, &count)| (&**window, count));
+        windows.filter(|(window, count)| window.len() == WINDOW_BYTES && *count > EVERYDAY_PER_GIB)
+    }
+
     /// Nanoseconds that the records cost over a GiB of logs in which a whole need stands.
     pub(crate) fn judging_ns(&self, need: &[u8]) -> u64 {
         let words = need.split(|&byte| byte == b' ').filter_map(|word| {
@@ -67,6 +80,10 @@ impl Rarity {
         let by_letters = window.iter().fold(1_u64 << 30, |count, &byte| {
             count * u64::from(per_mille(byte)) / 1_000
         });
+        let numbers = window
+            .windows(2)
+            .filter(|two| two.iter().all(u8::is_ascii_digit));
+        let by_letters = by_letters * DIGIT_AFTER_DIGIT.pow(numbers.count() as u32);
         by_letters + self.by_words.get(window).unwrap_or(&0) + 1
     }
 }
@@ -92,7 +109,7 @@ const EVERYDAY: [(u64, &str); 5] = [
     // Keys and values that every record has, between which there is no white space.
     (
         2_000,
-        "[log] [time] [stream] [stdout] [stderr] [filepath] [json] [docker] [containers] [lib] info",
+        "[log] [time] [stream] [stdout] [stderr] [filepath] [json] [docker] [containers] [lib] info http/1.1 200",
     ),
     (
         400,

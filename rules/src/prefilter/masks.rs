@@ -11,7 +11,7 @@
 //! halves, so both come for nothing. What fragments share a bucket decides how often the look is
 //! wrong, so fragments that look alike are put together.
 
-use crate::rarity::per_mille;
+use crate::rarity::{Rarity, per_mille};
 use crate::window::WINDOW_BYTES;
 
 /// Tables of bytes, and so of eight buckets each, for one half of a byte.
@@ -46,8 +46,8 @@ impl Nibbles {
 pub(super) type Masks = [Nibbles; WINDOW_BYTES];
 
 /// Puts the fragments into buckets.
-pub(super) fn of(fragments: &[&[u8]]) -> Masks {
-    let frequencies = Frequencies::new();
+pub(super) fn of(fragments: &[&[u8]], rarity: &Rarity) -> Masks {
+    let frequencies = Frequencies::new(rarity);
     let shapes: Vec<Shape> = fragments.iter().map(|bytes| Shape::of(bytes)).collect();
     let compared = shapes.len().min(COMPARED_MAX);
     let mut buckets = groups(&shapes[..compared], &frequencies);
@@ -172,6 +172,12 @@ impl Shape {
         shape
     }
 
+    fn accepts(&self, window: &[u8; WINDOW_BYTES]) -> bool {
+        self.0.iter().zip(window).all(|(halves, byte)| {
+            halves.low >> (byte & 15) & 1 == 1 && halves.high >> (byte >> 4) & 1 == 1
+        })
+    }
+
     fn with(&self, other: &Self) -> Self {
         let mut both = *self;
         for (one, two) in both.0.iter_mut().zip(other.0) {
@@ -218,12 +224,16 @@ impl Bucket {
     }
 }
 
-/// How often bytes are met, by their halves.
-struct Frequencies([[f32; 16]; 16]);
+/// How often bytes are met, by their halves, and everyday words.
+struct Frequencies {
+    bytes: [[f32; 16]; 16],
+    /// Windows, and the share of places that begin one.
+    everyday: Vec<([u8; WINDOW_BYTES], f32)>,
+}
 
 impl Frequencies {
-    fn new() -> Self {
-        let mut table = [[0.0; 16]; 16];
+    fn new(rarity: &Rarity) -> Self {
+        let mut bytes = [[0.0; 16]; 16];
         for byte in 0..=255_u8 {
             let share = per_mille(byte) as f32 / 1_000.0;
             // Most letters are lower case.
@@ -231,22 +241,31 @@ impl Frequencies {
                 b'A'..=b'Z' => share / 8.0,
                 _ => share,
             };
-            table[usize::from(byte >> 4)][usize::from(byte & 15)] = share;
+            bytes[usize::from(byte >> 4)][usize::from(byte & 15)] = share;
         }
-        Self(table)
+        let everyday = rarity.everyday().filter_map(|(window, per_gib)| {
+            let share = per_gib as f32 / (1_u64 << 30) as f32;
+            Some((window.try_into().ok()?, share))
+        });
+        Self {
+            bytes,
+            everyday: everyday.collect(),
+        }
     }
 
-    /// The share of places in a text that a shape accepts, if bytes came independently.
+    /// The share of places in a text that a shape accepts: if bytes came independently, and by
+    /// everyday words.
     fn share(&self, shape: &Shape) -> f32 {
-        shape
-            .0
+        let by_bytes = shape.0.iter().map(|halves| self.of_place(*halves));
+        let accepted = self
+            .everyday
             .iter()
-            .map(|halves| self.of_place(*halves))
-            .product()
+            .filter(|(window, _)| shape.accepts(window));
+        by_bytes.product::<f32>() + accepted.map(|(_, share)| share).sum::<f32>()
     }
 
     fn of_place(&self, halves: Halves) -> f32 {
-        let rows = bits(halves.high).map(|row| &self.0[row]);
+        let rows = bits(halves.high).map(|row| &self.bytes[row]);
         rows.map(|row| bits(halves.low).map(|column| row[column]).sum::<f32>())
             .sum()
     }
@@ -281,7 +300,7 @@ mod tests {
             b"[dea",
             b"aaaa",
         ];
-        let masks = of(&fragments);
+        let masks = of(&fragments, &Rarity::default());
         for fragment in fragments {
             let mut buckets = u16::MAX;
             for (at, nibbles) in masks.iter().enumerate() {
@@ -297,7 +316,7 @@ mod tests {
 
     #[test]
     fn nothing_is_accepted_without_fragments() {
-        let masks = of(&[]);
+        let masks = of(&[], &Rarity::default());
         assert_eq!(masks, Masks::default());
     }
 }

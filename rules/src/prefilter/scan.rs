@@ -78,6 +78,7 @@ mod tests {
 
     use super::super::masks;
     use super::*;
+    use crate::rarity::Rarity;
 
     fn places(run: impl FnOnce(&mut dyn FnMut(usize) -> ControlFlow<()>)) -> Vec<usize> {
         let mut places = Vec::new();
@@ -89,9 +90,8 @@ mod tests {
     }
 
     fn scan() -> Scan {
-        Scan::new(masks::of(&[
-            b"_err", b"out ", b"xid", b" of ", b"tchd", b"\x1b",
-        ]))
+        let fragments: [&[u8]; 6] = [b"_err", b"out ", b"xid", b" of ", b"tchd", b"\x1b"];
+        Scan::new(masks::of(&fragments, &Rarity::default()))
     }
 
     proptest! {

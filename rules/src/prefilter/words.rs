@@ -25,8 +25,10 @@ const SIDE_BYTES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Words {
     needs: Vec<Wanted>,
-    /// Where needs have fragments, those of one fragment together.
+    /// Where needs have fragments, those of one group together.
     places: Vec<Place>,
+    /// Those of one fragment together.
+    groups: Vec<Group>,
     /// One bit for a hash of a key: most places of the first look end here.
     filter: Box<[u64]>,
     filter_shift: u32,
@@ -42,24 +44,28 @@ struct Wanted {
     rules: Vec<RuleIndex>,
 }
 
-/// Where a need has its fragment, and what stands beside it.
-#[derive(Debug, Clone)]
+/// Where a need has its fragment.
+#[derive(Debug)]
 struct Place {
     need: u32,
     offset: u32,
-    sides: u64,
-    /// Which bits of `sides` say something.
-    known: u64,
-    /// How many bytes the place before in the list has in common with this one, read backwards
+    /// How many bytes the place before in the group has in common with this one, read backwards
     /// from the fragment's first byte.
     shared: u32,
 }
 
-/// A key and its fragment's `places`; empty where there are none.
+/// Places with the same bytes beside their fragment.
+#[derive(Debug)]
+struct Group {
+    sides: Sides,
+    places: Range<u32>,
+}
+
+/// A key and its fragments' `groups`; empty where there are none.
 #[derive(Debug, Clone, Default)]
 struct Slot {
     key: u32,
-    places: Range<u32>,
+    groups: Range<u32>,
 }
 
 impl Words {
@@ -72,18 +78,10 @@ impl Words {
                 rules,
             })
             .collect();
-        let mut by_key: BTreeMap<u32, Vec<Place>> = BTreeMap::new();
+        let mut by_key: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
         for fragment in fragments {
-            let places = fragment
-                .places
-                .iter()
-                .map(|&(need, offset)| Place::new(need, &needs[need].text, offset));
-            let places: Vec<Place> = places.collect();
             for key in keys_of(&fragment.bytes) {
-                by_key
-                    .entry(key)
-                    .or_default()
-                    .extend(places.iter().cloned());
+                by_key.entry(key).or_default().extend(&fragment.places);
             }
         }
         let filter_bits = (by_key.len() * FILTER_BITS_PER_KEY)
@@ -93,48 +91,58 @@ impl Words {
         let mut words = Self {
             needs,
             places: Vec::new(),
+            groups: Vec::new(),
             filter: vec![0; filter_bits / 64].into_boxed_slice(),
             filter_shift: u32::BITS - filter_bits.trailing_zeros(),
             slots: vec![Slot::default(); slots].into_boxed_slice(),
             slots_shift: u32::BITS - slots.trailing_zeros(),
         };
         for (key, places) in by_key {
-            let places = words.in_order(places);
-            words.add(key, places);
+            words.add(key, &places);
         }
         words
     }
 
-    /// Sorted by what stands before the fragment, read backwards.
-    fn in_order(&self, mut places: Vec<Place>) -> Vec<Place> {
-        let head = |place: &Place| self.needs[place.need as usize].head(place).rev();
-        places.sort_by(|one, other| head(one).cmp(head(other)));
-        let mut before: Option<Place> = None;
-        for place in &mut places {
-            let common = before.iter().flat_map(|before| {
-                head(before)
-                    .zip(head(place))
-                    .take_while(|(one, other)| one == other)
-            });
-            place.shared = small(common.count());
-            before = Some(place.clone());
-        }
-        places
-    }
-
-    fn add(&mut self, key: u32, places: Vec<Place>) {
+    fn add(&mut self, key: u32, places: &[(usize, usize)]) {
         let bit = hash(key, self.filter_shift);
         self.filter[bit / 64] |= 1 << (bit % 64);
-        let start = small(self.places.len());
-        self.places.extend(places);
+        let start = small(self.groups.len());
+        let mut by_sides: BTreeMap<Sides, Vec<(usize, usize)>> = BTreeMap::new();
+        for &(need, offset) in places {
+            let sides = Sides::of(&self.needs[need].text, offset);
+            by_sides.entry(sides).or_default().push((need, offset));
+        }
+        for (sides, places) in by_sides {
+            let start = small(self.places.len());
+            self.add_places(places);
+            let places = start..small(self.places.len());
+            self.groups.push(Group { sides, places });
+        }
         let mut at = hash(key, self.slots_shift);
-        while !self.slots[at].places.is_empty() {
+        while !self.slots[at].groups.is_empty() {
             at = (at + 1) % self.slots.len();
         }
-        self.slots[at] = Slot {
-            key,
-            places: start..small(self.places.len()),
-        };
+        let groups = start..small(self.groups.len());
+        self.slots[at] = Slot { key, groups };
+    }
+
+    /// Sorted by what stands before the fragment, read backwards.
+    fn add_places(&mut self, mut places: Vec<(usize, usize)>) {
+        let head = |&(need, offset): &(usize, usize)| self.needs[need].head(offset).rev();
+        places.sort_by(|one, other| head(one).cmp(head(other)));
+        let mut before = None;
+        for place in &places {
+            let shared = before.map_or(0, |before| {
+                let both = head(before).zip(head(place));
+                both.take_while(|(one, other)| one == other).count()
+            });
+            self.places.push(Place {
+                need: small(place.0),
+                offset: small(place.1),
+                shared: small(shared),
+            });
+            before = Some(place);
+        }
     }
 
     /// Whether a need stands around its fragment at `at`.
@@ -158,14 +166,23 @@ impl Words {
         &'a self,
         raw: &[u8],
         at: usize,
-        visit: impl FnMut(&'a Wanted) -> ControlFlow<()>,
+        mut visit: impl FnMut(&'a Wanted) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         let key = key_at(raw, at);
         let bit = hash(key, self.filter_shift);
         if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
             return ControlFlow::Continue(());
         }
-        self.compare(self.places_of(key), raw, at, visit)
+        let groups = self.groups_of(key);
+        if groups.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let sides = sides_at(raw, at);
+        for group in groups.iter().filter(|group| group.sides.agree_with(sides)) {
+            let places = group.places.start as usize..group.places.end as usize;
+            self.compare(&self.places[places], raw, at, &mut visit)?;
+        }
+        ControlFlow::Continue(())
     }
 
     /// Many needs end alike before a fragment (`… out` before ` of `): where one of them fails,
@@ -175,18 +192,17 @@ impl Words {
         places: &[Place],
         raw: &[u8],
         at: usize,
-        mut visit: impl FnMut(&'a Wanted) -> ControlFlow<()>,
+        visit: &mut impl FnMut(&'a Wanted) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let sides = sides_at(raw, at);
         // What the last one that failed had in common with the text, and with those after it.
         let (mut failed, mut common) = (u32::MAX, 0);
         for place in places {
             common = common.min(place.shared);
-            if common > failed || sides & place.known != place.sides {
+            if common > failed {
                 continue;
             }
             let wanted = &self.needs[place.need as usize];
-            match wanted.stands(raw, at, place) {
+            match wanted.stands(raw, at, place.offset as usize) {
                 Ok(()) => visit(wanted)?,
                 Err(at_depth) => (failed, common) = (at_depth, u32::MAX),
             }
@@ -194,66 +210,67 @@ impl Words {
         ControlFlow::Continue(())
     }
 
-    fn places_of(&self, key: u32) -> &[Place] {
+    fn groups_of(&self, key: u32) -> &[Group] {
         let mut at = hash(key, self.slots_shift);
         loop {
             let slot = &self.slots[at];
-            let places = slot.places.start as usize..slot.places.end as usize;
-            if slot.key == key || places.is_empty() {
-                return &self.places[places];
+            let groups = slot.groups.start as usize..slot.groups.end as usize;
+            if slot.key == key || groups.is_empty() {
+                return &self.groups[groups];
             }
             at = (at + 1) % self.slots.len();
         }
     }
 }
 
-impl Place {
-    /// Up to four bytes on each side are known: not beyond white space, which may be of any
-    /// length in raw bytes, nor beyond the need.
-    fn new(index: usize, need: &[u8], offset: usize) -> Self {
-        let (mut sides, mut known) = ([0; 2 * SIDE_BYTES], [0; 2 * SIDE_BYTES]);
-        let word = |byte: &&u8| **byte != b' ';
-        let before = need[..=offset].iter().rev().take_while(word).skip(1);
-        for (place, &byte) in (0..SIDE_BYTES).rev().zip(before) {
-            (sides[place], known[place]) = (byte, u8::MAX);
+/// Up to four bytes on each side of a fragment in normal form, and which of them are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Sides {
+    bytes: u64,
+    known: u64,
+}
+
+impl Sides {
+    /// What stands beside a fragment in a need; nothing is known beyond the need.
+    fn of(need: &[u8], offset: usize) -> Self {
+        let (mut bytes, mut known) = ([0; 2 * SIDE_BYTES], [0; 2 * SIDE_BYTES]);
+        let before = need[..offset].iter().rev();
+        let after = need.iter().skip(offset + WINDOW_BYTES);
+        let places = (0..SIDE_BYTES).rev().zip(before);
+        for (place, &byte) in places.chain((SIDE_BYTES..2 * SIDE_BYTES).zip(after)) {
+            (bytes[place], known[place]) = (byte, u8::MAX);
         }
-        let last = need.len().min(offset + WINDOW_BYTES) - 1;
-        let after = need[last..].iter().take_while(word).skip(1);
-        for (place, &byte) in (SIDE_BYTES..2 * SIDE_BYTES).zip(after) {
-            (sides[place], known[place]) = (byte, u8::MAX);
-        }
-        let known = u64::from_le_bytes(known);
         Self {
-            need: small(index),
-            offset: small(offset),
-            sides: (u64::from_le_bytes(sides) | CASE_OF_EIGHT) & known,
-            known,
-            shared: 0,
+            bytes: u64::from_le_bytes(bytes),
+            known: u64::from_le_bytes(known),
         }
+    }
+
+    fn agree_with(self, sides: u64) -> bool {
+        sides & self.known == self.bytes
     }
 }
 
 impl Wanted {
     /// Up to the fragment's first byte. White space there belongs to this part: in raw bytes it
     /// may be the last of a run.
-    fn head(&self, place: &Place) -> std::slice::Iter<'_, u8> {
-        self.text[..=place.offset as usize].iter()
+    fn head(&self, offset: usize) -> std::slice::Iter<'_, u8> {
+        self.text[..=offset].iter()
     }
 
     /// Whether the need stands in raw bytes around its fragment at `at`; else how many bytes of
     /// its head do, backwards, or `u32::MAX` if all of them.
-    fn stands(&self, raw: &[u8], at: usize, place: &Place) -> Result<(), u32> {
+    fn stands(&self, raw: &[u8], at: usize, offset: usize) -> Result<(), u32> {
         let before = raw[..=at].iter().rev();
-        goes_on_as(before, self.head(place).rev(), false).map_err(small)?;
-        let tail = self.text[place.offset as usize + 1..].iter();
+        goes_on_as(before, self.head(offset).rev(), false).map_err(small)?;
+        let tail = self.text[offset + 1..].iter();
         goes_on_as(raw[at + 1..].iter(), tail, false).map_err(|_| u32::MAX)
     }
 }
 
 /// The bit that tells lower from upper case, in each byte. Other bytes fall together by it, too:
 /// what is compared without it is compared again with care.
-const CASE_OF_FOUR: u32 = 0x2020_2020;
-const CASE_OF_EIGHT: u64 = 0x2020_2020_2020_2020;
+const CASE: u32 = 0x2020_2020;
 
 /// The four bytes at `at`; zeros behind the end.
 fn key_at(raw: &[u8], at: usize) -> u32 {
@@ -261,22 +278,50 @@ fn key_at(raw: &[u8], at: usize) -> u32 {
 }
 
 fn key(bytes: [u8; WINDOW_BYTES]) -> u32 {
-    u32::from_le_bytes(bytes) | CASE_OF_FOUR
+    u32::from_le_bytes(bytes) | CASE
 }
 
-/// The four bytes before a fragment and the four behind it; zeros beyond the ends.
+/// The four bytes before a fragment and the four behind it in normal form, zeros beyond the
+/// ends. White space at the fragment's own ends may be a part of a run.
 fn sides_at(raw: &[u8], at: usize) -> u64 {
-    let before = match raw[..at].last_chunk() {
-        Some(before) => *before,
-        None => {
-            let mut before = [0; SIDE_BYTES];
-            before[SIDE_BYTES - at..].copy_from_slice(&raw[..at]);
-            before
+    let mut sides = [0; 2 * SIDE_BYTES];
+    let mut before = raw[..at].iter().rev();
+    if is_space(raw[at]) {
+        skip_space(&mut before);
+    }
+    for (side, byte) in sides[..SIDE_BYTES]
+        .iter_mut()
+        .rev()
+        .zip(in_normal_form(before))
+    {
+        *side = byte;
+    }
+    let end = raw.len().min(at + WINDOW_BYTES);
+    let mut after = raw[end..].iter();
+    if is_space(raw[end - 1]) {
+        skip_space(&mut after);
+    }
+    for (side, byte) in sides[SIDE_BYTES..].iter_mut().zip(in_normal_form(after)) {
+        *side = byte;
+    }
+    u64::from_le_bytes(sides)
+}
+
+fn in_normal_form<'a>(mut raw: impl Iterator<Item = &'a u8> + Clone) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let byte = *raw.next()?;
+        if !is_space(byte) {
+            return Some(byte.to_ascii_lowercase());
         }
-    };
-    let after: [u8; SIDE_BYTES] = padded(raw.get(at + WINDOW_BYTES..).unwrap_or_default());
-    let sides = u64::from(u32::from_le_bytes(before)) | u64::from(u32::from_le_bytes(after)) << 32;
-    sides | CASE_OF_EIGHT
+        skip_space(&mut raw);
+        Some(b' ')
+    })
+}
+
+fn skip_space<'a>(raw: &mut (impl Iterator<Item = &'a u8> + Clone)) {
+    while raw.clone().next().is_some_and(|&byte| is_space(byte)) {
+        raw.next();
+    }
 }
 
 /// The first bytes; zeros behind the end.
@@ -338,9 +383,7 @@ pub(super) fn goes_on_as<'a>(
         match raw.next() {
             Some(&byte) if wanted != b' ' && byte.to_ascii_lowercase() == wanted => {}
             Some(&byte) if wanted == b' ' && is_space(byte) => {
-                while raw.clone().next().is_some_and(|&byte| is_space(byte)) {
-                    raw.next();
-                }
+                skip_space(&mut raw);
             }
             Some(&ESC) if at_escape => return Ok(()),
             _ => return Err(depth),
