@@ -369,12 +369,13 @@ impl<D: Docker + 'static> Engine<D> {
             entry,
         };
         let records: Vec<Record> = entries.into_iter().map(record).collect();
-        let appended = self.journal.append(records.clone(), durable);
-        if let Err(e) = self.patiently(appended).await {
+        let appended = self.append(now, &records, durable).await;
+        let journal = appended.as_ref().copied().map_err(ToString::to_string);
+        self.site.health.set_journal(journal);
+        if let Err(e) = appended {
             self.site.metrics.journal_error();
             if !self.journal_failing {
                 self.journal_failing = true;
-                self.site.health.set_journal(Err(e.to_string()));
                 tracing::error!(
                     "nothing can be decided until the journal can be written again: {e}"
                 );
@@ -383,7 +384,6 @@ impl<D: Docker + 'static> Engine<D> {
         }
         if self.journal_failing {
             self.journal_failing = false;
-            self.site.health.set_journal(Ok(()));
             tracing::info!("the journal can be written again");
         }
         for record in &records {
@@ -392,33 +392,54 @@ impl<D: Docker + 'static> Engine<D> {
         if durable && let Some(actions) = self.held_back.take() {
             self.act(actions);
         }
-        self.compact(now).await;
+        if self.journal.wants_compaction() {
+            self.compact(now).await;
+            // The entries were written before, so no error of it is one of theirs.
+            self.site.health.set_journal(Ok(()));
+        }
         Ok(())
     }
 
-    async fn compact(&mut self, now: Now) {
-        if !self.journal.wants_compaction() {
-            return;
-        }
-        if let Err(e) = self.journal.compact(self.policy.snapshot(now)).await {
-            self.site.metrics.journal_error();
-            tracing::warn!("the journal stays long: {e}");
+    /// Where the journal is at its limit only a compaction makes room, so it is
+    /// tried again, however often it has failed before.
+    async fn append(
+        &mut self,
+        now: Now,
+        records: &[Record],
+        durable: bool,
+    ) -> Result<(), JournalError> {
+        let append = || self.journal.append(records.to_vec(), durable);
+        match self.patiently(append()).await {
+            Err(JournalError::Limit { .. }) if self.compact(now).await => {
+                self.patiently(append()).await
+            }
+            done => done,
         }
     }
 
+    /// False where it failed, which is told.
+    async fn compact(&self, now: Now) -> bool {
+        let compacted = self.journal.compact(self.policy.snapshot(now));
+        let compacted = self.patiently(compacted).await;
+        if let Err(e) = &compacted {
+            self.site.metrics.journal_error();
+            tracing::warn!("the journal stays long: {e}");
+        }
+        compacted.is_ok()
+    }
+
     /// Waits for the journal to its end, as the entry may or may not be in it
-    /// before, and lets readiness say where that takes long.
-    async fn patiently<T>(&self, appended: impl Future<Output = T>) -> T {
-        tokio::pin!(appended);
-        match tokio::time::timeout(JOURNAL_SLOW, &mut appended).await {
-            Ok(appended) => appended,
+    /// before, and lets readiness say where that takes long. What it says after
+    /// is for the caller to set: the wait may end in an error.
+    async fn patiently<T>(&self, written: impl Future<Output = T>) -> T {
+        tokio::pin!(written);
+        match tokio::time::timeout(JOURNAL_SLOW, &mut written).await {
+            Ok(written) => written,
             Err(_) => {
                 let slow = format!("the disk has not answered for {} s", JOURNAL_SLOW.as_secs());
                 tracing::error!("journal: {slow}; nothing is decided until it does");
                 self.site.health.set_journal(Err(slow));
-                let appended = appended.await;
-                self.site.health.set_journal(Ok(()));
-                appended
+                written.await
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
-use executor_api::{Answer, Decision, Intent, Remedy, TargetRef};
+use executor_api::{AdminRequest, Answer, Decision, Intent, Remedy, TargetRef};
 use policy::{Call, Called, ContainerState, WallTime};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
@@ -15,6 +15,7 @@ use super::inbox::Handle;
 use super::{Engine, Parts, Settings};
 use crate::config::{self, Config};
 use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed};
+use crate::http::Site;
 use crate::journal::faults::Faults;
 use crate::journal::tests::{FAIL_CLOSED_MS, State};
 use crate::journal::{Journal, Opened};
@@ -76,6 +77,7 @@ struct Bench {
     handle: Handle,
     docker: Rc<Fake>,
     faults: Faults,
+    site: Rc<Site>,
     state: State,
     stop: Option<oneshot::Sender<()>>,
     engine: JoinHandle<()>,
@@ -92,7 +94,9 @@ impl Bench {
         let docker = Rc::<Fake>::default();
         let (handle, inbox) = Engine::<Fake>::inbox();
         let (stop, stopped) = oneshot::channel();
-        let engine = Engine::new(parts(opened, Rc::clone(&docker)));
+        let parts = parts(opened, Rc::clone(&docker));
+        let site = Rc::clone(&parts.site);
+        let engine = Engine::new(parts);
         let engine = spawn_local(engine.run(inbox, async {
             // Stopped or dropped: both end it.
             let _ = stopped.await;
@@ -101,6 +105,7 @@ impl Bench {
             handle,
             docker,
             faults,
+            site,
             state,
             stop: Some(stop),
             engine,
@@ -121,6 +126,13 @@ impl Bench {
             answers.push(one.await.expect("no panic"));
         }
         answers
+    }
+
+    /// What `/readyz` says about the journal, empty where it is well.
+    fn journal_fault(&self) -> String {
+        let faults = self.site.health.faults(policy::Timestamp(0));
+        let of_journal = |fault: &String| fault.starts_with("journal: ");
+        faults.into_iter().find(of_journal).unwrap_or_default()
     }
 
     fn restarts(&self) -> usize {
@@ -309,5 +321,76 @@ fn a_one_shot_that_cannot_write_says_so_at_once() {
         let answer = answer.expect("at once");
         assert_eq!(answer.code, executor_api::ExitCode::Failed);
         assert!(answer.message.contains("nothing was decided"), "{answer:?}");
+    });
+}
+
+/// Polls in real time, while Tokio's clock runs faster.
+async fn eventually_says(bench: &Bench, words: &str) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        let fault = bench.journal_fault();
+        if fault.contains(words) && fault.is_empty() == words.is_empty() {
+            return;
+        }
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{words:?} is not in {fault:?}"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+        tokio::time::advance(Duration::from_millis(50)).await;
+    }
+}
+
+#[test]
+fn a_disk_that_fails_after_a_long_wait_leaves_the_executor_not_ready() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let test = async {
+        let bench = Bench::start();
+        bench.site.health.set_journal(Ok(()));
+        bench.faults.fail("fsync", EIO);
+        bench.send(vec![intent(1)]).await;
+        eventually_says(&bench, "cannot fsync").await;
+        bench.faults.stall("fsync");
+        let slow = spawn_local({
+            let handle = bench.handle.clone();
+            async move { handle.intent(intent(1), peer()).await }
+        });
+        eventually_says(&bench, "the disk has not answered").await;
+        bench.faults.go_on();
+        assert_eq!(slow.await.expect("no panic").decision, Decision::Retry);
+        eventually_says(&bench, "cannot fsync").await;
+        bench.faults.heal();
+        bench.send(vec![intent(1)]).await;
+        eventually_says(&bench, "").await;
+    };
+    runtime.block_on(LocalSet::new().run_until(test));
+}
+
+#[test]
+fn a_journal_at_its_limit_makes_room_as_soon_as_it_can() {
+    on_one_thread(async || {
+        let bench = Bench::start();
+        for _ in 0..20 {
+            let (target, seconds) = (None, Some(60));
+            let pause = AdminRequest::Pause { target, seconds };
+            bench.handle.admin(pause).await;
+            let resume = AdminRequest::Resume { target: None };
+            bench.handle.admin(resume).await;
+        }
+        let written = Journal::peek(&bench.state.path).expect("readable").len();
+        assert!(written >= 40, "{written}");
+        bench.faults.limit_records(written);
+        bench.faults.fail("replace", EIO);
+        let answers = bench.send(vec![intent(1)]).await;
+        assert_eq!(count(&answers, Decision::Retry), 1, "{answers:?}");
+        assert!(bench.journal_fault().contains("full: "), "told");
+        bench.faults.heal();
+        let answers = bench.send(vec![intent(1)]).await;
+        assert_eq!(count(&answers, Decision::Restart), 1, "{answers:?}");
+        assert_eq!(bench.journal_fault(), "");
     });
 }

@@ -31,7 +31,7 @@ impl Content {
             lines.extend(encode(&path, std::slice::from_ref(record))?);
         }
         let bytes = lines.len() as u64;
-        check_size(&path, bytes, records.len())?;
+        check_size(&path, bytes, records.len(), RECORDS_MAX)?;
         let file = dir.create_anew(name)?;
         write_and_sync(&path, &file, &lines)?;
         Ok(Self {
@@ -65,12 +65,17 @@ pub(crate) fn encode(path: &Path, records: &[Record]) -> Result<Vec<u8>, Journal
     Ok(line)
 }
 
-pub(crate) fn check_size(path: &Path, bytes: u64, records: usize) -> Result<(), JournalError> {
-    if bytes <= FILE_BYTES_MAX && records <= RECORDS_MAX {
+pub(crate) fn check_size(
+    path: &Path,
+    bytes: u64,
+    records: usize,
+    records_max: usize,
+) -> Result<(), JournalError> {
+    if bytes <= FILE_BYTES_MAX && records <= records_max {
         return Ok(());
     }
     let why = format!(
-        "full: {bytes} bytes and {records} entries, at most {FILE_BYTES_MAX} and {RECORDS_MAX}; \
+        "full: {bytes} bytes and {records} entries, at most {FILE_BYTES_MAX} and {records_max}; \
          it is compacted by itself once there is space for a second file"
     );
     Err(JournalError::Limit {

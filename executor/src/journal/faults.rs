@@ -1,7 +1,10 @@
 //! Disk faults on demand, for the tests of what no real file system can be
-//! made to do: a failing fsync. Outside of tests there are none.
+//! made to do: an fsync that fails or hangs, a journal that is full already.
+//! Outside of tests there are none.
 
 use std::io;
+
+use super::RECORDS_MAX;
 
 #[cfg(not(test))]
 #[derive(Debug, Clone, Default)]
@@ -20,6 +23,10 @@ impl Faults {
     ) -> io::Result<()> {
         Ok(())
     }
+
+    pub(crate) fn records_max(&self) -> usize {
+        RECORDS_MAX
+    }
 }
 
 /// Steps that fail while they stand in the set, and how often each was taken.
@@ -31,6 +38,8 @@ pub(crate) struct Faults(std::sync::Arc<parking_lot::Mutex<Steps>>);
 #[derive(Debug, Default)]
 struct Steps {
     failing: std::collections::BTreeMap<&'static str, i32>,
+    stalled: Option<&'static str>,
+    records_max: Option<usize>,
     taken: std::collections::BTreeMap<&'static str, u32>,
 }
 
@@ -43,6 +52,24 @@ impl Faults {
 
     pub(crate) fn heal(&self) {
         self.0.lock().failing.clear();
+    }
+
+    /// `step` hangs until [`Faults::go_on`].
+    pub(crate) fn stall(&self, step: &'static str) {
+        self.0.lock().stalled = Some(step);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.0.lock().stalled = None;
+    }
+
+    /// A journal takes no more than `records` from now on.
+    pub(crate) fn limit_records(&self, records: usize) {
+        self.0.lock().records_max = Some(records);
+    }
+
+    pub(crate) fn records_max(&self) -> usize {
+        self.0.lock().records_max.unwrap_or(RECORDS_MAX)
     }
 
     /// How often `step` was taken, be it in vain.
@@ -60,6 +87,9 @@ impl Faults {
         step: &'static str,
         first: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
+        while self.0.lock().stalled == Some(step) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let mut steps = self.0.lock();
         *steps.taken.entry(step).or_default() += 1;
         match steps.failing.get(step) {

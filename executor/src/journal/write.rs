@@ -124,7 +124,13 @@ impl Writer {
         durable: bool,
     ) -> Result<(), JournalError> {
         let bytes = self.content.bytes + line.len() as u64;
-        content::check_size(&self.path(), bytes, self.content.records + records)?;
+        let records_max = self.faults.records_max();
+        content::check_size(
+            &self.path(),
+            bytes,
+            self.content.records + records,
+            records_max,
+        )?;
         let written = self.write_at_end(line);
         let done = if durable {
             written.and_then(|()| self.sync_file())
@@ -151,6 +157,9 @@ impl Writer {
         records: &[Record],
     ) -> Result<(), JournalError> {
         self.check_in_place()?;
+        self.faults
+            .check("replace")
+            .map_err(|e| JournalError::io("create", &self.dir.path_of(NEW), e))?;
         let content = Content::create(&self.dir, NEW, header, records)?;
         self.take_over(content)?;
         self.header_due = None;
