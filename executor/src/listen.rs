@@ -6,8 +6,9 @@
 //!   and one file descriptor; there are at most [`CONNECTIONS_MAX`];
 //! - messages of one connection are handled side by side, so a sender may send
 //!   many and read the answers by id as they come;
-//! - a peer that stops in the middle of a line, or does not read its answers,
-//!   is closed after [`STALL_MAX`].
+//! - a peer that takes longer than [`STALL_MAX`] for a line, or to read an
+//!   answer, is closed;
+//! - a last line without its newline is answered like any other.
 //!
 //! Not here: what a line means.
 
@@ -19,19 +20,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use executor_api::{LINE_BYTES_MAX, LineBuffer};
+use executor_api::{LINE_BYTES_MAX, LineBuffer, LineError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_local;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Most connections of one socket; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 128;
 /// Most messages of one connection that wait for their answers.
 pub const IN_FLIGHT_MAX: usize = 256;
-/// Longest pause in the middle of a line, and longest wait to write an answer.
+/// Longest time from the first byte of a line to its last, and longest wait to
+/// write an answer.
 pub const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Longest silence between messages; a sender connects again when it has one.
@@ -154,59 +156,92 @@ async fn serve_connection<H: Handler>(stream: UnixStream, handler: Rc<H>) {
     let (read, write) = stream.into_split();
     let (answers, outbox) = mpsc::channel(IN_FLIGHT_MAX);
     let writer = spawn_local(write_answers(write, outbox));
-    read_lines(read, peer, handler, answers).await;
+    let lines = Lines {
+        peer,
+        handler,
+        answers,
+        in_flight: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
+        buffer: LineBuffer::default(),
+    };
+    lines.read(read).await;
     // Every handler holds a sender; the writer ends after the last answer.
     let _ = writer.await;
 }
 
-/// Returns at the end of the stream, or where the peer breaks the rules.
-async fn read_lines<H: Handler>(
-    mut read: OwnedReadHalf,
+/// The reading half of a connection.
+struct Lines<H> {
     peer: Peer,
     handler: Rc<H>,
     answers: mpsc::Sender<Vec<u8>>,
-) {
-    let in_flight = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
-    let mut lines = LineBuffer::default();
-    let mut bytes = vec![0; LINE_BYTES_MAX / 4];
-    loop {
-        let count = if lines.is_partial() {
-            match timeout(STALL_MAX, read.read(&mut bytes)).await {
-                Ok(count) => count,
-                Err(_) => return,
-            }
-        } else {
-            tokio::select! {
-                count = read.read(&mut bytes) => count,
-                () = answers.closed() => return,
-                () = tokio::time::sleep(IDLE_MAX) => return,
-            }
-        };
-        match count {
-            Ok(0) | Err(_) => return,
-            Ok(count) => lines.push(&bytes[..count]),
-        }
+    in_flight: Arc<Semaphore>,
+    buffer: LineBuffer,
+}
+
+impl<H: Handler> Lines<H> {
+    /// Returns at the end of the stream, or where the peer breaks the rules.
+    async fn read(mut self, mut read: OwnedReadHalf) {
+        let mut bytes = vec![0; LINE_BYTES_MAX / 4];
+        let mut until = Instant::now() + IDLE_MAX;
         loop {
-            match lines.pop() {
-                Ok(None) => break,
-                Ok(Some(line)) => {
-                    let Ok(slot) = Arc::clone(&in_flight).acquire_owned().await else {
-                        return;
-                    };
-                    let (handler, answers) = (Rc::clone(&handler), answers.clone());
-                    spawn_local(async move {
-                        let answer = handler.handle(line, peer).await;
-                        // The writer is gone only where the peer is: nobody to tell.
-                        let _ = answers.send(answer).await;
-                        drop(slot);
-                    });
-                }
-                Err(_) => {
-                    let _ = answers.send(handler.too_long()).await;
-                    return;
+            let count = tokio::select! {
+                count = read.read(&mut bytes) => count,
+                () = self.answers.closed() => return,
+                () = sleep_until(until) => return,
+            };
+            let Ok(count @ 1..) = count else {
+                return self.end().await;
+            };
+            let was_partial = self.buffer.is_partial();
+            self.buffer.push(&bytes[..count]);
+            let Some(handed_over) = self.hand_over().await else {
+                return;
+            };
+            until = match (self.buffer.is_partial(), was_partial && !handed_over) {
+                // Still the same line: bytes that trickle in give it no more time.
+                (true, true) => until,
+                (true, false) => Instant::now() + STALL_MAX,
+                (false, _) => Instant::now() + IDLE_MAX,
+            };
+        }
+    }
+
+    /// Hands over what is whole, and says whether anything was; none where
+    /// nothing more may be read.
+    async fn hand_over(&mut self) -> Option<bool> {
+        let mut any = false;
+        loop {
+            match self.buffer.pop() {
+                Ok(None) => return Some(any),
+                Ok(Some(line)) => self.handle(line).await,
+                Err(LineError::TooLong) => {
+                    let _ = self.answers.send(self.handler.too_long()).await;
+                    return None;
                 }
             }
+            any = true;
         }
+    }
+
+    /// A last line without its newline is a line: half a message is no JSON
+    /// object, so none can be mistaken for a whole one.
+    async fn end(mut self) {
+        if let Some(line) = self.buffer.take_rest() {
+            self.handle(line).await;
+        }
+    }
+
+    async fn handle(&self, line: Vec<u8>) {
+        // Never closed.
+        let Ok(slot) = Arc::clone(&self.in_flight).acquire_owned().await else {
+            return;
+        };
+        let (handler, answers, peer) = (Rc::clone(&self.handler), self.answers.clone(), self.peer);
+        spawn_local(async move {
+            let answer = handler.handle(line, peer).await;
+            // The writer is gone only where the peer is: nobody to tell.
+            let _ = answers.send(answer).await;
+            drop(slot);
+        });
     }
 }
 

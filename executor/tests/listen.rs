@@ -10,7 +10,8 @@ use std::thread;
 use std::time::Duration;
 
 use executor_api::LINE_BYTES_MAX;
-use healer::listen::{Handler, Peer, Socket};
+use healer::listen::{Handler, Peer, STALL_MAX, Socket};
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
 /// Answers each line with itself in capitals; `wait` waits for `go`.
@@ -133,6 +134,46 @@ fn an_over_long_line_is_answered_and_closes() {
         (echoed.len(), String::from_utf8(rest).unwrap())
     });
     assert_eq!(answer, (LINE_BYTES_MAX, "TOO LONG\n".into()));
+}
+
+#[test]
+fn a_last_line_without_its_newline_is_answered() {
+    let (answer, _) = with_server(Echo::default(), |path| {
+        let mut stream = connect(path);
+        stream.write_all(b"one\ntwo").unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    assert_eq!(answer, "ONE\nTWO\n");
+}
+
+#[test]
+fn a_line_that_trickles_in_is_closed_in_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("test.sock");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let echo = Rc::new(Echo::default());
+    tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let socket = Socket::bind(&path, 0o660, None).unwrap();
+        let server = tokio::task::spawn_local(socket.serve(echo));
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        let start = tokio::time::Instant::now();
+        let mut written = 0;
+        // Within every limit on a pause, and on a line's length.
+        while stream.write_all(b"x").await.is_ok() {
+            written += 1;
+            assert!(written < 100, "never closed");
+            tokio::time::sleep(STALL_MAX / 10).await;
+        }
+        assert!(start.elapsed() >= STALL_MAX, "{written} bytes");
+        server.abort();
+    });
 }
 
 #[test]

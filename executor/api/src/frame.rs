@@ -267,6 +267,13 @@ impl LineBuffer {
         }
     }
 
+    /// What follows the last newline, at the end of a stream: a line too, where
+    /// a sender has left its newline out. None where there is nothing.
+    pub fn take_rest(&mut self) -> Option<Vec<u8>> {
+        self.searched = 0;
+        Some(std::mem::take(&mut self.bytes)).filter(|rest| !rest.is_empty())
+    }
+
     /// True where part of a line is left over.
     pub fn is_partial(&self) -> bool {
         !self.bytes.is_empty()
