@@ -26,8 +26,16 @@ const FILE_MODE: u32 = 0o644;
 pub(crate) const TEMP_START: &str = ".healer-";
 /// Names tried for a temporary file before giving up.
 const TEMP_TRIES_MAX: u32 = 16;
-/// Names looked at in one pass over the directory; more are left for the next.
-const ENTRIES_MAX: usize = 20_000;
+/// Names looked at in one pass over the directory.
+pub(crate) const ENTRIES_MAX: usize = 20_000;
+
+/// The names in a directory, sorted.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) found: Vec<String>,
+    /// False where there are more than [`ENTRIES_MAX`].
+    pub(crate) are_all: bool,
+}
 
 /// The open report directory. Opened anew for each use: what cleans up `/tmp`
 /// may take it away.
@@ -81,21 +89,32 @@ impl ReportDir {
         }
     }
 
-    /// The names in it, sorted; at most [`ENTRIES_MAX`].
-    pub(crate) fn names(&self) -> Result<Vec<String>, ReportError> {
+    /// The names in it, as many as are looked at in one pass.
+    pub(crate) fn some_names(&self) -> Result<Names, ReportError> {
         let failed = |e| ReportError::io("list", &self.path, e);
-        let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.fd)
-            .map_err(failed)?
-            .take(ENTRIES_MAX)
-        {
+        let mut entries = rustix::fs::Dir::read_from(&self.fd).map_err(failed)?;
+        let mut found = Vec::new();
+        for entry in entries.by_ref().take(ENTRIES_MAX) {
             // A name that is not UTF-8 is none of ours.
             if let Ok(name) = entry.map_err(failed)?.file_name().to_str() {
-                names.push(name.to_owned());
+                found.push(name.to_owned());
             }
         }
-        names.sort();
-        Ok(names)
+        found.sort();
+        let are_all = entries.next().is_none();
+        Ok(Names { found, are_all })
+    }
+
+    /// All names in it: where others can hide a name among theirs, an error.
+    pub(crate) fn all_names(&self) -> Result<Vec<String>, ReportError> {
+        let names = self.some_names()?;
+        if names.are_all {
+            return Ok(names.found);
+        }
+        Err(ReportError::Crowded {
+            path: self.path.clone(),
+            entries_max: ENTRIES_MAX,
+        })
     }
 
     /// Gives `name` this content, whole or not at all.

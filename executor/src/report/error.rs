@@ -39,6 +39,13 @@ pub enum ReportError {
         /// What was ignored, and why.
         why: String,
     },
+    /// So many files in the directory that not all can be looked at.
+    Crowded {
+        /// The directory.
+        path: PathBuf,
+        /// How many are.
+        entries_max: usize,
+    },
     /// The disk was slower than the restarts.
     Behind {
         /// Reports left out since the last one that was written.
@@ -73,6 +80,12 @@ impl fmt::Display for ReportError {
             Self::Content { path, why } => {
                 write!(f, "{}: {why}", path.display())
             }
+            Self::Crowded { path, entries_max } => write!(
+                f,
+                "{} holds more than {entries_max} files: what people set or the original wrote \
+                 cannot be found among them, so nothing new there counts until some are removed",
+                path.display()
+            ),
             Self::Behind { left_out } => write!(
                 f,
                 "the disk was too slow, {left_out} restarts were left out (`healer \

@@ -167,7 +167,8 @@ fn rotate(dir: &ReportDir, kept: u32) -> Result<(), ReportError> {
 /// Removes our own markers and forgotten temporary files that are too old.
 fn sweep(dir: &ReportDir, marker_keep_s: u64, now_s: u64) -> Result<(), ReportError> {
     let mut result = Ok(());
-    for name in dir.names()? {
+    // What is beyond them is left for the next time.
+    for name in dir.some_names()?.found {
         let marked_s = marker_epoch(&name);
         let is_temp = name.starts_with(TEMP_START) && name.ends_with(".tmp");
         if marked_s.is_none() && !is_temp {

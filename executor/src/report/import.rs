@@ -53,7 +53,7 @@ pub fn import(path: &Path, now_s: u64) -> Result<Import, ReportError> {
         now_s,
         ..Found::default()
     };
-    for name in dir.names()? {
+    for name in dir.all_names()? {
         let Some(kind) = Kind::of(&name) else {
             continue;
         };

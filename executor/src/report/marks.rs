@@ -16,8 +16,10 @@ use super::ReportError;
 use super::dir::ReportDir;
 use super::error::is_target_name;
 
-/// Markers taken in at once; people set a few.
-const MARKS_MAX: usize = 1000;
+/// Markers that count, taken in at once; people set a few.
+pub(crate) const MARKS_MAX: usize = 1000;
+/// Markers that do not count, told of at once: anybody may plant them.
+pub(crate) const IGNORED_MAX: usize = 100;
 
 /// Write permission for group or others.
 const OTHERS_WRITE: u32 = 0o022;
@@ -57,7 +59,8 @@ pub struct Marks {
 /// Lists the markers. Blocks for a moment.
 ///
 /// # Errors
-/// Where the directory is there but cannot be read.
+/// Where the directory is there but cannot be read, or holds so many files that
+/// a marker could be hidden among them.
 pub fn marks(path: &Path) -> Result<Marks, ReportError> {
     let dir = match ReportDir::open(path) {
         Ok(dir) => dir,
@@ -68,11 +71,14 @@ pub fn marks(path: &Path) -> Result<Marks, ReportError> {
     };
     let untrusted = why_untrusted(&dir)?;
     let mut marks = Marks::default();
-    for name in dir.names()? {
+    for name in dir.all_names()? {
         let Some((kind, target)) = parse(&name) else {
             continue;
         };
-        if marks.found.len() + marks.ignored.len() >= MARKS_MAX {
+        if marks.found.len() >= MARKS_MAX {
+            let (path, why) = (dir.path_of(&name), "more than 1000 markers are set");
+            let why = format!("{why}: this one and those after it do not count");
+            marks.ignored.push(ReportError::Content { path, why });
             break;
         }
         match look(&dir, &name, untrusted.as_deref()) {
@@ -85,7 +91,8 @@ pub fn marks(path: &Path) -> Result<Marks, ReportError> {
                 });
             }
             Ok(None) => {}
-            Err(error) => marks.ignored.push(error),
+            Err(error) if marks.ignored.len() < IGNORED_MAX => marks.ignored.push(error),
+            Err(_) => {}
         }
     }
     Ok(marks)

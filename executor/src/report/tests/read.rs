@@ -3,7 +3,9 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
+use crate::report::dir::ENTRIES_MAX;
 use crate::report::import::IMPORT_BYTES_MAX;
+use crate::report::marks::{IGNORED_MAX, MARKS_MAX};
 
 fn put(bench: &Bench, name: &str, content: &str) -> PathBuf {
     let path = bench.file(name);
@@ -268,4 +270,38 @@ fn markers_count_only_where_nobody_else_can_have_set_them() {
         ignored[0].contains("the directory belongs to user id 54321"),
         "{ignored:?}"
     );
+}
+
+#[test]
+fn planted_files_cannot_hide_a_persons_marker() {
+    let bench = Bench::with_dir();
+    put(&bench, "web.stopped", "");
+    for n in 0..MARKS_MAX {
+        symlink("/dev/null", bench.file(&format!("{n}.stopped"))).expect("linked");
+    }
+    let seen = marks(&bench.path).expect("readable");
+    let found: Vec<&str> = seen.found.iter().map(|mark| mark.target.as_str()).collect();
+    assert_eq!(found, ["web"]);
+    assert_eq!(seen.ignored.len(), IGNORED_MAX);
+
+    // So many that not all can be looked at: not one is taken for gone.
+    for n in 0..ENTRIES_MAX {
+        put(&bench, &format!("{n}"), "");
+    }
+    let words = marks(&bench.path).expect_err("crowded").to_string();
+    assert!(words.contains("holds more than 20000 files"), "{words}");
+    let words = import(&bench.path, EPOCH).expect_err("crowded").to_string();
+    assert!(words.contains("holds more than 20000 files"), "{words}");
+}
+
+#[test]
+fn markers_beyond_the_limit_are_told() {
+    let bench = Bench::with_dir();
+    for n in 0..=MARKS_MAX {
+        put(&bench, &format!("t{n}.stopped"), "");
+    }
+    let seen = marks(&bench.path).expect("readable");
+    assert_eq!(seen.found.len(), MARKS_MAX);
+    let words = seen.ignored[0].to_string();
+    assert!(words.contains("more than 1000 markers are set"), "{words}");
 }
