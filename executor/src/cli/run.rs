@@ -41,9 +41,8 @@ pub(super) fn run(settings: &Settings, args: &RunArgs) -> Result<ExitCode, Failu
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    runtime()?
-        .block_on(daemon::run(config, sources, level))
-        .map_err(failure)?;
+    end_on_panic();
+    block_on(daemon::run(config, sources, level))?.map_err(failure)?;
     Ok(ExitCode::Done)
 }
 
@@ -59,9 +58,33 @@ pub(super) fn one_shot(config: &Config, request: RestartRequest) -> Result<Admin
         ..config.log
     })
     .map_err(Failure::failed)?;
-    runtime()?
-        .block_on(daemon::one_shot(config, request))
-        .map_err(failure)
+    end_on_panic();
+    block_on(daemon::one_shot(config, request))?.map_err(failure)
+}
+
+/// Runs it to its end; what a directory that hangs still holds up does not hold
+/// up the way out.
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(done)
+}
+
+/// A panic ends the process, wherever it is. In a task or a thread of its own it
+/// would leave a target waiting for ever in an executor that looks alive;
+/// whoever watches over the process starts it again, and the journal knows
+/// what was under way.
+fn end_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the executor is a process of its own, and this is its way out"
+        )]
+        std::process::abort();
+    }));
 }
 
 fn failure(fault: Fault) -> Failure {
@@ -78,4 +101,51 @@ pub(super) fn runtime() -> Result<Runtime, Failure> {
         .max_blocking_threads(1)
         .build()
         .map_err(|e| Failure::failed(format!("cannot start the event loop: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use tokio::task::{LocalSet, spawn_blocking, spawn_local};
+
+    use super::*;
+
+    const PANICKING: &str = "HEALER_TEST_PANICS";
+
+    #[test]
+    fn a_panic_in_a_task_ends_the_process() {
+        if std::env::var_os(PANICKING).is_some() {
+            end_on_panic();
+            let waits = async {
+                spawn_local(async { panic!("a fault of our own") });
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            };
+            let _ran_on = block_on(LocalSet::new().run_until(waits));
+            return;
+        }
+        let test = "cli::run::tests::a_panic_in_a_task_ends_the_process";
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(PANICKING, "1")
+            .output()
+            .unwrap();
+        let abort = rustix::process::Signal::ABORT.as_raw();
+        assert_eq!(out.status.signal(), Some(abort), "{out:?}");
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert!(told.contains("a fault of our own"), "{told}");
+    }
+
+    #[test]
+    fn blocking_work_that_hangs_does_not_hold_up_the_end() {
+        let start = Instant::now();
+        let hangs = async {
+            spawn_blocking(|| std::thread::sleep(Duration::from_secs(20)));
+            tokio::task::yield_now().await;
+        };
+        assert!(block_on(hangs).is_ok());
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
 }
