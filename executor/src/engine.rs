@@ -4,7 +4,7 @@
 //!
 //! Keeps true:
 //! - journal before answer before act, for every step, in [`Engine::commit`]
-//!   alone; a step that cannot be written has not happened: an intent is
+//!   and for intents in `batch` alone; a step that cannot be written has not happened: an intent is
 //!   answered `retry`, anything else is decided anew, on fresh facts;
 //! - the loop itself waits for the journal and for nothing else: inspects and
 //!   calls run as tasks beside it, so one slow container delays no other;
@@ -133,8 +133,6 @@ pub struct Engine<D> {
     calls_out: BTreeSet<AttemptId>,
     next_ticket: u64,
     journal_failing: bool,
-    /// What decisions call for whose fsync has failed, until one has worked.
-    held_back: Option<Vec<Action>>,
     ids_told: IdsTold,
     /// No time-out is handled before: after a journal error.
     idle_until: Option<tokio::time::Instant>,
@@ -181,7 +179,6 @@ impl<D: Docker + 'static> Engine<D> {
             calls_out: BTreeSet::new(),
             next_ticket: 0,
             journal_failing: parts.journal_failing,
-            held_back: None,
             ids_told: IdsTold::default(),
             idle_until: None,
         }
@@ -301,10 +298,6 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     async fn time_out(&mut self) {
-        if self.held_back.is_some() {
-            // Where it fails it is told, and tried again.
-            let _ = self.sync().await;
-        }
         let now = self.clock.now();
         if self.policy.poll_timeout().is_none_or(|due| due > now.at) {
             return;
@@ -334,7 +327,6 @@ impl<D: Docker + 'static> Engine<D> {
 
     fn next_wake(&self) -> Duration {
         let due = match self.policy.poll_timeout() {
-            _ if self.held_back.is_some() => SLEEP_MIN,
             Some(due) => {
                 Duration::from_millis(due.since(self.clock.now().at)).clamp(SLEEP_MIN, SLEEP_MAX)
             }
@@ -361,18 +353,41 @@ impl<D: Docker + 'static> Engine<D> {
         if entries.is_empty() && !durable {
             return Ok(());
         }
-        // What is not on the disk yet must not be built upon.
-        let durable = durable || self.held_back.is_some();
-        let record = |entry| Record {
-            at: now.at,
-            wall_ms: now.wall_ms,
-            entry,
-        };
-        let records: Vec<Record> = entries.into_iter().map(record).collect();
-        let appended = self.append(now, &records, durable).await;
-        let journal = appended.as_ref().copied().map_err(ToString::to_string);
+        let records = stamped(now, entries);
+        self.store(&records, durable).await?;
+        self.fold(&records);
+        self.compact_where_due().await;
+        Ok(())
+    }
+
+    /// Writes records that are folded into the policy already; `before` is the
+    /// policy without them, which is in force again on an error.
+    async fn write_folded(
+        &mut self,
+        before: Policy,
+        records: &[Record],
+        durable: bool,
+    ) -> Result<(), JournalError> {
+        // A compaction on the way must not write them too.
+        let folded = std::mem::replace(&mut self.policy, before);
+        self.store(records, durable).await?;
+        self.policy = folded;
+        self.compact_where_due().await;
+        Ok(())
+    }
+
+    fn fold(&mut self, records: &[Record]) {
+        for record in records {
+            self.policy.apply(record);
+        }
+    }
+
+    /// Appends to the journal, and says how that stands.
+    async fn store(&mut self, records: &[Record], durable: bool) -> Result<(), JournalError> {
+        let stored = self.append(records, durable).await;
+        let journal = stored.as_ref().copied().map_err(ToString::to_string);
         self.site.health.set_journal(journal);
-        if let Err(e) = appended {
+        if let Err(e) = stored {
             self.site.metrics.journal_error();
             if !self.journal_failing {
                 self.journal_failing = true;
@@ -386,40 +401,33 @@ impl<D: Docker + 'static> Engine<D> {
             self.journal_failing = false;
             tracing::info!("the journal can be written again");
         }
-        for record in &records {
-            self.policy.apply(record);
-        }
-        if durable && let Some(actions) = self.held_back.take() {
-            self.act(actions);
-        }
-        if self.journal.wants_compaction() {
-            self.compact(now).await;
-            // The entries were written before, so no error of it is one of theirs.
-            self.site.health.set_journal(Ok(()));
-        }
         Ok(())
     }
 
     /// Where the journal is at its limit only a compaction makes room, so it is
     /// tried again, however often it has failed before.
-    async fn append(
-        &mut self,
-        now: Now,
-        records: &[Record],
-        durable: bool,
-    ) -> Result<(), JournalError> {
+    async fn append(&self, records: &[Record], durable: bool) -> Result<(), JournalError> {
         let append = || self.journal.append(records.to_vec(), durable);
         match self.patiently(append()).await {
-            Err(JournalError::Limit { .. }) if self.compact(now).await => {
+            Err(JournalError::Limit { .. }) if self.compact().await => {
                 self.patiently(append()).await
             }
             done => done,
         }
     }
 
+    async fn compact_where_due(&self) {
+        if self.journal.wants_compaction() {
+            self.compact().await;
+            // Entries are written before, so what it ran into is not their fault.
+            self.site.health.set_journal(Ok(()));
+        }
+    }
+
     /// False where it failed, which is told.
-    async fn compact(&self, now: Now) -> bool {
-        let compacted = self.journal.compact(self.policy.snapshot(now));
+    async fn compact(&self) -> bool {
+        let snapshot = self.policy.snapshot(self.clock.now());
+        let compacted = self.journal.compact(snapshot);
         let compacted = self.patiently(compacted).await;
         if let Err(e) = &compacted {
             self.site.metrics.journal_error();
@@ -454,4 +462,14 @@ impl<D: Docker + 'static> Engine<D> {
         self.ids_told.tell(now.at, counts.ids_forgotten);
         self.site.health.set_policy(self.policy.not_ready(now));
     }
+}
+
+/// Entries with the time of their decision.
+fn stamped(now: Now, entries: Vec<Entry>) -> Vec<Record> {
+    let record = |entry| Record {
+        at: now.at,
+        wall_ms: now.wall_ms,
+        entry,
+    };
+    entries.into_iter().map(record).collect()
 }

@@ -11,7 +11,7 @@ use crate::bounds::look_wait_ms;
 use crate::labels::Ignored;
 use crate::{AttemptId, Entry, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record, Timestamp};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Live {
     pub(crate) attempts: BTreeMap<AttemptId, LiveAttempt>,
     pub(crate) pendings: BTreeMap<PendingKey, LivePending>,

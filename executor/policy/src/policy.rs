@@ -74,7 +74,7 @@ pub struct RequestInput {
 }
 
 /// All state of all targets. See the crate's documentation for the calling order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Policy {
     pub(crate) config: Config,
     pub(crate) state: State,

@@ -3,17 +3,16 @@
 //!
 //! Keeps true:
 //! - no answer, and nothing done, before what it rests on is on the disk;
-//! - an fsync that fails leaves decisions that are written and perhaps not on
-//!   the disk: their senders hear `retry`, what they call for is held back, and
-//!   until an fsync has worked every entry asks for one.
+//! - a batch is one append: where that fails none of its decisions has been
+//!   made, the policy is as it was before, and all their senders hear `retry`.
 
 use executor_api::Answer;
-use policy::{Action, Decided, Now, Step};
+use policy::{Action, Decided, Now, Policy, Record, Step};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Engine;
 use super::inbox::{Completion, Message};
-use super::intents::{answer, retry};
-use super::{AGAIN_AFTER, Engine};
+use super::intents::{answer, retry, send};
 use crate::docker::Docker;
 
 /// Most messages and completions that one fsync answers for.
@@ -38,13 +37,17 @@ impl Input {
     }
 }
 
-/// Decided, and not answered yet.
+/// Decided, and neither written nor answered yet.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     decided: Vec<One>,
+    /// What the decisions write, folded into the policy already.
+    records: Vec<Record>,
+    /// The policy without them; none where there are none.
+    before: Option<Box<Policy>>,
     /// Something in it has to be on the disk before its answer.
-    must_sync: bool,
-    /// Nothing else waits: an entry that needs an fsync can bring its own.
+    durable: bool,
+    /// Nothing else waits: one decision alone is written at once.
     is_last: bool,
 }
 
@@ -92,7 +95,8 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    /// Writes an intent's step; its answer and its actions wait for the batch.
+    /// Takes an intent's step in; it is written, answered and acted upon with
+    /// the batch.
     pub(super) async fn finish_intent(
         &mut self,
         now: Now,
@@ -101,22 +105,33 @@ impl<D: Docker + 'static> Engine<D> {
         step: Step,
         batch: &mut Batch,
     ) {
-        let syncs = step.durable && batch.is_last;
-        if let Err(e) = self.write(now, step.entries, syncs).await {
-            return self.turn_back(replies, retry(id, &e.to_string()));
+        let Some(decided) = step.answer else {
+            return self.turn_back(replies, retry(id, "no decision could be made"));
+        };
+        let one = One {
+            replies,
+            answer: answer(id, &decided),
+            actions: step.actions,
+        };
+        if batch.is_last && batch.records.is_empty() {
+            match self.write(now, step.entries, step.durable).await {
+                Ok(()) => self.answer_and_act(one),
+                Err(e) => self.take_back(one, &e.to_string()),
+            }
+            return;
         }
-        batch.must_sync = !syncs && (batch.must_sync || step.durable);
-        match step.answer {
-            Some(decided) => batch.decided.push(One {
-                replies,
-                answer: answer(id, &decided),
-                actions: step.actions,
-            }),
-            None => self.turn_back(replies, retry(id, "no decision could be made")),
+        if batch.before.is_none() {
+            batch.before = Some(Box::new(self.policy.clone()));
         }
+        let records = super::stamped(now, step.entries);
+        self.fold(&records);
+        batch.records.extend(records);
+        batch.durable |= step.durable;
+        batch.decided.push(one);
     }
 
-    /// An intent that was decided before is answered like that, once it is sure.
+    /// An intent that was decided before is answered like that: with the batch,
+    /// as it may have been decided in it.
     pub(super) fn answer_again(
         &self,
         id: &str,
@@ -124,7 +139,6 @@ impl<D: Docker + 'static> Engine<D> {
         decided: &Decided,
         batch: &mut Batch,
     ) {
-        batch.must_sync |= self.held_back.is_some();
         batch.decided.push(One {
             replies,
             answer: answer(id, decided),
@@ -132,33 +146,34 @@ impl<D: Docker + 'static> Engine<D> {
         });
     }
 
-    /// One fsync where it takes one, then the answers and what they call for.
+    /// Writes what was decided, then answers and acts.
     async fn settle_batch(&mut self, batch: &mut Batch) {
-        let decided = std::mem::take(&mut batch.decided);
-        if std::mem::take(&mut batch.must_sync)
-            && let Err(e) = self.sync().await
+        let Batch {
+            decided,
+            records,
+            before,
+            durable,
+            is_last: _,
+        } = std::mem::take(batch);
+        if let Some(before) = before
+            && let Err(e) = self.write_folded(*before, &records, durable).await
         {
-            let mut actions = Vec::new();
             for one in decided {
-                self.turn_back(one.replies, retry(&one.answer.id, &e.to_string()));
-                actions.extend(one.actions);
+                self.take_back(one, &e.to_string());
             }
-            self.held_back.get_or_insert_default().extend(actions);
             return;
         }
         for one in decided {
-            super::intents::send(one.replies, one.answer);
-            self.act(one.actions);
+            self.answer_and_act(one);
         }
     }
 
-    /// Puts on the disk all that was written; where that fails it is tried again.
-    pub(super) async fn sync(&mut self) -> Result<(), crate::journal::JournalError> {
-        let now = self.clock.now();
-        let synced = self.write(now, Vec::new(), true).await;
-        if synced.is_err() {
-            self.idle_until = Some(tokio::time::Instant::now() + AGAIN_AFTER);
-        }
-        synced
+    fn answer_and_act(&mut self, one: One) {
+        send(one.replies, one.answer);
+        self.act(one.actions);
+    }
+
+    fn take_back(&self, one: One, why: &str) {
+        self.turn_back(one.replies, retry(&one.answer.id, why));
     }
 }
