@@ -7,7 +7,7 @@ use out_healer::metrics::{Counter, Gauge};
 
 use crate::support::tools::repository_file;
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
