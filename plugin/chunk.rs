@@ -9,8 +9,8 @@
 //! the caller; nesting is limited to [`DEPTH_MAX`] where strings are searched
 //! at every level, and costs no stack anywhere.
 //!
-//! Not here: joining partial lines (Fluent Bit's multiline parsers do that
-//! before a record reaches an output), and what a record's text means.
+//! Not here: joining what one line was cut into (`pieces`, `lines`), and what a
+//! record's text means.
 
 use crate::msgpack::{Damage, Head, Reader};
 
@@ -210,6 +210,14 @@ impl<'a> Body<'a> {
             depth: 1,
         }
         .starting_with(self.entries)
+    }
+
+    /// The texts of one key, in their order.
+    pub fn texts(self, key: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.values(key).filter_map(|value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        })
     }
 
     /// The values of one key, in their order.

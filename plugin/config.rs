@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rules::RuleSet;
 
+use crate::pieces::FLAGS;
 use crate::target::TargetMode;
 
 /// Most fields that `Log_Key` may name.
@@ -124,7 +125,7 @@ impl Config {
         let ack_timeout = parse("Ack_Timeout", &raw.ack_timeout, "250ms", read_ack_timeout)?;
         let dry_run = parse("Dry_Run", &raw.dry_run, "off", read_bool)?;
         let rules = parse("Rules", &raw.rules, "gpu", |text| {
-            RuleSet::load(text).map_err(|e| e.to_string())
+            RuleSet::load_with_words(text, &FLAGS).map_err(|e| e.to_string())
         })?;
         Ok(Self {
             socket,

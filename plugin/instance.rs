@@ -21,10 +21,12 @@ use crate::config::Config;
 use crate::delivery::{Delivery, Outcome, Voice};
 use crate::guard::Verdict;
 use crate::intent::{escalate_first, wire_remedy};
+use crate::joins::{Joins, Settling};
 use crate::log::Line;
 use crate::metrics::{Counter, DRY_RUN, Metrics};
 use crate::notes::Notes;
-use crate::scan::{Findings, scan};
+use crate::pieces::may_hold_piece;
+use crate::scan::{Findings, Start, scan};
 
 /// Most matching buffers kept between flushes.
 const SCRATCHES_MAX: usize = 8;
@@ -44,6 +46,7 @@ pub struct Instance {
     metrics: Box<dyn Metrics>,
     delivery: Delivery,
     scratches: Mutex<Vec<Scratch>>,
+    joins: Joins,
     notes: Notes,
     born: Instant,
 }
@@ -54,6 +57,7 @@ impl Instance {
         Self {
             delivery: Delivery::new(&config.socket, config.ack_timeout),
             scratches: Mutex::new(vec![Scratch::default()]),
+            joins: Joins::default(),
             notes: Notes::default(),
             born: Instant::now(),
             config,
@@ -90,13 +94,20 @@ impl Instance {
     pub fn flush(&self, now_ms: u64, chunk: &[u8], tag: &[u8]) -> Report {
         self.metrics.add(Counter::Chunks, "", 1);
         self.metrics.add(Counter::Bytes, "", chunk.len() as u64);
-        match self.config.rules.candidate(chunk, 0) {
-            None => Report {
+        let candidate = self.config.rules.candidate(chunk, 0);
+        let may_hold_piece = may_hold_piece(chunk);
+        if candidate.is_none() && !may_hold_piece && !self.joins.wait_for(now_ms, tag) {
+            return Report {
                 verdict: Verdict::Ok,
                 lines: self.run_errands(now_ms),
-            },
-            Some(candidate) => self.flush_candidates(now_ms, chunk, tag, candidate),
+            };
         }
+        let start = Start {
+            candidate,
+            may_hold_piece,
+            kept: self.joins.take(now_ms, tag, chunk),
+        };
+        self.flush_candidates(now_ms, chunk, tag, start)
     }
 
     /// After the last flush: one more attempt to deliver what is kept. Gives
@@ -117,9 +128,9 @@ impl Instance {
         voice.lines
     }
 
-    fn flush_candidates(&self, now_ms: u64, chunk: &[u8], tag: &[u8], candidate: usize) -> Report {
+    fn flush_candidates(&self, now_ms: u64, chunk: &[u8], tag: &[u8], start: Start) -> Report {
         let mut scratch = self.take_scratch();
-        let mut found = scan(&self.config, chunk, tag, candidate, &mut scratch);
+        let mut found = scan(&self.config, chunk, tag, start, &mut scratch);
         self.put_back_scratch(scratch);
         let mut voice = self.voice();
         self.count(&found);
@@ -134,9 +145,35 @@ impl Instance {
         } else {
             self.delivery.deliver(now_ms, &intents, &mut voice)
         };
+        let verdict = verdict(&found, outcome);
+        self.settle_joins(now_ms, tag, chunk, &mut found, verdict);
         Report {
-            verdict: verdict(&found, outcome),
+            verdict,
             lines: voice.lines,
+        }
+    }
+
+    fn settle_joins(
+        &self,
+        now_ms: u64,
+        tag: &[u8],
+        chunk: &[u8],
+        found: &mut Findings,
+        verdict: Verdict,
+    ) {
+        let settling = Settling {
+            goes_back: verdict == Verdict::Retry,
+            untouched: std::mem::take(&mut found.untouched),
+            left: std::mem::take(&mut found.left),
+        };
+        let forgotten = self.joins.settle(now_ms, tag, chunk, settling);
+        for (counter, amount) in [
+            (Counter::Joined, found.joined),
+            (Counter::Unjoined, found.unjoined + forgotten),
+        ] {
+            if amount > 0 {
+                self.metrics.add(counter, "", amount);
+            }
         }
     }
 

@@ -43,8 +43,13 @@ impl IdHasher {
 
     /// 32 hex digits.
     pub fn id(&self) -> String {
+        format!("{:032x}", self.number())
+    }
+
+    /// The same as a number, without an allocation.
+    pub fn number(&self) -> u128 {
         let hash = self.0.finish128();
-        format!("{:016x}{:016x}", hash.h1, hash.h2)
+        u128::from(hash.h1) << 64 | u128::from(hash.h2)
     }
 }
 

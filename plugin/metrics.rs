@@ -38,6 +38,10 @@ pub enum Counter {
     Lost,
     /// Ids of sent intents forgotten for want of room.
     Forgotten,
+    /// Lines put together from several records.
+    Joined,
+    /// Beginnings of broken lines forgotten for want of room.
+    Unjoined,
     /// Chunks refused because the instance is disabled.
     Refused,
     /// Panics that were fenced off the host.
@@ -64,7 +68,7 @@ pub const DRY_RUN: &str = "dry-run";
 
 impl Counter {
     /// In the order of their creation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Chunks,
         Self::Bytes,
         Self::Records,
@@ -77,6 +81,8 @@ impl Counter {
         Self::Overflow,
         Self::Lost,
         Self::Forgotten,
+        Self::Joined,
+        Self::Unjoined,
         Self::Refused,
         Self::Panics,
     ];
@@ -96,6 +102,8 @@ impl Counter {
             Self::Overflow => "overflow_chunks_total",
             Self::Lost => "lost_matches_total",
             Self::Forgotten => "forgotten_ids_total",
+            Self::Joined => "joined_lines_total",
+            Self::Unjoined => "unjoined_lines_total",
             Self::Refused => "refused_chunks_total",
             Self::Panics => "panics_total",
         }
@@ -120,6 +128,8 @@ impl Counter {
             Self::Forgotten => {
                 "Ids of waiting chunks forgotten for want of room: matches may count twice."
             }
+            Self::Joined => "Lines put together from several records.",
+            Self::Unjoined => "Beginnings of broken lines forgotten for want of room.",
             Self::Refused => "Chunks refused because the instance is disabled.",
             Self::Panics => "Panics fenced off Fluent Bit.",
         }

@@ -2,7 +2,8 @@
 //!
 //! The raw chunk is searched first; only events around a candidate are read,
 //! the others are stepped over. A record counts once, for the rule that comes
-//! first in precedence among those that any of its texts matches.
+//! first in precedence among those that any of its texts matches. A line that
+//! came in pieces is one text, and counts once for all of its records.
 //!
 //! Kept true: bounded work and memory for any bytes; no recursion; a damaged
 //! chunk gives what stands before the damage.
@@ -17,7 +18,10 @@ use rules::{Origin, RuleSet, Scratch};
 use crate::chunk::{Body, Event, Events, Record, Value};
 use crate::config::{Config, LogKeys};
 use crate::intent::Group;
+use crate::joins::{KEPT_MAX, Kept};
+use crate::lines::Broken;
 use crate::msgpack::Damage;
+use crate::pieces::{PIECE_BYTES, Piece, StreamKey};
 use crate::target::{TargetMode, Untargeted, tag_id};
 
 /// Most (target, rule) pairs in one flush; matches beyond them are counted as
@@ -41,6 +45,14 @@ pub struct Findings {
     pub foreign: Option<(u64, &'static str)>,
     /// Where reading had to stop.
     pub damage: Option<Damage>,
+    /// Lines put together from several records.
+    pub joined: u64,
+    /// Beginnings of lines forgotten for want of room.
+    pub unjoined: u64,
+    /// Lines whose end has not come.
+    pub left: Vec<Kept>,
+    /// Streams of [`Start::kept`] of which the chunk holds nothing.
+    pub untouched: Vec<StreamKey>,
     index: BTreeMap<(TargetRef, usize), usize>,
     /// The group of the last match: lines of one container come in runs.
     recent: usize,
@@ -52,61 +64,247 @@ struct Tag<'t> {
     id: Result<Option<&'t str>, Untargeted>,
 }
 
-/// Searches a chunk from `candidate` on, which is what
-/// [`RuleSet::candidate`] gave for it.
+/// What is known of a chunk before it is read.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// What [`RuleSet::candidate`] gave for it.
+    pub candidate: Option<usize>,
+    /// What [`may_hold_piece`](crate::pieces::may_hold_piece) gave for it.
+    pub may_hold_piece: bool,
+    /// Lines that the chunk may go on with.
+    pub kept: Vec<Kept>,
+}
+
+/// Searches a chunk.
 pub fn scan(
     config: &Config,
     chunk: &[u8],
     tag: &[u8],
-    candidate: usize,
+    start: Start,
     scratch: &mut Scratch,
 ) -> Findings {
-    let mut findings = Findings::default();
-    let tag = Tag {
-        text: tag,
-        id: tag_id(tag),
+    let as_open = |(key, line): Kept| (key, Open { line, newest: None });
+    let mut scan = Scan {
+        config,
+        tag: Tag {
+            text: tag,
+            id: tag_id(tag),
+        },
+        findings: Findings::default(),
+        scratch,
+        open: start.kept.into_iter().map(as_open).collect(),
     };
-    let mut events = Events::new(chunk);
-    let mut next = Some(candidate);
-    while let Some(offset) = next {
-        match events.at(offset) {
-            Ok(Some(Event::Record(record))) => {
-                findings.records += 1;
-                if let Some((rule, text)) = judge(config, &record, scratch) {
-                    findings.add(config, &tag, &record, rule, text);
-                }
-            }
-            Ok(Some(Event::GroupMarker)) => {}
-            Ok(Some(Event::Foreign(why))) => {
-                let count = findings.foreign.map_or(0, |(count, _)| count);
-                findings.foreign = Some((count + 1, why));
-            }
-            Ok(None) => break,
-            Err(damage) => {
-                findings.damage = Some(damage);
-                break;
-            }
-        }
-        next = config.rules.candidate(chunk, events.position());
-    }
-    findings
+    scan.run(chunk, start.candidate, start.may_hold_piece);
+    scan.finish()
 }
 
-/// The first rule in precedence that a text of the record matches.
+/// A chunk being searched.
+struct Scan<'s, 'c> {
+    config: &'s Config,
+    tag: Tag<'s>,
+    findings: Findings,
+    scratch: &'s mut Scratch,
+    /// Lines whose end has not come, each of a stream of its own.
+    open: BTreeMap<StreamKey, Open<'c>>,
+}
+
+struct Open<'c> {
+    line: Broken,
+    /// The newest of its records in this chunk.
+    newest: Option<Record<'c>>,
+}
+
+impl<'c> Scan<'_, 'c> {
+    /// Reads the events with a candidate and those that are large enough to be
+    /// a piece; while a line is open, every one.
+    fn run(&mut self, chunk: &'c [u8], mut candidate: Option<usize>, may_hold_piece: bool) {
+        let mut events = Events::new(chunk);
+        loop {
+            let from = events.position();
+            if candidate.is_some_and(|at| at < from) {
+                candidate = self.config.rules.candidate(chunk, from);
+            }
+            let next = if may_hold_piece || !self.open.is_empty() {
+                from
+            } else if let Some(candidate) = candidate {
+                candidate
+            } else {
+                break;
+            };
+            match events.at(next) {
+                Ok(Some(event)) => {
+                    let is_candidate = candidate.is_some_and(|at| at < events.position());
+                    let is_large = events.position() - from >= PIECE_BYTES;
+                    if is_candidate || is_large || !self.open.is_empty() {
+                        self.event(event, is_candidate);
+                    }
+                }
+                Ok(None) => break,
+                Err(damage) => {
+                    self.findings.damage = Some(damage);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event<'c>, is_candidate: bool) {
+        match event {
+            Event::Record(record) => {
+                self.findings.records += 1;
+                if self.config.target.accepts(record.body) && !self.piece(&record, is_candidate) {
+                    self.whole(&record, is_candidate);
+                }
+            }
+            Event::GroupMarker => {}
+            Event::Foreign(why) => {
+                let count = self.findings.foreign.map_or(0, |(count, _)| count);
+                self.findings.foreign = Some((count + 1, why));
+            }
+        }
+    }
+
+    /// A record by itself.
+    fn whole(&mut self, record: &Record<'c>, is_candidate: bool) {
+        if is_candidate && let Some((rule, text)) = judge(self.config, record, None, self.scratch) {
+            self.findings
+                .add(self.config, &self.tag, record, rule, text);
+        }
+    }
+
+    /// Takes a record that is part of a line; false if it is none.
+    fn piece(&mut self, record: &Record<'c>, is_candidate: bool) -> bool {
+        if self.config.target == TargetMode::Kernel {
+            return false;
+        }
+        let Some(piece) = Piece::of(&self.config.log_keys, record.body) else {
+            return false;
+        };
+        if !piece.goes_on && self.open.is_empty() {
+            return false;
+        }
+        let target = self
+            .config
+            .target
+            .resolve(self.tag.id, record.body, piece.text);
+        let Ok(target) = target else {
+            return false;
+        };
+        let key = StreamKey::new(self.tag.text, target, record.body, piece.key);
+        let Some(mut line) = self.line_with(key, record, &piece) else {
+            return false;
+        };
+        // What its other fields hold is whole.
+        if is_candidate
+            && let Some((rule, text)) = judge(self.config, record, Some(piece.key), self.scratch)
+        {
+            line.is_counted = true;
+            self.findings
+                .add(self.config, &self.tag, record, rule, text);
+        }
+        if !piece.goes_on {
+            self.judge_line(&mut line, record);
+            return true;
+        }
+        if line.is_full() {
+            self.judge_line(&mut line, record);
+            line.forget_head();
+        }
+        let newest = Some(record.clone());
+        self.open.insert(key, Open { line, newest });
+        true
+    }
+
+    /// The line that a record goes on with, or begins.
+    fn line_with(
+        &mut self,
+        key: StreamKey,
+        record: &Record<'c>,
+        piece: &Piece<'_>,
+    ) -> Option<Broken> {
+        if let Some(open) = self.open.remove(&key) {
+            if open.line.may_go_on_at(record.time) {
+                let mut line = open.line;
+                line.push(record.time, piece.text);
+                self.findings.joined += u64::from(!piece.goes_on);
+                return Some(line);
+            }
+            self.close(open);
+        }
+        if !piece.goes_on {
+            return None;
+        }
+        if self.open.len() >= KEPT_MAX {
+            self.close_oldest();
+        }
+        Some(Broken::new(record.time, piece.text))
+    }
+
+    /// Nothing goes on with it any more.
+    fn close(&mut self, mut open: Open<'c>) {
+        if let Some(record) = &open.newest {
+            self.judge_line(&mut open.line, record);
+        }
+    }
+
+    fn close_oldest(&mut self) {
+        let oldest = self.open.iter().min_by_key(|(_, open)| open.line.last);
+        if let Some((&key, _)) = oldest
+            && let Some(open) = self.open.remove(&key)
+        {
+            self.findings.unjoined += 1;
+            self.close(open);
+        }
+    }
+
+    /// Judges what there is of a line. It is as old as its first piece: what
+    /// was printed before a container's start does not count.
+    fn judge_line(&mut self, line: &mut Broken, newest: &Record<'c>) {
+        let rules = &self.config.rules;
+        if line.is_counted || rules.candidate(&line.text, 0).is_none() {
+            return;
+        }
+        if let Some(rule) = rules.judge(&line.text, Origin::Container, self.scratch) {
+            line.is_counted = true;
+            let record = Record {
+                time: line.first,
+                body: newest.body,
+            };
+            self.findings
+                .add(self.config, &self.tag, &record, rule, &line.text);
+        }
+    }
+
+    /// At the chunk's end: an open line counts for what there is of it, and
+    /// waits for its rest.
+    fn finish(mut self) -> Findings {
+        for (key, mut open) in std::mem::take(&mut self.open) {
+            match &open.newest {
+                None => self.findings.untouched.push(key),
+                Some(record) => {
+                    self.judge_line(&mut open.line, record);
+                    self.findings.left.push((key, open.line));
+                }
+            }
+        }
+        self.findings
+    }
+}
+
+/// The first rule in precedence that a text of the record matches; one field
+/// may be left out.
 fn judge<'a>(
     config: &Config,
     record: &Record<'a>,
+    without: Option<&[u8]>,
     scratch: &mut Scratch,
 ) -> Option<(usize, &'a [u8])> {
-    if !config.target.accepts(record.body) {
-        return None;
-    }
     let origin = match config.target {
         TargetMode::Kernel => Origin::Kernel,
         _ => Origin::Container,
     };
     let mut best: Option<(usize, &[u8])> = None;
-    each_text(&config.log_keys, record.body, |text| {
+    each_text(&config.log_keys, record.body, without, |text| {
         if let Some(rule) = config.rules.judge(text, origin, scratch)
             && best.is_none_or(|(first, _)| rule < first)
         {
@@ -116,13 +314,23 @@ fn judge<'a>(
     best
 }
 
-/// Calls `visit` for each text that `Log_Key` selects.
-fn each_text<'a>(keys: &LogKeys, body: Body<'a>, mut visit: impl FnMut(&'a [u8])) {
+/// Calls `visit` for each text that `Log_Key` selects, but for one field's.
+fn each_text<'a>(
+    keys: &LogKeys,
+    body: Body<'a>,
+    without: Option<&[u8]>,
+    mut visit: impl FnMut(&'a [u8]),
+) {
     match keys {
-        LogKeys::Every => body.strings().for_each(visit),
+        LogKeys::Every => {
+            let left_out = without.and_then(|key| body.texts(key).next());
+            let is_other = |text: &&[u8]| !left_out.is_some_and(|it| std::ptr::eq(it, *text));
+            body.strings().filter(is_other).for_each(visit);
+        }
         LogKeys::Named(names) => {
             for (key, value) in body.fields() {
                 if let Value::Text(text) = value
+                    && Some(key) != without
                     && names.iter().any(|name| name == key)
                 {
                     visit(text);

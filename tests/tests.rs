@@ -20,6 +20,7 @@ mod plugin_fluent_bit;
 mod plugin_host;
 mod plugin_hostile;
 mod plugin_idle;
+mod plugin_pieces;
 mod plugin_stack;
 mod plugin_unload;
 mod real_engine;

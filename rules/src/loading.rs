@@ -137,10 +137,11 @@ impl<'a> Loading<'a> {
         Ok(())
     }
 
-    /// Compiles what all rules share.
-    pub(crate) fn finish(self) -> Result<RuleSet, Error> {
+    /// Compiles what all rules share; the scan looks for `words` besides.
+    pub(crate) fn finish(self, words: &[&[u8]]) -> Result<RuleSet, Error> {
         self.check_confirms()?;
-        let prefilter = Prefilter::new(&self.needs, &self.rarity);
+        let words: Vec<Need> = words.iter().filter_map(|word| Need::new(word)).collect();
+        let prefilter = Prefilter::new(&self.needs, &words, &self.rarity);
         Ok(RuleSet {
             rules: self.rules,
             prefilter,

@@ -43,8 +43,10 @@ pub(crate) struct Prefilter {
 }
 
 impl Prefilter {
-    pub(crate) fn new(needs: &[(RuleIndex, Need)], rarity: &Rarity) -> Self {
-        let mut distinct: BTreeMap<&Need, Vec<RuleIndex>> = BTreeMap::new();
+    /// For the needs of rules, and for `words` that belong to none.
+    pub(crate) fn new(needs: &[(RuleIndex, Need)], words: &[Need], rarity: &Rarity) -> Self {
+        let mut distinct: BTreeMap<&Need, Vec<RuleIndex>> =
+            words.iter().map(|word| (word, Vec::new())).collect();
         for (rule, need) in needs {
             distinct.entry(need).or_default().push(*rule);
         }

@@ -28,6 +28,17 @@ impl RuleSet {
         Self::from_sources(&source::read_all(setting)?)
     }
 
+    /// As [`Self::load`], and [`Self::candidate`] points at `words`, too, wherever they stand:
+    /// bytes in normal form, with three of them in a row and no white space at their ends. They
+    /// belong to no rule and match nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::load`].
+    pub fn load_with_words(setting: &str, words: &[&[u8]]) -> Result<Self, Error> {
+        Self::from_sources_and_words(&source::read_all(setting)?, words)
+    }
+
     /// Loads rules from the text of one rule file; `name` stands in errors for its path.
     ///
     /// # Errors
@@ -42,6 +53,10 @@ impl RuleSet {
     }
 
     pub(crate) fn from_sources(sources: &[Source]) -> Result<Self, Error> {
+        Self::from_sources_and_words(sources, &[])
+    }
+
+    fn from_sources_and_words(sources: &[Source], words: &[&[u8]]) -> Result<Self, Error> {
         let mut loading = Loading::new()?;
         for source in sources {
             loading.add(Text {
@@ -49,7 +64,7 @@ impl RuleSet {
                 toml: &source.toml,
             })?;
         }
-        loading.finish()
+        loading.finish(words)
     }
 
     /// The rules in order of precedence.

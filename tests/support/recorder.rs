@@ -11,15 +11,25 @@ pub(crate) struct Recorder(Arc<Mutex<Figures>>);
 
 #[derive(Default)]
 struct Figures {
-    counters: BTreeMap<Counter, u64>,
+    counters: BTreeMap<(Counter, String), u64>,
     gauges: BTreeMap<Gauge, u64>,
 }
 
 impl Recorder {
     /// The sum over all labels.
     pub(crate) fn counter(&self, counter: Counter) -> u64 {
+        self.labels(counter).values().sum()
+    }
+
+    /// By the second label.
+    pub(crate) fn labels(&self, counter: Counter) -> BTreeMap<String, u64> {
         let figures = self.figures();
-        figures.counters.get(&counter).copied().unwrap_or(0)
+        let mine = figures
+            .counters
+            .iter()
+            .filter(|((it, _), _)| *it == counter);
+        mine.map(|((_, label), amount)| (label.clone(), *amount))
+            .collect()
     }
 
     /// As it was set last.
@@ -33,8 +43,9 @@ impl Recorder {
 }
 
 impl Metrics for Recorder {
-    fn add(&self, counter: Counter, _: &str, amount: u64) {
-        *self.figures().counters.entry(counter).or_default() += amount;
+    fn add(&self, counter: Counter, label: &str, amount: u64) {
+        let series = (counter, label.to_string());
+        *self.figures().counters.entry(series).or_default() += amount;
     }
 
     fn set(&self, gauge: Gauge, value: u64) {
