@@ -23,7 +23,7 @@ const CLASS_BYTES_MAX: usize = 8;
 /// Needs of one regex.
 const NEEDS_MAX: usize = 128;
 /// Bytes of one need: beyond this a longer one tells nothing more.
-const NEED_BYTES_MAX: usize = 96;
+pub(crate) const NEED_BYTES_MAX: usize = 96;
 
 /// A string that stands for a pattern in the scan over raw bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +33,23 @@ pub(crate) struct Need {
 }
 
 impl Need {
-    /// None if the string has no word that is long enough to be looked for.
+    /// None if the string has no word that is long enough to be looked for. Of a long string a
+    /// part that has one will do.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let text = text.trim_ascii();
-        has_word(text).then(|| Self {
-            text: text.to_vec(),
-        })
+        let first_word = text
+            .split(|&byte| byte == b' ')
+            .find(|word| word.len() >= WORD_BYTES_MIN)?;
+        let mut part = text;
+        if text.len() > NEED_BYTES_MAX {
+            let start = text
+                .windows(first_word.len())
+                .position(|at| at == first_word);
+            part = &text[start.unwrap_or(0)..];
+            part = &part[..part.len().min(NEED_BYTES_MAX)];
+        }
+        let text = part.trim_ascii().to_vec();
+        Some(Self { text })
     }
 }
 
@@ -278,6 +289,18 @@ mod tests {
         ];
         for (pattern, expected) in cases {
             assert_eq!(needs(pattern).unwrap_or_default(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_long_need_is_cut_where_it_still_has_a_word() {
+        for (text, expected) in [
+            ("long ".repeat(40), format!("{}l", "long ".repeat(19))),
+            (format!("{}word", "a b ".repeat(40)), "word".to_owned()),
+            ("x".repeat(500), "x".repeat(NEED_BYTES_MAX)),
+        ] {
+            let need = Need::new(text.as_bytes()).expect("it has a word");
+            assert_eq!(String::from_utf8_lossy(&need.text), expected);
         }
     }
 

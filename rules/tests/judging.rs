@@ -156,3 +156,26 @@ fn giant_and_hostile_texts_take_linear_time() {
         );
     }
 }
+
+/// Words far apart and longer than what the scan looks for.
+#[test]
+fn long_literals_and_regexes_are_found_in_raw_bytes() {
+    let long = format!("{}the word {}", "a b ".repeat(40), "and so on ".repeat(30));
+    let literal = long.trim_end();
+    let pattern = format!("{literal} {literal}");
+    let toml = format!(
+        "[[rule]]\nname='one'\nsummary='s'\nremedy='note'\nliterals=['{literal}']\n\
+         [[rule]]\nname='two'\nsummary='s'\nremedy='note'\nregexes=['{pattern}']\n"
+    );
+    let set = RuleSet::parse("mine.toml", &toml).unwrap_or_else(|error| panic!("{error}"));
+    for text in [
+        literal.to_owned(),
+        format!("x {pattern} y").replace(' ', "  "),
+    ] {
+        assert!(set.candidate(text.as_bytes(), 0).is_some());
+        assert!(
+            set.judge(text.as_bytes(), Origin::Any, &mut Scratch::default())
+                .is_some()
+        );
+    }
+}

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use crate::ansi::{ESC, sequence_len};
 use crate::normalise::is_space;
 
-use super::words::goes_on_as;
+use super::words::skip_space;
 
 /// Bytes of a gap that are looked through; a longer one is a candidate. Keeps the scan linear.
 const GAP_BYTES_MAX: usize = 64;
@@ -173,8 +173,8 @@ impl Splits {
     fn fits(&self, split: &Split, before: &[u8], after: &[u8]) -> bool {
         let (head, tail) = self.needs[split.need].split_at(split.before + 1);
         let tail = &tail[usize::from(split.sides.space)..];
-        goes_on_as(before.iter().rev(), head.iter().rev(), false).is_ok()
-            && goes_on_as(after.iter(), tail.iter(), true).is_ok()
+        goes_on_as(before.iter().rev(), head.iter().rev(), false)
+            && goes_on_as(after.iter(), tail.iter(), true)
     }
 
     fn of(&self, sides: Sides) -> &[Split] {
@@ -270,4 +270,23 @@ fn gap(chunk: &[u8], start: usize, at: usize) -> Gap<'_> {
         }
     }
     Gap::Unclear
+}
+
+/// Whether raw bytes go on as a normal text does, both read in the same direction: a space is
+/// any run of white space, letters have no case. What an escape sequence on the way means is
+/// for the caller to say: `at_escape` is the answer then.
+fn goes_on_as<'a>(
+    mut raw: impl Iterator<Item = &'a u8> + Clone,
+    normal: impl Iterator<Item = &'a u8>,
+    at_escape: bool,
+) -> bool {
+    for &wanted in normal {
+        match raw.next() {
+            Some(&byte) if wanted != b' ' && byte.to_ascii_lowercase() == wanted => {}
+            Some(&byte) if wanted == b' ' && is_space(byte) => skip_space(&mut raw),
+            Some(&ESC) => return at_escape,
+            _ => return false,
+        }
+    }
+    true
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
-use crate::ansi::ESC;
-use crate::need::Need;
+use crate::need::{NEED_BYTES_MAX, Need};
 use crate::normalise::is_space;
 use crate::rule::RuleIndex;
 use crate::window::WINDOW_BYTES;
@@ -49,9 +48,6 @@ struct Wanted {
 struct Place {
     need: u32,
     offset: u32,
-    /// How many bytes the place before in the group has in common with this one, read backwards
-    /// from the fragment's first byte.
-    shared: u32,
 }
 
 /// Places with the same bytes beside their fragment.
@@ -59,6 +55,9 @@ struct Place {
 struct Group {
     sides: Sides,
     places: Range<u32>,
+    /// Bytes, at most, of its needs before the fragment's second byte, and from there on.
+    head_bytes: usize,
+    tail_bytes: usize,
 }
 
 /// A key and its fragments' `groups`; empty where there are none.
@@ -113,10 +112,7 @@ impl Words {
             by_sides.entry(sides).or_default().push((need, offset));
         }
         for (sides, places) in by_sides {
-            let start = small(self.places.len());
-            self.add_places(places);
-            let places = start..small(self.places.len());
-            self.groups.push(Group { sides, places });
+            self.add_group(sides, &places);
         }
         let mut at = hash(key, self.slots_shift);
         while !self.slots[at].groups.is_empty() {
@@ -126,23 +122,23 @@ impl Words {
         self.slots[at] = Slot { key, groups };
     }
 
-    /// Sorted by what stands before the fragment, read backwards.
-    fn add_places(&mut self, mut places: Vec<(usize, usize)>) {
-        let head = |&(need, offset): &(usize, usize)| self.needs[need].head(offset).rev();
-        places.sort_by(|one, other| head(one).cmp(head(other)));
-        let mut before = None;
-        for place in &places {
-            let shared = before.map_or(0, |before| {
-                let both = head(before).zip(head(place));
-                both.take_while(|(one, other)| one == other).count()
-            });
-            self.places.push(Place {
-                need: small(place.0),
-                offset: small(place.1),
-                shared: small(shared),
-            });
-            before = Some(place);
-        }
+    fn add_group(&mut self, sides: Sides, places: &[(usize, usize)]) {
+        let start = small(self.places.len());
+        self.places
+            .extend(places.iter().map(|&(need, offset)| Place {
+                need: small(need),
+                offset: small(offset),
+            }));
+        let parts = || {
+            let needs = places.iter();
+            needs.map(|&(need, offset)| self.needs[need].parts(offset))
+        };
+        self.groups.push(Group {
+            sides,
+            places: start..small(self.places.len()),
+            head_bytes: parts().map(|(head, _)| head.len()).max().unwrap_or(0),
+            tail_bytes: parts().map(|(_, tail)| tail.len()).max().unwrap_or(0),
+        });
     }
 
     /// Whether a need stands around its fragment at `at`.
@@ -179,32 +175,36 @@ impl Words {
         }
         let sides = sides_at(raw, at);
         for group in groups.iter().filter(|group| group.sides.agree_with(sides)) {
-            let places = group.places.start as usize..group.places.end as usize;
-            self.compare(&self.places[places], raw, at, &mut visit)?;
+            self.compare(group, raw, at, &mut visit)?;
         }
         ControlFlow::Continue(())
     }
 
-    /// Many needs end alike before a fragment (`… out` before ` of `): where one of them fails,
-    /// those fail with it that are the same up to there.
+    /// Visits each need of a group that stands around its fragment at `at`. The raw bytes are
+    /// brought into normal form once for all of them.
     fn compare<'a>(
         &'a self,
-        places: &[Place],
+        group: &Group,
         raw: &[u8],
         at: usize,
         visit: &mut impl FnMut(&'a Wanted) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        // What the last one that failed had in common with the text, and with those after it.
-        let (mut failed, mut common) = (u32::MAX, 0);
-        for place in places {
-            common = common.min(place.shared);
-            if common > failed {
-                continue;
-            }
+        // White space at `at` belongs to the head: it may be the last of a run.
+        let (mut head, mut tail) = ([0; NEED_BYTES_MAX], [0; NEED_BYTES_MAX]);
+        let raw_head = in_normal_form(raw[..=at].iter().rev());
+        for (byte, raw) in head[..group.head_bytes].iter_mut().rev().zip(raw_head) {
+            *byte = raw;
+        }
+        let raw_tail = in_normal_form(raw[at + 1..].iter());
+        for (byte, raw) in tail[..group.tail_bytes].iter_mut().zip(raw_tail) {
+            *byte = raw;
+        }
+        let places = group.places.start as usize..group.places.end as usize;
+        for place in &self.places[places] {
             let wanted = &self.needs[place.need as usize];
-            match wanted.stands(raw, at, place.offset as usize) {
-                Ok(()) => visit(wanted)?,
-                Err(at_depth) => (failed, common) = (at_depth, u32::MAX),
+            let (wanted_head, wanted_tail) = wanted.parts(place.offset as usize);
+            if tail.starts_with(wanted_tail) && head[..group.head_bytes].ends_with(wanted_head) {
+                visit(wanted)?;
             }
         }
         ControlFlow::Continue(())
@@ -252,19 +252,9 @@ impl Sides {
 }
 
 impl Wanted {
-    /// Up to the fragment's first byte. White space there belongs to this part: in raw bytes it
-    /// may be the last of a run.
-    fn head(&self, offset: usize) -> std::slice::Iter<'_, u8> {
-        self.text[..=offset].iter()
-    }
-
-    /// Whether the need stands in raw bytes around its fragment at `at`; else how many bytes of
-    /// its head do, backwards, or `u32::MAX` if all of them.
-    fn stands(&self, raw: &[u8], at: usize, offset: usize) -> Result<(), u32> {
-        let before = raw[..=at].iter().rev();
-        goes_on_as(before, self.head(offset).rev(), false).map_err(small)?;
-        let tail = self.text[offset + 1..].iter();
-        goes_on_as(raw[at + 1..].iter(), tail, false).map_err(|_| u32::MAX)
+    /// Up to the byte at `offset`, and what comes behind it.
+    fn parts(&self, offset: usize) -> (&[u8], &[u8]) {
+        self.text.split_at(offset + 1)
     }
 }
 
@@ -318,7 +308,7 @@ fn in_normal_form<'a>(mut raw: impl Iterator<Item = &'a u8> + Clone) -> impl Ite
     })
 }
 
-fn skip_space<'a>(raw: &mut (impl Iterator<Item = &'a u8> + Clone)) {
+pub(super) fn skip_space<'a>(raw: &mut (impl Iterator<Item = &'a u8> + Clone)) {
     while raw.clone().next().is_some_and(|&byte| is_space(byte)) {
         raw.next();
     }
@@ -368,26 +358,4 @@ fn keys_of(fragment: &[u8]) -> Vec<u32> {
 
 fn small(index: usize) -> u32 {
     u32::try_from(index).expect("the limits on rules are far below")
-}
-
-/// Whether raw bytes go on as a normal text does, both read in the same direction: a space is
-/// any run of white space, letters have no case; else how many bytes of the normal text they go
-/// on for. What an escape sequence on the way means is for the caller to say: `at_escape` is the
-/// answer then.
-pub(super) fn goes_on_as<'a>(
-    mut raw: impl Iterator<Item = &'a u8> + Clone,
-    normal: impl Iterator<Item = &'a u8>,
-    at_escape: bool,
-) -> Result<(), usize> {
-    for (depth, &wanted) in normal.enumerate() {
-        match raw.next() {
-            Some(&byte) if wanted != b' ' && byte.to_ascii_lowercase() == wanted => {}
-            Some(&byte) if wanted == b' ' && is_space(byte) => {
-                skip_space(&mut raw);
-            }
-            Some(&ESC) if at_escape => return Ok(()),
-            _ => return Err(depth),
-        }
-    }
-    Ok(())
 }
