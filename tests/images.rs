@@ -63,6 +63,8 @@ impl<'a> Executor<'a> {
             .args(["--group-add", &gid.to_string()])
             .args(["--tmpfs", "/run/healer-admin:uid=10001,gid=10001,mode=0700"])
             .args(["--env", "TARGET_CONTAINER="])
+            .args(["--env", "HEALER_PROCFS=/host/proc"])
+            .args(["-v", "/proc:/host/proc:ro"])
             .args(["--env", &format!("HEALER_TARGETS={targets}")])
             .args(["-v", &format!("{}:/var/run/docker.sock", socket.display())])
             .args(["-v", &format!("{}:/tmp/marie-healer", reports.display())])
@@ -170,6 +172,10 @@ fn the_executor_as_a_container_restarts_its_sibling() {
         (executor.inspect(".State.Health.Status") == "healthy").then_some(())
     });
     assert_eq!(executor.inspect(".Config.User"), "10001:10001");
+
+    let check = stdout(&executor.healer(&["check"]));
+    let found = "ok    kernel records: /host/proc shows the host's processes";
+    assert!(check.contains(found), "{check}");
 
     // A person asks.
     let before = by_hand.started_at();

@@ -7,6 +7,7 @@
 mod engine_faults;
 mod engine_killed;
 mod gates;
+mod kernel;
 mod lifecycle;
 mod limits;
 mod markers;

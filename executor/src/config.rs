@@ -46,6 +46,8 @@ pub struct Config {
     pub rules: String,
     /// Where the host's `/proc` is seen.
     pub procfs: PathBuf,
+    /// Kernel records are sent: processes are remembered from the start.
+    pub kernel_records: bool,
     /// The HTTP endpoint; none = off.
     pub http_listen: Option<SocketAddr>,
     /// The executor's own log.

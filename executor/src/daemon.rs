@@ -30,7 +30,7 @@ use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
 use crate::{groups, http, markers};
-use background::{ask_engine, insist, reload_on_hangup};
+use background::{ask_engine, insist, reload_on_hangup, remember_processes};
 
 /// What keeps the executor from starting: what failed, on what, and what to do.
 #[derive(Debug)]
@@ -105,6 +105,8 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         parts.clock.clone(),
         Rc::clone(&site),
     ));
+    let (procs, at_once) = (parts.procs.clone(), config.kernel_records);
+    spawn_local(remember_processes(procs, at_once, site.clone()));
     if let Some(dir) = config.reports.dir.clone() {
         spawn_local(markers::watch(dir, handle.clone()));
     }

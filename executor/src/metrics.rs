@@ -49,6 +49,11 @@ struct SocketLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookupLabels {
+    found: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
     result: Word,
 }
@@ -76,6 +81,32 @@ impl SocketName {
     }
 }
 
+/// By what the container of a kernel line was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelLookup {
+    /// The process is still there.
+    Process,
+    /// The process has ended, and was seen before.
+    Memory,
+    /// The line's cgroup.
+    Cgroup,
+    /// It was not.
+    Nothing,
+}
+
+impl KernelLookup {
+    const ALL: [Self; 4] = [Self::Process, Self::Memory, Self::Cgroup, Self::Nothing];
+
+    fn word(self) -> Word {
+        Word(match self {
+            Self::Process => "process",
+            Self::Memory => "memory",
+            Self::Cgroup => "cgroup",
+            Self::Nothing => "nothing",
+        })
+    }
+}
+
 /// All counters, gauges and histograms.
 #[derive(Debug)]
 pub struct Metrics {
@@ -83,6 +114,9 @@ pub struct Metrics {
     intents_received: Counter,
     ids_forgotten: Gauge,
     intents_repeated: Counter,
+    kernel_lookups: Family<LookupLabels, Counter>,
+    process_looks: Counter,
+    processes_remembered: Gauge,
     decisions: Family<DecisionLabels, Counter>,
     attempts: Family<OutcomeLabels, Counter>,
     attempts_in_flight: Gauge,
@@ -111,6 +145,9 @@ impl Metrics {
             intents_received: Counter::default(),
             ids_forgotten: Gauge::default(),
             intents_repeated: Counter::default(),
+            kernel_lookups: Family::default(),
+            process_looks: Counter::default(),
+            processes_remembered: Gauge::default(),
             decisions: Family::default(),
             attempts: Family::default(),
             attempts_in_flight: Gauge::default(),
@@ -165,6 +202,9 @@ impl Metrics {
         ] {
             self.outcome(outcome);
         }
+        for found in KernelLookup::ALL {
+            self.lookup(found);
+        }
         for socket in SocketName::ALL {
             self.socket(socket);
         }
@@ -194,6 +234,11 @@ impl Metrics {
             "intent_ids_forgotten",
             "Intent ids forgotten before their time since start: sent again they count anew",
             self.ids_forgotten.clone(),
+        );
+        r.register(
+            "kernel_lookups",
+            "Kernel lines whose container was looked for, by what it was found",
+            self.kernel_lookups.clone(),
         );
         r.register(
             "decisions",
@@ -235,6 +280,16 @@ impl Metrics {
             "targets_held",
             "Targets that are not restarted until a person says so",
             self.targets_held.clone(),
+        );
+        r.register(
+            "process_looks",
+            "Looks at the host's processes for kernel lines; 0 = none are looked at",
+            self.process_looks.clone(),
+        );
+        r.register(
+            "processes_remembered",
+            "Processes that are remembered for kernel lines, running and gone",
+            self.processes_remembered.clone(),
         );
         r.register(
             "engine_up",
@@ -281,6 +336,18 @@ impl Metrics {
     pub fn set_ids_forgotten(&self, ids: u64) {
         self.ids_forgotten
             .set(i64::try_from(ids).unwrap_or(i64::MAX));
+    }
+
+    /// The container of a kernel line was looked for.
+    pub fn kernel_lookup(&self, found: KernelLookup) {
+        self.lookup(found).inc();
+    }
+
+    /// The host's processes were looked at; how many are remembered now.
+    pub fn processes_looked_at(&self, processes: usize) {
+        self.process_looks.inc();
+        self.processes_remembered
+            .set(i64::try_from(processes).unwrap_or(i64::MAX));
     }
 
     /// An intent or request was answered.
@@ -371,6 +438,12 @@ impl Metrics {
             .get_or_create_owned(&OutcomeLabels { outcome })
     }
 
+    fn lookup(&self, found: KernelLookup) -> Counter {
+        self.kernel_lookups.get_or_create_owned(&LookupLabels {
+            found: found.word(),
+        })
+    }
+
     fn socket(&self, socket: SocketName) -> Counter {
         self.socket_errors.get_or_create_owned(&SocketLabels {
             socket: socket.word(),
@@ -391,6 +464,8 @@ mod tests {
             "healer_decisions_total{decision=\"restart\",gate=\"\"} 0",
             "healer_decisions_total{decision=\"refused\",gate=\"cooldown\"} 0",
             "healer_decisions_total{decision=\"pending\",gate=\"no-facts\"} 0",
+            "healer_kernel_lookups_total{found=\"nothing\"} 0",
+            "healer_processes_remembered 0",
             "healer_attempts_total{outcome=\"relapsed\"} 0",
             "healer_attempts_in_flight 0",
             "healer_attempt_duration_seconds_count 0",
@@ -411,6 +486,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.intent_received();
         metrics.decided(Decision::Refused, Some(Gate::Cooldown));
+        metrics.kernel_lookup(KernelLookup::Memory);
+        metrics.processes_looked_at(7);
         metrics.set_attempts_in_flight(0);
         metrics.attempt_answered(0.3);
         metrics.attempt_ended(Outcome::Recovered);
@@ -425,6 +502,9 @@ mod tests {
         for line in [
             "healer_intents_received_total 1",
             "healer_decisions_total{decision=\"refused\",gate=\"cooldown\"} 1",
+            "healer_kernel_lookups_total{found=\"memory\"} 1",
+            "healer_process_looks_total 1",
+            "healer_processes_remembered 7",
             "healer_attempts_in_flight 0",
             "healer_attempt_duration_seconds_bucket{le=\"0.25\"} 0",
             "healer_attempt_duration_seconds_bucket{le=\"0.5\"} 1",

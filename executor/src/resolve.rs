@@ -16,6 +16,7 @@
 //! that the engine knows is the container.
 
 mod cgroup;
+pub mod memory;
 mod miss;
 mod own;
 mod stat;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use policy::WallTime;
 
 pub use cgroup::containers_of_cgroup;
+use memory::{Moment, Process};
 pub use miss::Miss;
 pub use own::OwnContainer;
 
@@ -86,6 +88,49 @@ impl Procfs {
             return Err(Miss::NotInAContainer { pid });
         }
         Ok(containers)
+    }
+
+    /// Now, for [`memory::PidMemory`]. To be read before what it is to date.
+    pub fn moment(&self) -> Result<Moment, Miss> {
+        let stat = self.read(&self.root.join("stat"))?;
+        let uptime = self.read(&self.root.join("uptime"))?;
+        Ok(Moment {
+            forks: stat::forks(&stat).ok_or_else(|| self.garbled("stat", &stat))?,
+            uptime_ms: stat::uptime_ms(&uptime).ok_or_else(|| self.garbled("uptime", &uptime))?,
+        })
+    }
+
+    /// The ids of all processes, ascending.
+    pub fn pids(&self) -> Result<Vec<u32>, Miss> {
+        let unreadable = |e: io::Error| Miss::Unreadable {
+            path: self.root.clone(),
+            kind: e.kind(),
+            why: e.to_string(),
+        };
+        let mut pids = Vec::new();
+        for entry in std::fs::read_dir(&self.root).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name();
+            pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
+        }
+        pids.sort_unstable();
+        Ok(pids)
+    }
+
+    /// A process that is there, in a container or not.
+    pub fn process(&self, pid: u32) -> Result<Process, Miss> {
+        let start_ticks = self.start_ticks(pid)?;
+        let containers = match self.containers_of_peer(pid) {
+            Err(Miss::NotInAContainer { .. } | Miss::Disagree { .. }) => Vec::new(),
+            containers => containers?,
+        };
+        if self.start_ticks(pid)? != start_ticks {
+            return Err(Miss::NoProcess { pid });
+        }
+        Ok(Process {
+            pid,
+            start_ticks,
+            containers,
+        })
     }
 
     /// Which container we run in, as far as can be told; wants our own `/proc`.

@@ -153,6 +153,26 @@ fn compose_gives_the_docker_socket_to_the_executor_alone() {
     }
 }
 
+/// A kernel line names a process of the host. Its text is read by the executor,
+/// which has more power anyway; not by what reads untrusted text.
+#[test]
+fn the_executor_sees_the_hosts_processes_and_nobody_else_does() {
+    let services = services(&repository_file("docker/compose.yaml"));
+    let executor = &services["executor"];
+    assert!(executor.contains("- /proc:/host/proc:ro\n"), "{executor}");
+    assert!(
+        executor.contains("HEALER_PROCFS: /host/proc\n"),
+        "{executor}"
+    );
+    for service in ["fluent-bit", "app"] {
+        assert!(!services[service].contains("/proc"), "{service}");
+    }
+    let unit = repository_file("conf/systemd/healer.service");
+    for hides in ["ProtectProc=", "ProcSubset=", "PrivatePIDs="] {
+        assert!(!unit.lines().any(|l| l.starts_with(hides)), "{hides}");
+    }
+}
+
 #[test]
 fn compose_takes_its_file() {
     let Some(compose) = compose() else {

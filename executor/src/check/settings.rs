@@ -6,6 +6,7 @@ use rules::RuleSet;
 use super::finding::Findings;
 use crate::config::{Config, show_duration_ms};
 use crate::groups;
+use crate::resolve::Procfs;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let from = match &config.file {
@@ -26,7 +27,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
             "set dry_run = false to heal",
         );
     }
-    rules(config, findings);
+    if let Some(rules) = rules(config, findings) {
+        kernel(config, &rules, findings);
+    }
     limits("defaults", &config.policy.defaults, findings);
     for (name, target) in &config.policy.targets {
         if target.limits != config.policy.defaults.limits {
@@ -35,7 +38,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     }
 }
 
-fn rules(config: &Config, findings: &mut Findings) {
+fn rules(config: &Config, findings: &mut Findings) -> Option<RuleSet> {
     match RuleSet::load(&config.rules) {
         Ok(rules) => {
             let failed = rules.check_examples();
@@ -47,12 +50,44 @@ fn rules(config: &Config, findings: &mut Findings) {
                 let count = rules.rules().len();
                 findings.ok("rules", format!("{} ({count} rules)", config.rules));
             }
+            Some(rules)
         }
-        Err(e) => findings.fail(
-            "rules",
-            e.to_string(),
-            "set rules to packs and files that load",
-        ),
+        Err(e) => {
+            let advice = "set rules to packs and files that load";
+            findings.fail("rules", e.to_string(), advice);
+            None
+        }
+    }
+}
+
+/// Whether a kernel line can lead to its container, where rules look for any.
+fn kernel(config: &Config, rules: &RuleSet, findings: &mut Findings) {
+    let about = "kernel records";
+    if !rules.rules().iter().any(|rule| rule.kernel) {
+        if config.kernel_records {
+            let advice = "add the packs xid and host-oom, or set kernel_records = false";
+            findings.warn(about, "no rule looks at them", advice);
+        }
+        return;
+    }
+    let shown = config.procfs.display();
+    if Procfs::new(&config.procfs).shows_the_host() {
+        let from = match config.kernel_records {
+            true => "from the start",
+            false => "from the first line on that names one",
+        };
+        let text = format!("{shown} shows the host's processes, which are remembered {from}");
+        return findings.ok(about, text);
+    }
+    let text = format!(
+        "{shown} does not show the host's processes: a line that names a process (NVIDIA Xid) \
+         leads to no container, only one that names a cgroup (oom-kill)"
+    );
+    let advice = "mount the host's /proc read-only, without hidepid, and set procfs \
+                  (HEALER_PROCFS) to it";
+    match config.kernel_records {
+        true => findings.fail(about, text, advice),
+        false => findings.warn(about, text, advice),
     }
 }
 

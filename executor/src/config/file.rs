@@ -27,6 +27,7 @@ pub(super) struct ConfigFile {
     #[serde(deserialize_with = "text")]
     pub(super) report_dir: Option<OrOff<PathBuf>>,
     pub(super) procfs: Option<PathBuf>,
+    pub(super) kernel_records: Option<bool>,
     pub(super) shutdown_grace: Option<Millis>,
     pub(super) http: HttpSection,
     pub(super) log: LogSection,

@@ -41,6 +41,7 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "state_dir" "HEALER_STATE_DIR" state_dir;
     "report_dir" "HEALER_REPORT_DIR" report_dir;
     "procfs" "HEALER_PROCFS" procfs;
+    "kernel_records" "HEALER_KERNEL_RECORDS" kernel_records;
     "shutdown_grace" "HEALER_SHUTDOWN_GRACE" shutdown_grace;
     "http.listen" "HEALER_HTTP_LISTEN" http.listen;
     "log.format" "HEALER_LOG_FORMAT" log.format;

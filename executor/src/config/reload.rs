@@ -54,6 +54,10 @@ impl Config {
             config.reports.marker_keep_ms != self.reports.marker_keep_ms,
         );
         keep("procfs", config.procfs != self.procfs);
+        keep(
+            "kernel_records",
+            config.kernel_records != self.kernel_records,
+        );
         keep("http.listen", config.http_listen != self.http_listen);
         keep("log.format", config.log.format != self.log.format);
 
@@ -62,6 +66,7 @@ impl Config {
         config.state_dir = self.state_dir.clone();
         config.reports = self.reports.clone();
         config.procfs = self.procfs.clone();
+        config.kernel_records = self.kernel_records;
         config.http_listen = self.http_listen;
         config.log.format = self.log.format;
         Ok(Reload {

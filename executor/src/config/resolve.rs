@@ -49,6 +49,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         reports: reports(file)?,
         rules,
         procfs: path("procfs", &file.procfs, "/proc")?,
+        kernel_records: file.kernel_records.unwrap_or(false),
         http_listen,
         log: Log {
             format: file.log.format.unwrap_or(LogFormat::Human),

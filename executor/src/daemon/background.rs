@@ -1,10 +1,11 @@
-//! What runs beside the engine: asking Docker for a sign of life, and reading
-//! the configuration again at SIGHUP.
+//! What runs beside the engine: asking Docker for a sign of life, remembering
+//! processes for kernel lines, and reading the configuration again at SIGHUP.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
+use tokio::task::spawn_blocking;
 
 use super::{Signals, settings};
 use crate::clock::Clock;
@@ -13,9 +14,12 @@ use crate::docker::{Client, Docker};
 use crate::engine::Handle;
 use crate::http::{ENGINE_MS_MAX, Site};
 use crate::logging::LevelHandle;
+use crate::procs::Procs;
 
 /// How often an engine that is away is asked for.
 const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
+/// How often processes are looked at: who lives shorter may be missed.
+const PROCESSES_EVERY: Duration = Duration::from_secs(5);
 /// Longest wait for the engine's sign of life.
 const ENGINE_ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -48,6 +52,46 @@ pub(super) async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>)
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Remembers which process is in which container, from the start or from the
+/// first line on that names a process; where no line ever does, at no cost.
+pub(super) async fn remember_processes(procs: Procs, from_the_start: bool, site: Rc<Site>) {
+    if !from_the_start {
+        procs.named().await;
+    }
+    if !procs.shows_the_host() {
+        return tracing::warn!(
+            "kernel lines that name a process lead to no container: procfs does not show the \
+             host's processes; mount the host's /proc and set procfs (HEALER_PROCFS) to it"
+        );
+    }
+    if !from_the_start {
+        tracing::info!(
+            "kernel records come: processes are remembered from now on; kernel_records = true \
+             does so from the start"
+        );
+    }
+    let mut told = String::new();
+    loop {
+        let look = procs.clone();
+        // Fails only where the process is stopping.
+        let Ok(looked) = spawn_blocking(move || look.remember()).await else {
+            return;
+        };
+        match looked {
+            Ok(processes) => {
+                site.metrics.processes_looked_at(processes);
+                told.clear();
+            }
+            Err(why) if why != told => {
+                tracing::warn!("not all processes are remembered for kernel lines: {why}");
+                told = why;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(PROCESSES_EVERY).await;
     }
 }
 

@@ -12,6 +12,7 @@ use super::inbox::{Completion, QUEUE_MAX};
 use super::looks::{Patience, Reference};
 use crate::docker::Docker;
 use crate::listen::Peer;
+use crate::metrics::KernelLookup;
 
 /// An intent that waits for fresh facts.
 #[derive(Debug)]
@@ -50,13 +51,7 @@ impl<D: Docker + 'static> Engine<D> {
             secs: intent.last.0,
             nanos: intent.last.1,
         };
-        let ids = self
-            .procs
-            .ids(&intent.target, line, now.wall_ms)
-            .unwrap_or_else(|miss| {
-                tracing::info!(rule = intent.rule, "no container: {miss}");
-                Some(Vec::new())
-            });
+        let ids = self.ids_of(&intent, line, now.wall_ms);
         let waiting = WaitingIntent {
             input: self.input(&intent, line, ids.as_deref()),
             arrived: now.at,
@@ -85,6 +80,26 @@ impl<D: Docker + 'static> Engine<D> {
             // The engine is gone only where the process is stopping.
             let _ = done.send(Completion::IntentLook { id, look }).await;
         });
+    }
+
+    /// The container ids that may be meant, none for a name.
+    fn ids_of(&self, intent: &Intent, line: WallTime, wall_ms: u64) -> Option<Vec<String>> {
+        match self.procs.meant(&intent.target, line, wall_ms) {
+            Ok(meant) => {
+                if let Some(found) = meant.found {
+                    self.site.metrics.kernel_lookup(found);
+                }
+                meant.ids
+            }
+            Err(miss) => {
+                self.site.metrics.kernel_lookup(KernelLookup::Nothing);
+                tracing::warn!(
+                    rule = intent.rule,
+                    "a kernel line leads to no container: {miss}"
+                );
+                Some(Vec::new())
+            }
+        }
     }
 
     /// What can be said without asking Docker anew.

@@ -19,6 +19,8 @@ pub enum Miss {
         /// As in the line.
         pid: u32,
     },
+    /// No part of the cgroup's path is a container's id. Its text stays out of logs.
+    NoContainer,
     /// It started after the line was written: the id was given out again.
     TooYoung {
         /// As in the line.
@@ -63,6 +65,12 @@ impl fmt::Display for Miss {
             ),
             Self::NotInAContainer { pid } => {
                 write!(f, "process {pid} runs on the host, in no container")
+            }
+            Self::NoContainer => {
+                write!(
+                    f,
+                    "the cgroup belongs to the host: its path names no container"
+                )
             }
             Self::TooYoung { pid, started, line } => write!(
                 f,

@@ -4,7 +4,7 @@ use policy::WallTime;
 
 /// The unit of times in `/proc/<pid>/stat`: a hundredth of a second on every
 /// machine that Docker runs on (Linux fixes `USER_HZ` for user space).
-const MS_PER_TICK: u64 = 10;
+pub(super) const MS_PER_TICK: u64 = 10;
 
 /// Field 22 of `/proc/<pid>/stat`: start in ticks since boot. The name in
 /// field 2 may hold anything, parentheses and newlines too.
@@ -23,6 +23,13 @@ pub(super) fn uptime_ms(uptime: &str) -> Option<u64> {
     let secs: u64 = secs.parse().ok()?;
     let hundredths: u64 = hundredths.parse().ok()?;
     secs.checked_mul(1_000)?.checked_add(hundredths * 10)
+}
+
+/// The line `processes` of `/proc/stat`: processes and threads made since boot.
+pub(super) fn forks(stat: &str) -> Option<u64> {
+    let mut lines = stat.lines();
+    let line = lines.find_map(|line| line.strip_prefix("processes "))?;
+    line.trim_end().parse().ok()
 }
 
 /// When that was by the wall clock, which shows `wall_ms` now.
@@ -65,6 +72,15 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(uptime_ms(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn forks_are_found_among_the_counters() {
+        let stat = "cpu  1 2 3\nintr 5 6\nctxt 7\nprocesses 24601\nprocs_running 1\n";
+        assert_eq!(forks(stat), Some(24_601));
+        for stat in ["", "processes", "processes x\n", "procs_running 1\n"] {
+            assert_eq!(forks(stat), None, "{stat}");
         }
     }
 

@@ -20,6 +20,7 @@ fn what_is_missing_fails_with_what_to_do() {
         "ok    config: ",
         "ok    rules: gpu (",
         "max_per_window is never reached (only with a cooldown under 3m 20s)",
+        "kernel records: /proc ",
         "FAIL  engine: ",
         "docker.sock",
         "FAIL  intents socket: ",
@@ -35,6 +36,37 @@ fn what_is_missing_fails_with_what_to_do() {
         "a look has left {} behind",
         state.display()
     );
+}
+
+#[test]
+fn kernel_records_that_cannot_be_resolved_are_told() {
+    let place = Place::new();
+    let procfs = place.path("proc");
+    std::fs::create_dir_all(procfs.join("2")).unwrap();
+    let said = |kernel_records: &str, rules: &str| {
+        let mut healer = place.healer(&["check"]);
+        healer.env("HEALER_PROCFS", &procfs);
+        healer.env("HEALER_KERNEL_RECORDS", kernel_records);
+        healer.env("HEALER_RULES", rules);
+        let said = out(&run(&mut healer, b""));
+        let mut lines = said.lines().skip_while(|l| !l.contains("kernel records: "));
+        lines.next().unwrap_or_default().to_owned()
+    };
+    let hidden = "/proc does not show the host's processes";
+    for (kernel_records, rules, level, words) in [
+        ("true", "gpu", "FAIL  ", hidden),
+        ("false", "gpu", "warn  ", hidden),
+        ("true", "cuda", "warn  ", "no rule looks at them"),
+    ] {
+        let line = said(kernel_records, rules);
+        assert!(line.starts_with(level) && line.contains(words), "{line}");
+    }
+    assert_eq!(said("false", "cuda"), "");
+    std::fs::write(procfs.join("2/comm"), "kthreadd\n").unwrap();
+    let line = said("true", "gpu");
+    assert!(line.ends_with("are remembered from the start"), "{line}");
+    let line = said("false", "gpu");
+    assert!(line.starts_with("ok    "), "{line}");
 }
 
 #[test]
