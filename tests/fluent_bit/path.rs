@@ -1,6 +1,7 @@
 //! From a container's line to its restart, on a real engine; and lines that
 //! must restart nothing.
 
+use out_healer::pieces::PIECE_BYTES;
 use serde_json::{Value, json};
 
 use super::{OOM, Stack};
@@ -52,6 +53,35 @@ fn a_container_prints_the_line_and_is_restarted_and_the_records_say_so() {
         metrics.contains("healer_intents_received_total 1"),
         "{metrics}"
     );
+}
+
+/// A line of 20 KB in which Docker cuts every word of the failure, and one in
+/// which the cut leaves letters of two bytes in halves.
+#[test]
+fn a_line_that_docker_cuts_restarts_its_container() {
+    let Some(engine) = engine() else { return };
+    let container = engine.run("cut", &Spec::app());
+    let setup = ExecutorSetup::new(engine.socket()).target(&container.name);
+    let executor = Executor::start(setup);
+    let socket = executor.path("intents/intents.sock");
+    let Some(mut fluent_bit) = FluentBit::start(Setup::new(&socket).tailing(&container.log_path()))
+    else {
+        return;
+    };
+    let before = container.started_at();
+    let at = OOM.find("out of").expect("it stands there") + 1;
+    let ascii = ".".repeat(PIECE_BYTES - 1 - at) + " " + OOM;
+    let wide = ".".repeat(PIECE_BYTES - 1) + &"\u{e9}".repeat(PIECE_BYTES / 2 - at / 2 - 1);
+    let wide = format!("{wide} {OOM}");
+
+    container.print(&format!("{ascii}{}", ".".repeat(4_000)));
+
+    eventually_restarted(&container, &before);
+    let matches = "healer_plugin_matches_total";
+    fluent_bit.eventually_counts(matches, "rule=\"cuda-oom\"", |n| n == 1.0);
+    container.print(&wide);
+    fluent_bit.eventually_counts(matches, "rule=\"cuda-oom\"", |n| n == 2.0);
+    fluent_bit.eventually_counts("healer_plugin_joined_lines_total", "", |n| n == 2.0);
 }
 
 /// Fields that an application writes into its own text, as a filter that
