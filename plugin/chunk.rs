@@ -47,11 +47,20 @@ pub enum Event<'a> {
     Foreign(&'static str),
 }
 
+/// How far back [`Events::earlier`] goes.
+pub const EARLIER_MAX: usize = 32;
+
 /// Walks the events of a chunk.
 #[derive(Debug)]
 pub struct Events<'a> {
     chunk: &'a [u8],
     reader: Reader<'a>,
+    /// Where the newest events begin, each at its number modulo the length.
+    starts: [usize; EARLIER_MAX],
+    /// Which of them are marked.
+    marks: u32,
+    /// Events that were returned or stepped over.
+    count: usize,
 }
 
 impl<'a> Events<'a> {
@@ -60,7 +69,39 @@ impl<'a> Events<'a> {
         Self {
             chunk,
             reader: Reader::new(chunk),
+            starts: [0; EARLIER_MAX],
+            marks: 0,
+            count: 0,
         }
+    }
+
+    /// Number of the event that was returned last, from 0.
+    pub fn number(&self) -> usize {
+        self.count.saturating_sub(1)
+    }
+
+    /// An event before the last one, if it is not too far back.
+    pub fn earlier(&self, number: usize) -> Option<Event<'a>> {
+        let is_there = number + 1 < self.count && self.is_known(number);
+        let start = self.starts[number % EARLIER_MAX];
+        let end = self.starts[(number + 1) % EARLIER_MAX];
+        is_there.then(|| read_event(&self.chunk[start..end]))
+    }
+
+    /// Marks an event that is not too far back.
+    pub fn mark(&mut self, number: usize) {
+        if self.is_known(number) {
+            self.marks |= 1 << (number % EARLIER_MAX);
+        }
+    }
+
+    /// Whether an event that [`Self::earlier`] gives is marked.
+    pub fn is_marked(&self, number: usize) -> bool {
+        self.is_known(number) && self.marks >> (number % EARLIER_MAX) & 1 == 1
+    }
+
+    fn is_known(&self, number: usize) -> bool {
+        number < self.count && self.count - number <= EARLIER_MAX
     }
 
     /// Offset behind the last event that was returned or stepped over.
@@ -75,6 +116,10 @@ impl<'a> Events<'a> {
         while !self.reader.is_at_end() {
             let start = self.reader.position();
             self.reader.skip()?;
+            let slot = self.count % EARLIER_MAX;
+            self.starts[slot] = start;
+            self.marks &= !(1 << slot);
+            self.count += 1;
             if self.reader.position() > offset {
                 return Ok(Some(read_event(&self.chunk[start..self.reader.position()])));
             }

@@ -1,4 +1,5 @@
-//! What waits from one chunk to the next: lines whose end has not come yet.
+//! What waits from one chunk to the next: lines whose end has not come yet, and
+//! lines that may go on with the next one.
 //!
 //! The host may bring a chunk again (it came back for want of an answer), and
 //! then the same matches must come of it, with the same ids. So what a chunk
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::intent::IdHasher;
-use crate::lines::Broken;
+use crate::lines::Line;
 use crate::pieces::StreamKey;
 
 /// Most lines that wait.
@@ -60,7 +61,7 @@ impl ChunkId {
 }
 
 /// A line and whose it is.
-pub type Kept = (StreamKey, Broken);
+pub type Kept = (StreamKey, Line);
 
 /// One instance's.
 #[derive(Debug, Default)]
@@ -83,7 +84,7 @@ struct Store {
 struct Entry {
     tag: u128,
     key: StreamKey,
-    line: Broken,
+    line: Line,
     left_by: ChunkId,
     taken_by: Option<ChunkId>,
     touched_ms: u64,
@@ -202,15 +203,8 @@ impl Store {
         }
     }
 
-    fn leave(
-        &mut self,
-        now_ms: u64,
-        tag: u128,
-        chunk: ChunkId,
-        key: StreamKey,
-        line: Broken,
-    ) -> u64 {
-        self.bytes += line.text.len();
+    fn leave(&mut self, now_ms: u64, tag: u128, chunk: ChunkId, key: StreamKey, line: Line) -> u64 {
+        self.bytes += line.bytes();
         self.entries.push_back(Entry {
             tag,
             key,
@@ -222,7 +216,7 @@ impl Store {
         let mut forgotten = 0;
         while self.entries.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX {
             let oldest = self.entries.pop_front();
-            self.bytes -= oldest.map_or(0, |entry| entry.line.text.len());
+            self.bytes -= oldest.map_or(0, |entry| entry.line.bytes());
             forgotten += 1;
         }
         forgotten
@@ -237,7 +231,7 @@ impl Store {
 
     fn drop_where(&mut self, is_over: impl Fn(&Entry) -> bool) {
         self.entries.retain(|entry| !is_over(entry));
-        self.bytes = self.entries.iter().map(|entry| entry.line.text.len()).sum();
+        self.bytes = self.entries.iter().map(|entry| entry.line.bytes()).sum();
     }
 }
 

@@ -63,6 +63,86 @@ impl Broken {
     }
 }
 
+/// Most lines kept of a message that may be wrapped: the one that holds a
+/// rule's word, and the most that are looked at before and behind it.
+pub const WRAPPED_LINES_MAX: usize = 2 * WRAPPED_AWAY_MAX + 1;
+/// How many lines away from the one with the word the rest may be.
+pub const WRAPPED_AWAY_MAX: usize = 3;
+/// Most bytes of a line of a wrapped message: programs wrap for people to read.
+pub const WRAPPED_LINE_BYTES_MAX: usize = 4 * 1_024;
+/// Within how many records of all containers the next line has to come.
+pub const WRAPPED_RECORDS_MAX: usize = 64;
+
+/// Whole lines of one stream, one of which holds a word of a rule and not the
+/// rest. No one of them matches, and none two or more together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wrapped {
+    /// With a newline between any two.
+    pub text: Vec<u8>,
+    /// The oldest first.
+    pub lines: Vec<WrappedLine>,
+    /// How many more lines are to be looked at.
+    pub wanted: usize,
+}
+
+/// One line of a [`Wrapped`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrappedLine {
+    /// Offset in the text.
+    pub start: usize,
+    /// The record's.
+    pub time: Time,
+    /// The record's number in its chunk; none if that chunk is gone.
+    pub event: Option<usize>,
+}
+
+impl Wrapped {
+    /// Whether a line of `time` may follow.
+    pub fn may_go_on_at(&self, time: Time) -> bool {
+        self.lines
+            .last()
+            .is_none_or(|last| is_soon_after(last.time, time))
+    }
+
+    /// Adds a line; beyond [`WRAPPED_LINES_MAX`] the oldest goes.
+    pub fn push(&mut self, time: Time, event: usize, line: &[u8]) {
+        if self.lines.len() == WRAPPED_LINES_MAX {
+            let cut = self.lines[1].start;
+            self.text.drain(..cut);
+            self.lines.remove(0);
+            self.lines.iter_mut().for_each(|line| line.start -= cut);
+        }
+        if !self.lines.is_empty() {
+            self.text.push(b'\n');
+        }
+        self.lines.push(WrappedLine {
+            start: self.text.len(),
+            time,
+            event: Some(event),
+        });
+        self.text.extend_from_slice(line.trim_ascii_end());
+    }
+}
+
+/// What may be kept of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A line whose end has not come.
+    Broken(Broken),
+    /// Lines that something may follow.
+    Wrapped(Wrapped),
+}
+
+impl Line {
+    /// Bytes of text.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Broken(broken) => broken.text.len(),
+            Self::Wrapped(wrapped) => wrapped.text.len(),
+        }
+    }
+}
+
 /// Not earlier, and within [`JOIN_SECONDS_MAX`]; to the second where one of
 /// the two has no more.
 pub fn is_soon_after(before: Time, after: Time) -> bool {
@@ -99,6 +179,20 @@ mod tests {
                 "{before:?} {after:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_oldest_line_of_too_many_goes() {
+        let mut wrapped = Wrapped::default();
+        for number in 0..=WRAPPED_LINES_MAX {
+            assert!(wrapped.may_go_on_at(at(1, 0)));
+            wrapped.push(at(1, 0), number, format!("l{number} \n").as_bytes());
+        }
+        assert_eq!(wrapped.text, b"l1\nl2\nl3\nl4\nl5\nl6\nl7");
+        let starts: Vec<usize> = wrapped.lines.iter().map(|line| line.start).collect();
+        assert_eq!(starts, [0, 3, 6, 9, 12, 15, 18]);
+        assert_eq!(wrapped.lines[0].event, Some(1));
+        assert!(!wrapped.may_go_on_at(at(7, 0)));
     }
 
     #[test]

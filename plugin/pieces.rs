@@ -151,6 +151,13 @@ impl StreamKey {
     }
 }
 
+impl StreamKey {
+    /// For what is kept of the same stream's whole lines.
+    pub fn of_lines(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+}
+
 /// What tells a container's streams, or its broken lines, apart.
 fn is_stream_key(key: &[u8]) -> bool {
     matches!(

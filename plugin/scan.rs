@@ -3,7 +3,8 @@
 //! The raw chunk is searched first; only events around a candidate are read,
 //! the others are stepped over. A record counts once, for the rule that comes
 //! first in precedence among those that any of its texts matches. A line that
-//! came in pieces is one text, and counts once for all of its records.
+//! came in pieces (`broken`) and a message over several lines (`wrapped`) are
+//! one text, and count once for all of their records.
 //!
 //! Kept true: bounded work and memory for any bytes; no recursion; a damaged
 //! chunk gives what stands before the damage.
@@ -18,11 +19,17 @@ use rules::{Origin, RuleSet, Scratch};
 use crate::chunk::{Body, Event, Events, Record, Value};
 use crate::config::{Config, LogKeys};
 use crate::intent::Group;
-use crate::joins::{KEPT_MAX, Kept};
-use crate::lines::Broken;
+use crate::joins::Kept;
+use crate::lines::Line;
 use crate::msgpack::Damage;
 use crate::pieces::{PIECE_BYTES, Piece, StreamKey};
 use crate::target::{TargetMode, Untargeted, tag_id};
+
+mod broken;
+mod wrapped;
+
+use broken::Open;
+use wrapped::Run;
 
 /// Most (target, rule) pairs in one flush; matches beyond them are counted as
 /// overflow and cost the chunk an error. Far above what one host runs.
@@ -83,7 +90,6 @@ pub fn scan(
     start: Start,
     scratch: &mut Scratch,
 ) -> Findings {
-    let as_open = |(key, line): Kept| (key, Open { line, newest: None });
     let mut scan = Scan {
         config,
         tag: Tag {
@@ -92,8 +98,11 @@ pub fn scan(
         },
         findings: Findings::default(),
         scratch,
-        open: start.kept.into_iter().map(as_open).collect(),
+        events: Events::new(chunk),
+        open: BTreeMap::new(),
+        runs: BTreeMap::new(),
     };
+    scan.go_on_with(start.kept);
     scan.run(chunk, start.candidate, start.may_hold_piece);
     scan.finish()
 }
@@ -104,38 +113,49 @@ struct Scan<'s, 'c> {
     tag: Tag<'s>,
     findings: Findings,
     scratch: &'s mut Scratch,
+    events: Events<'c>,
     /// Lines whose end has not come, each of a stream of its own.
     open: BTreeMap<StreamKey, Open<'c>>,
-}
-
-struct Open<'c> {
-    line: Broken,
-    /// The newest of its records in this chunk.
-    newest: Option<Record<'c>>,
+    /// Lines that may go on with the next of their stream.
+    runs: BTreeMap<StreamKey, Run>,
 }
 
 impl<'c> Scan<'_, 'c> {
+    fn go_on_with(&mut self, kept: Vec<Kept>) {
+        for (key, line) in kept {
+            match line {
+                Line::Broken(line) => {
+                    self.open.insert(key, Open { line, newest: None });
+                }
+                Line::Wrapped(lines) => {
+                    self.runs.insert(key, Run::kept(lines));
+                }
+            }
+        }
+    }
+
     /// Reads the events with a candidate and those that are large enough to be
-    /// a piece; while a line is open, every one.
+    /// a piece; while something may go on, every one.
     fn run(&mut self, chunk: &'c [u8], mut candidate: Option<usize>, may_hold_piece: bool) {
-        let mut events = Events::new(chunk);
         loop {
-            let from = events.position();
+            let from = self.events.position();
             if candidate.is_some_and(|at| at < from) {
                 candidate = self.config.rules.candidate(chunk, from);
             }
-            let next = if may_hold_piece || !self.open.is_empty() {
+            self.end_runs();
+            let waits = !self.open.is_empty() || !self.runs.is_empty();
+            let next = if may_hold_piece || waits {
                 from
             } else if let Some(candidate) = candidate {
                 candidate
             } else {
                 break;
             };
-            match events.at(next) {
+            match self.events.at(next) {
                 Ok(Some(event)) => {
-                    let is_candidate = candidate.is_some_and(|at| at < events.position());
-                    let is_large = events.position() - from >= PIECE_BYTES;
-                    if is_candidate || is_large || !self.open.is_empty() {
+                    let end = self.events.position();
+                    let is_candidate = candidate.is_some_and(|at| at < end);
+                    if is_candidate || waits || end - from >= PIECE_BYTES {
                         self.event(event, is_candidate);
                     }
                 }
@@ -166,113 +186,46 @@ impl<'c> Scan<'_, 'c> {
 
     /// A record by itself.
     fn whole(&mut self, record: &Record<'c>, is_candidate: bool) {
-        if is_candidate && let Some((rule, text)) = judge(self.config, record, None, self.scratch) {
-            self.findings
-                .add(self.config, &self.tag, record, rule, text);
+        let judged = match is_candidate {
+            true => judge(self.config, record, None, self.scratch),
+            false => Judged::default(),
+        };
+        match judged.best {
+            Some((rule, text)) => {
+                self.add(record, rule, text);
+                self.mark_newest();
+                self.end_run_of(record);
+            }
+            None => self.unmatched(record, judged.wants_more),
         }
     }
 
-    /// Takes a record that is part of a line; false if it is none.
-    fn piece(&mut self, record: &Record<'c>, is_candidate: bool) -> bool {
-        if self.config.target == TargetMode::Kernel {
-            return false;
+    fn add(&mut self, record: &Record<'_>, rule: usize, text: &[u8]) {
+        self.findings
+            .add(self.config, &self.tag, record, rule, text);
+    }
+
+    /// The newest event is part of a match.
+    fn mark_newest(&mut self) {
+        self.events.mark(self.events.number());
+    }
+
+    /// What of a record may be part of a line, and whose it is; none where no
+    /// container is named, and of the kernel's.
+    fn piece_of(&self, record: &Record<'c>) -> Option<Piece<'c>> {
+        if self.config.target == TargetMode::Kernel || !self.config.target.accepts(record.body) {
+            return None;
         }
-        let Some(piece) = Piece::of(&self.config.log_keys, record.body) else {
-            return false;
-        };
-        if !piece.goes_on && self.open.is_empty() {
-            return false;
-        }
+        Piece::of(&self.config.log_keys, record.body)
+    }
+
+    fn stream_of(&self, record: &Record<'c>, piece: &Piece<'c>) -> Option<StreamKey> {
         let target = self
             .config
             .target
             .resolve(self.tag.id, record.body, piece.text);
-        let Ok(target) = target else {
-            return false;
-        };
-        let key = StreamKey::new(self.tag.text, target, record.body, piece.key);
-        let Some(mut line) = self.line_with(key, record, &piece) else {
-            return false;
-        };
-        // What its other fields hold is whole.
-        if is_candidate
-            && let Some((rule, text)) = judge(self.config, record, Some(piece.key), self.scratch)
-        {
-            line.is_counted = true;
-            self.findings
-                .add(self.config, &self.tag, record, rule, text);
-        }
-        if !piece.goes_on {
-            self.judge_line(&mut line, record);
-            return true;
-        }
-        if line.is_full() {
-            self.judge_line(&mut line, record);
-            line.forget_head();
-        }
-        let newest = Some(record.clone());
-        self.open.insert(key, Open { line, newest });
-        true
-    }
-
-    /// The line that a record goes on with, or begins.
-    fn line_with(
-        &mut self,
-        key: StreamKey,
-        record: &Record<'c>,
-        piece: &Piece<'_>,
-    ) -> Option<Broken> {
-        if let Some(open) = self.open.remove(&key) {
-            if open.line.may_go_on_at(record.time) {
-                let mut line = open.line;
-                line.push(record.time, piece.text);
-                self.findings.joined += u64::from(!piece.goes_on);
-                return Some(line);
-            }
-            self.close(open);
-        }
-        if !piece.goes_on {
-            return None;
-        }
-        if self.open.len() >= KEPT_MAX {
-            self.close_oldest();
-        }
-        Some(Broken::new(record.time, piece.text))
-    }
-
-    /// Nothing goes on with it any more.
-    fn close(&mut self, mut open: Open<'c>) {
-        if let Some(record) = &open.newest {
-            self.judge_line(&mut open.line, record);
-        }
-    }
-
-    fn close_oldest(&mut self) {
-        let oldest = self.open.iter().min_by_key(|(_, open)| open.line.last);
-        if let Some((&key, _)) = oldest
-            && let Some(open) = self.open.remove(&key)
-        {
-            self.findings.unjoined += 1;
-            self.close(open);
-        }
-    }
-
-    /// Judges what there is of a line. It is as old as its first piece: what
-    /// was printed before a container's start does not count.
-    fn judge_line(&mut self, line: &mut Broken, newest: &Record<'c>) {
-        let rules = &self.config.rules;
-        if line.is_counted || rules.candidate(&line.text, 0).is_none() {
-            return;
-        }
-        if let Some(rule) = rules.judge(&line.text, Origin::Container, self.scratch) {
-            line.is_counted = true;
-            let record = Record {
-                time: line.first,
-                body: newest.body,
-            };
-            self.findings
-                .add(self.config, &self.tag, &record, rule, &line.text);
-        }
+        let key = |target| StreamKey::new(self.tag.text, target, record.body, piece.key);
+        target.ok().map(key)
     }
 
     /// At the chunk's end: an open line counts for what there is of it, and
@@ -283,35 +236,53 @@ impl<'c> Scan<'_, 'c> {
                 None => self.findings.untouched.push(key),
                 Some(record) => {
                     self.judge_line(&mut open.line, record);
-                    self.findings.left.push((key, open.line));
+                    self.findings.left.push((key, Line::Broken(open.line)));
                 }
+            }
+        }
+        for (key, run) in self.runs {
+            if run.is_new {
+                self.findings.left.push((key, run.into_line()));
+            } else {
+                self.findings.untouched.push(key);
             }
         }
         self.findings
     }
 }
 
-/// The first rule in precedence that a text of the record matches; one field
-/// may be left out.
+/// What a record says by itself.
+#[derive(Default)]
+struct Judged<'a> {
+    /// The first rule in precedence that a text matches, and that text.
+    best: Option<(usize, &'a [u8])>,
+    /// A text that matches nothing has a word of a rule that wants more.
+    wants_more: bool,
+}
+
+/// Judges each text of a record; one field may be left out.
 fn judge<'a>(
     config: &Config,
     record: &Record<'a>,
     without: Option<&[u8]>,
     scratch: &mut Scratch,
-) -> Option<(usize, &'a [u8])> {
+) -> Judged<'a> {
     let origin = match config.target {
         TargetMode::Kernel => Origin::Kernel,
         _ => Origin::Container,
     };
-    let mut best: Option<(usize, &[u8])> = None;
-    each_text(&config.log_keys, record.body, without, |text| {
-        if let Some(rule) = config.rules.judge(text, origin, scratch)
-            && best.is_none_or(|(first, _)| rule < first)
-        {
-            best = Some((rule, text));
+    let mut judged = Judged::default();
+    each_text(&config.log_keys, record.body, without, |text| match config
+        .rules
+        .judge(text, origin, scratch)
+    {
+        None => judged.wants_more |= config.rules.wants_more(origin, scratch),
+        Some(rule) if judged.best.is_none_or(|(first, _)| rule < first) => {
+            judged.best = Some((rule, text));
         }
+        Some(_) => {}
     });
-    best
+    judged
 }
 
 /// Calls `visit` for each text that `Log_Key` selects, but for one field's.

@@ -89,15 +89,20 @@ fn body(random: &mut Random, depth: usize) -> Value {
     Value::Map(pairs)
 }
 
+/// Near misses would match together: records are hours apart as a rule.
+fn second(random: &mut Random) -> u32 {
+    random.below(1 << 31) as u32
+}
+
 fn stamp(random: &mut Random) -> Stamp {
     match random.below(8) {
-        0 => Stamp::Int(1_760_978_850),
+        0 => Stamp::Int(i64::from(second(random))),
         1 => Stamp::Int(-(random.below(4) as i64)),
-        2 => Stamp::Float(1_760_978_850.25),
+        2 => Stamp::Float(f64::from(second(random)) + 0.25),
         3 => Stamp::Float([f64::NAN, f64::INFINITY, -1.0, 1e300][random.below(4)]),
         4 => Stamp::EventTime(u32::MAX - random.below(4) as u32, 0),
         5 => Stamp::EventTime(1, u32::MAX),
-        _ => Stamp::EventTime(1_760_978_850, random.below(1_000_000_000) as u32),
+        _ => Stamp::EventTime(second(random), random.below(1_000_000_000) as u32),
     }
 }
 
@@ -108,7 +113,7 @@ fn sound(random: &mut Random, chunk: Chunk) -> Chunk {
         ("log", Value::Str(text(random))),
         ("container_name", name.as_str().into()),
     ]);
-    chunk.v2(Stamp::EventTime(1_760_978_850, 1), &body)
+    chunk.v2(Stamp::EventTime(second(random), 1), &body)
 }
 
 fn chunk(random: &mut Random) -> Vec<u8> {

@@ -23,6 +23,7 @@ mod plugin_idle;
 mod plugin_pieces;
 mod plugin_stack;
 mod plugin_unload;
+mod plugin_wrapped;
 mod real_engine;
 mod release;
 mod support;

@@ -113,3 +113,30 @@ fn keys_are_no_strings_to_search_whatever_they_are() {
     let names: Vec<&[u8]> = record.body.fields().map(|(name, _)| name).collect();
     assert_eq!(names, [&b"a"[..], b"", b"", b"b"]);
 }
+
+#[test]
+fn earlier_events_are_known_and_marked_up_to_a_limit() {
+    let events = u8::try_from(EARLIER_MAX).expect("few") + 8;
+    let chunk: Vec<u8> = (0..events)
+        .flat_map(|seconds| event(seconds, &map_of(&string(b"v"))))
+        .collect();
+    let mut walk = Events::new(&chunk);
+    assert!(walk.earlier(0).is_none());
+    assert!(!walk.is_marked(0));
+    // The last one.
+    walk.at(chunk.len() - 1).expect("sound").expect("an event");
+    let last = usize::from(events) - 1;
+    assert_eq!(walk.number(), last);
+    let oldest = last + 1 - EARLIER_MAX;
+    walk.mark(oldest);
+    walk.mark(oldest - 1);
+    for number in 0..=last + 1 {
+        let seconds = walk.earlier(number).map(|event| match event {
+            Event::Record(record) => record.time.seconds,
+            event => panic!("{event:?}"),
+        });
+        let is_there = (oldest..last).contains(&number);
+        assert_eq!(seconds, is_there.then_some(number as u64), "{number}");
+        assert_eq!(walk.is_marked(number), number == oldest, "{number}");
+    }
+}

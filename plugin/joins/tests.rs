@@ -1,6 +1,6 @@
 use super::*;
 use crate::chunk::{Event, Events, Time};
-use crate::lines::LINE_BYTES_MAX;
+use crate::lines::{Broken, LINE_BYTES_MAX};
 use crate::target::Target;
 
 const AT: Time = Time {
@@ -15,8 +15,8 @@ fn key(name: &str) -> StreamKey {
     StreamKey::new(b"tag", Target::Name(name), record.body, b"log")
 }
 
-fn line(text: &str) -> Broken {
-    Broken::new(AT, text.as_bytes())
+fn line(text: &str) -> Line {
+    Line::Broken(Broken::new(AT, text.as_bytes()))
 }
 
 fn left(name: &str, text: &str) -> Settling {
@@ -34,7 +34,10 @@ fn goes_back() -> Settling {
 }
 
 fn texts(kept: &[Kept]) -> Vec<String> {
-    let text = |(_, line): &Kept| String::from_utf8_lossy(&line.text).into_owned();
+    let text = |(_, line): &Kept| match line {
+        Line::Broken(broken) => String::from_utf8_lossy(&broken.text).into_owned(),
+        Line::Wrapped(wrapped) => panic!("{wrapped:?}"),
+    };
     kept.iter().map(text).collect()
 }
 
@@ -70,7 +73,7 @@ fn what_a_chunk_has_nothing_of_waits_on() {
 fn a_chunk_that_comes_again_finds_and_leaves_the_same() {
     let joins = Joins::default();
     joins.settle(0, b"t", b"one", left("app", "head"));
-    for now_ms in [0, 20_000, 40_000] {
+    for now_ms in [0, WAIT_MS] {
         assert_eq!(texts(&joins.take(now_ms, b"t", b"two")), ["head"]);
         let outcome = Settling {
             goes_back: true,
@@ -79,11 +82,16 @@ fn a_chunk_that_comes_again_finds_and_leaves_the_same() {
         joins.settle(now_ms, b"t", b"two", outcome);
     }
     // The next went on meanwhile; what it took is not left a second time.
-    assert_eq!(texts(&joins.take(0, b"t", b"three")), ["head and more"]);
-    joins.settle(0, b"t", b"three", Settling::default());
-    assert_eq!(texts(&joins.take(40_000, b"t", b"two")), ["head"]);
-    joins.settle(40_000, b"t", b"two", left("app", "head and more"));
-    assert!(!joins.wait_for(40_000, b"t"));
+    let now_ms = WAIT_MS;
+    assert_eq!(
+        texts(&joins.take(now_ms, b"t", b"three")),
+        ["head and more"]
+    );
+    joins.settle(now_ms, b"t", b"three", Settling::default());
+    let now_ms = WAIT_MS + RETRY_MS;
+    assert_eq!(texts(&joins.take(now_ms, b"t", b"two")), ["head"]);
+    joins.settle(now_ms, b"t", b"two", left("app", "head and more"));
+    assert!(!joins.wait_for(now_ms, b"t"));
 }
 
 #[test]

@@ -73,6 +73,11 @@ pub(crate) enum Objection<'a> {
 }
 
 impl Matcher {
+    /// Whether some match stands there, excused or not.
+    pub(crate) fn stands_in(&self, text: &Normalised) -> bool {
+        self.wanted.are_in(text.bytes())
+    }
+
     /// Whether some match stands on a line without an excuse.
     pub(crate) fn matches(&self, text: &Normalised) -> bool {
         if self.unless.is_empty() && self.severities.is_empty() {

@@ -97,6 +97,15 @@ impl RuleSet {
         })
     }
 
+    /// Whether the text that was judged last, with this `scratch`, holds a word of a rule whose
+    /// patterns stand nowhere in it: the rest of them may stand on the line before or behind it.
+    pub fn wants_more(&self, origin: Origin, scratch: &Scratch) -> bool {
+        called_rules(&scratch.called).any(|index| {
+            let rule = &self.rules[index];
+            rule.applies_to(origin) && !rule.matcher.stands_in(&scratch.text)
+        })
+    }
+
     /// Brings a text into normal form and marks the rules that have to look at it.
     pub(crate) fn call(&self, text: &[u8], scratch: &mut Scratch) {
         let Scratch {
