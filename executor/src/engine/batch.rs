@@ -43,7 +43,9 @@ pub(super) struct Batch {
     decided: Vec<One>,
     /// What the decisions write, folded into the policy already.
     records: Vec<Record>,
-    /// The policy without them; none where there are none.
+    /// The policy without them; none where there are none. With as many ids as are
+    /// ever kept, making it and dropping it takes 2.5 ms, with hundreds far less;
+    /// up to [`BATCH_MAX`] intents share that.
     before: Option<Box<Policy>>,
     /// Something in it has to be on the disk before its answer.
     durable: bool,
