@@ -412,37 +412,42 @@ pub(crate) fn program() -> PathBuf {
     program
 }
 
-/// That a program is no older than any file of ours that it was made from, by
-/// Cargo's list of them beside it. A list that names no file of this very
-/// directory belongs to another: its files say nothing about these.
+/// That a program is no older than any file of ours that it is made from. (Cargo's own list of
+/// them is there after a build, not after a test run that built it on the way.)
 fn check_current(program: &Path, root: &Path) -> Result<(), String> {
     let shown = program.display();
     let built = modified(program).ok_or_else(|| format!("{shown} is missing"))?;
-    let list = program.with_extension("d");
-    let made_from = fs::read_to_string(&list)
-        .map_err(|e| format!("what {shown} was made from is not known ({e})"))?;
-    let main = root.join("executor/src/main.rs");
-    // A space within a name is escaped.
-    let sources: Vec<PathBuf> = made_from
-        .replace("\\ ", "\0")
-        .split_whitespace()
-        .skip(1)
-        .map(|name| name.replace('\0', " ").into())
-        .collect();
-    if !sources.contains(&main) {
-        return Err(format!("{shown} was not made from {}", main.display()));
-    }
-    for source in sources {
-        match modified(&source) {
-            Some(changed) if changed <= built => {}
-            Some(_) => return Err(format!("{shown} is older than {}", source.display())),
-            None => {
-                let source = source.display();
-                return Err(format!("{shown} was made from {source}, which is gone"));
+    let mut dirs = MADE_FROM.map(|dir| root.join(dir)).to_vec();
+    while let Some(dir) = dirs.pop() {
+        let entries = fs::read_dir(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+        for entry in entries {
+            let path = entry.map_err(|e| e.to_string())?.path();
+            if is_for_tests(&path) {
+                continue;
+            }
+            if path.is_dir() {
+                dirs.push(path);
+            } else if modified(&path).is_none_or(|changed| changed > built) {
+                return Err(format!("{shown} is older than {}", path.display()));
             }
         }
     }
     Ok(())
+}
+
+/// The folders that the program is made from.
+const MADE_FROM: [&str; 5] = [
+    "executor/src",
+    "executor/api/src",
+    "executor/policy/src",
+    "rules/src",
+    "rules/packs",
+];
+
+/// What it is not made from in there.
+fn is_for_tests(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| ["tests", "tests.rs", "testing.rs"].contains(&name))
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -453,38 +458,24 @@ fn modified(path: &Path) -> Option<SystemTime> {
 fn an_outdated_program_is_not_used() {
     let dir = tempfile::tempdir().expect("a directory");
     let root = dir.path().join("root");
-    let source = root.join("executor/src/main.rs");
-    let other = root.join("rules/a.toml");
     let program = dir.path().join("healer");
-    let list = dir.path().join("healer.d");
     let at = |path: &Path, secs: u64| {
         fs::create_dir_all(path.parent().expect("in a directory")).expect("made");
         let file = File::create(path).expect("made");
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(secs);
         file.set_modified(time).expect("set");
     };
-    let judged = || check_current(&program, &root).map_err(|why| why.replace("healer", ""));
-    let refused = |words: &str| {
-        let why = judged().expect_err(words);
-        assert!(why.contains(words), "{why}");
-    };
-    refused("is missing");
+    let judged = || check_current(&program, &root);
+    at(&root.join("executor/src/main.rs"), 1_000);
+    at(&root.join("executor/src/tests.rs"), 2_000);
+    at(&root.join("rules/tests/files.rs"), 2_000);
+    for dir in MADE_FROM {
+        fs::create_dir_all(root.join(dir)).expect("made");
+    }
+    at(&root.join("rules/packs/a.toml"), 500);
+    assert!(judged().is_err_and(|why| why.contains("is missing")));
     at(&program, 1_000);
-    refused("is not known");
-    let made_from = |files: &[&Path]| {
-        let files = files.iter().map(|file| format!(" {}", file.display()));
-        let text = format!("{}:{}\n", program.display(), files.collect::<String>());
-        fs::write(&list, text).expect("written");
-    };
-    // Another checkout's build: its own files are old enough.
-    at(&source, 2_000);
-    at(&other, 500);
-    made_from(&[&other]);
-    refused("was not made from");
-    made_from(&[&source, &other]);
-    refused("is older than");
-    at(&source, 1_000);
     assert_eq!(judged(), Ok(()));
-    fs::remove_file(&other).expect("removed");
-    refused("which is gone");
+    at(&root.join("rules/packs/a.toml"), 1_001);
+    assert!(judged().is_err_and(|why| why.contains("older than") && why.contains("a.toml")));
 }
