@@ -14,8 +14,9 @@
 //!   with a destructor, no exit handler.
 //!
 //! One flush, top to bottom: `ffi` (pointers to slices) → `guard` (the fence)
-//! → `output` → `instance` → `scan` (`chunk`, `msgpack`, `target`, `intent`)
-//! → `delivery` (`sender`, `held`) → a verdict and lines to print.
+//! → `output` → `instance` → `scan` (`chunk`, `msgpack`, `target`, `intent`;
+//! `pieces`, `lines` and `joins` for lines that came as several records) →
+//! `delivery` (`sender`, `held`) → a verdict and lines to print.
 //!
 //! The crate is a library for its tests and benches only; nothing else may
 //! depend on it.

@@ -106,7 +106,7 @@ fn is_cut_at_its_size(text: &[u8]) -> bool {
     let Some(more) = text.len().checked_sub(PIECE_BYTES) else {
         return false;
     };
-    if text.ends_with(b"\n") {
+    if more > 2 * PIECE_BYTES || text.ends_with(b"\n") {
         return false;
     }
     more == 0 || more <= 2 * replacements(text)

@@ -88,6 +88,10 @@ fn without_a_flag_the_size_says_it() {
     assert_eq!(cut.len(), PIECE_BYTES + 4);
     assert!(goes_on(&cut));
     assert!(!goes_on(&[&cut[..], b"a"].concat()));
+    // No byte of it was UTF-8.
+    let replaced = "\u{fffd}".repeat(PIECE_BYTES);
+    assert!(goes_on(replaced.as_bytes()));
+    assert!(!goes_on(format!("{replaced}\u{fffd}").as_bytes()));
 }
 
 #[test]
