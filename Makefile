@@ -24,6 +24,7 @@ soak: ## The same with the long counts: hours.
 bench: ## What it costs and how quick it is, as a table (some minutes).
 	$(CARGO) build --release --locked
 	$(CARGO) bench --locked --bench flush --bench table
+	$(CARGO) bench --locked -p rules --bench scan
 
 score: ## How well the rules tell failures apart: make score CORPUS=labelled.jsonl
 	@test -n "$(CORPUS)" || { echo 'make score: name the labelled lines: make score CORPUS=labelled.jsonl' >&2; exit 2; }
