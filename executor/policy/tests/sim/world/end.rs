@@ -1,6 +1,6 @@
 //! What is checked at each step and at the end of a run.
 
-use policy::{Action, ContainerState, Entry, Look, OnRefusal, Step};
+use policy::{Action, ContainerState, Entry, Gate, Look, OnRefusal, Step};
 
 use super::World;
 use crate::check::{self, check_call, check_charge};
@@ -107,14 +107,22 @@ impl World {
             // The engine hung for longer than anybody waits, and stopped it then:
             // told as somebody else's doing.
             let finished_ms = container.finished_at.map_or(0, check::wall_ms);
-            let wait_ms = self
-                .exec
-                .history
-                .charge(attempt)
-                .map_or(0, |c| c.stop_wait_ms);
+            let charge = self.exec.history.charge(attempt);
+            let wait_ms = charge.map_or(0, |c| c.stop_wait_ms);
             let sent = self.exec.history.restarts_sent_wall_ms(attempt);
             let in_time = sent.iter().any(|ms| finished_ms <= ms + wait_ms);
-            if finished_ms >= end.wall_ms || !in_time {
+            // Somebody restarted it while our call hung at the engine: whose start
+            // it was that ended cannot be told, and it was told as left alone.
+            let is_anothers = charge.is_some_and(|c| container.started_at != c.started_at);
+            let is_left_alone = is_anothers
+                && matches!(
+                    end.entry,
+                    Entry::Outcome {
+                        gate: Some(Gate::NotRunning),
+                        ..
+                    }
+                );
+            if finished_ms >= end.wall_ms || !in_time || is_left_alone {
                 continue;
             }
             // Somebody may have released the hold since.
