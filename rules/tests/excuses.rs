@@ -2,6 +2,8 @@
 
 use rules::{Confirmation, Finding, Origin, RuleSet, Scratch};
 
+use crate::files::refused;
+
 fn set(toml: &str) -> RuleSet {
     RuleSet::parse("mine.toml", toml).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -9,15 +11,6 @@ fn set(toml: &str) -> RuleSet {
 fn matches(set: &RuleSet, line: &str) -> bool {
     set.judge(line.as_bytes(), Origin::Any, &mut Scratch::default())
         .is_some()
-}
-
-fn refused(toml: &str, words: &[&str]) {
-    let error = RuleSet::parse("mine.toml", toml)
-        .expect_err(toml)
-        .to_string();
-    for word in words {
-        assert!(error.contains(word), "`{word}` is missing in: {error}");
-    }
 }
 
 const RULE: &str = "[[rule]]\nname='a'\nsummary='s'\nremedy='restart'\nliterals=['disk melted']\n";

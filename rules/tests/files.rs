@@ -3,7 +3,7 @@
 use rules::{RuleSet, Threshold};
 
 /// Loads a rule file's text and expects a refusal that holds all of `words`.
-fn refused(toml: &str, words: &[&str]) {
+pub(crate) fn refused(toml: &str, words: &[&str]) {
     let error = RuleSet::parse("mine.toml", toml)
         .expect_err(toml)
         .to_string();

@@ -1,5 +1,6 @@
 //! Tests of the public interface of `rules`, one file a subject.
 
+mod disguise;
 mod equality;
 mod excuses;
 mod files;

@@ -100,11 +100,10 @@ fn more_rules(gpu: &RuleSet) -> Vec<(String, RuleSet)> {
                 )
             })
             .collect();
-        let file = std::env::temp_dir().join(format!("more-{rules}-{}.toml", std::process::id()));
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("more.toml");
         std::fs::write(&file, more.join("")).expect("written");
-        let set = RuleSet::load(&format!("gpu,{}", file.display())).expect("they load");
-        std::fs::remove_file(&file).expect("removed");
-        set
+        RuleSet::load(&format!("gpu,{}", file.display())).expect("they load")
     };
     let all = gpu.rules().len();
     vec![

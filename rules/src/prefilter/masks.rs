@@ -3,9 +3,8 @@
 //! For each of a fragment's four places there are two tables of sixteen entries, one by a byte's
 //! low half, one by its high half; an entry has one bit a bucket (and is cut into two bytes, the
 //! unit of the vectors' look-up). A bucket's bit that survives all look-ups at a place means
-//! that one of its fragments *may* begin there. A vector
-//! unit looks sixteen or more bytes up at once (see `avx2`). The technique is known as Teddy,
-//! from the Hyperscan project.
+//! that one of its fragments *may* begin there. A vector unit looks 32 bytes up at once (see
+//! `avx2`). The technique is known as Teddy, from the Hyperscan project.
 //!
 //! Upper and lower case differ in the high half alone, and white space is six bytes of two high
 //! halves, so both come for nothing. What fragments share a bucket decides how often the look is
