@@ -279,6 +279,9 @@ impl<D: Docker + 'static> Engine<D> {
             Completion::PendingLook { key, look } => {
                 self.policy.handle_pending_look(now, key, look)
             }
+            Completion::TargetLook { target, look } => {
+                self.policy.handle_target_look(now, target, look)
+            }
             Completion::Called { attempt, called } => {
                 self.calls_out.remove(attempt);
                 self.tell_called(*attempt, called);
@@ -316,7 +319,9 @@ impl<D: Docker + 'static> Engine<D> {
             let is_look = |action: &Action| {
                 matches!(
                     action,
-                    Action::LookForAttempt { .. } | Action::LookForPending { .. }
+                    Action::LookForAttempt { .. }
+                        | Action::LookForPending { .. }
+                        | Action::LookForTarget { .. }
                 )
             };
             step.actions.retain(is_look);
@@ -457,6 +462,7 @@ impl<D: Docker + 'static> Engine<D> {
         let now = self.clock.now();
         let counts = self.policy.counts(now);
         self.site.metrics.set_targets(counts.pending, counts.held);
+        self.site.metrics.set_storm(counts.storm);
         self.site.metrics.set_attempts_in_flight(counts.in_progress);
         self.site.metrics.set_ids_forgotten(counts.ids_forgotten);
         self.ids_told.tell(now.at, counts.ids_forgotten);

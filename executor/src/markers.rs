@@ -1,6 +1,7 @@
 //! Watches the marker files that people set in the report directory:
 //! `<target>.stopped` keeps restarts off for as long as it is there,
-//! `resume-<target>` frees a held or paused target once and is removed.
+//! `resume-<target>` frees a held or paused target once and is removed, and
+//! `resume` all of them, as `healer resume` does.
 //!
 //! A few file names are read every [`EVERY`], beside the engine; a directory
 //! that hangs delays only this.

@@ -124,6 +124,8 @@ pub struct Metrics {
     last_restart: Gauge,
     targets_pending: Gauge,
     targets_held: Gauge,
+    storm: Gauge,
+    storms: Counter,
     socket_errors: Family<SocketLabels, Counter>,
     journal_errors: Counter,
     report_errors: Counter,
@@ -155,6 +157,8 @@ impl Metrics {
             last_restart: Gauge::default(),
             targets_pending: Gauge::default(),
             targets_held: Gauge::default(),
+            storm: Gauge::default(),
+            storms: Counter::default(),
             socket_errors: Family::default(),
             journal_errors: Counter::default(),
             report_errors: Counter::default(),
@@ -181,6 +185,8 @@ impl Metrics {
                         Gate::NoFacts,
                         Gate::Maintenance,
                         Gate::InProgress,
+                        Gate::Unconfirmed,
+                        Gate::Storm,
                         Gate::Cooldown,
                         Gate::Window,
                         Gate::HostLimit,
@@ -280,6 +286,16 @@ impl Metrics {
             "targets_held",
             "Targets that are not restarted until a person says so",
             self.targets_held.clone(),
+        );
+        r.register(
+            "storm",
+            "Whether the storm breaker has stopped all restarts",
+            self.storm.clone(),
+        );
+        r.register(
+            "storms",
+            "How often the storm breaker has stopped all restarts",
+            self.storms.clone(),
         );
         r.register(
             "process_looks",
@@ -384,6 +400,16 @@ impl Metrics {
         self.targets_held.set(gauge(held));
     }
 
+    /// Whether the storm breaker is on.
+    pub fn set_storm(&self, is_on: bool) {
+        self.storm.set(i64::from(is_on));
+    }
+
+    /// The storm breaker has stopped all restarts.
+    pub fn storm_began(&self) {
+        self.storms.inc();
+    }
+
     /// Something failed on a socket.
     pub fn socket_error(&self, socket: SocketName) {
         self.socket(socket).inc();
@@ -472,6 +498,9 @@ mod tests {
             "healer_last_restart_timestamp_seconds 0",
             "healer_targets_pending 0",
             "healer_targets_held 0",
+            "healer_storm 0",
+            "healer_storms_total 0",
+            "healer_decisions_total{decision=\"pending\",gate=\"storm\"} 0",
             "healer_socket_errors_total{socket=\"docker\"} 0",
             "healer_journal_errors_total 0",
             "healer_config_reloads_total{result=\"failed\"} 0",

@@ -80,6 +80,8 @@ pub struct Status {
     pub dry_run: bool,
     /// All targets are paused.
     pub paused: Option<Pause>,
+    /// The storm breaker has stopped all restarts.
+    pub storm: Option<Storm>,
     /// Every target that is listed or has a state, by name.
     pub targets: Vec<TargetStatus>,
 }
@@ -90,6 +92,20 @@ pub struct Status {
 pub struct Pause {
     /// Its end; none = until resumed.
     pub until: Option<u64>,
+}
+
+/// A storm that is on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storm {
+    /// For people.
+    pub why: String,
+    /// When it began.
+    pub since: u64,
+    /// Canonical names of the targets that are involved.
+    pub targets: Vec<String>,
+    /// When it may be over, if none of them matches until then.
+    pub quiet_at: u64,
 }
 
 /// One target of [`Status`].

@@ -21,7 +21,8 @@ mod frame;
 mod intent;
 
 pub use admin::{
-    AdminAnswer, AdminRequest, ExitCode, HistoryEntry, Pause, RestartRequest, Status, TargetStatus,
+    AdminAnswer, AdminRequest, ExitCode, HistoryEntry, Pause, RestartRequest, Status, Storm,
+    TargetStatus,
 };
 pub use answer::{Answer, Decision};
 pub use frame::{

@@ -44,6 +44,20 @@ pub const COUNTED_MAX: usize = 1_024;
 /// reached only by matches that come closer together.
 pub const COUNT_SECONDS_MAX: usize = 256;
 
+/// (Rule, target) pairs whose calls for a restart are remembered for the storm
+/// breaker; beyond it the oldest is forgotten.
+pub const CALLED_MAX: usize = 4_096;
+
+/// Attempts in a row that the storm breaker can be set to.
+pub const STORM_ATTEMPTS_MAX: usize = 100;
+
+/// Targets that are held, or in a storm that may be over, are looked at this
+/// often, ms.
+pub const TARGET_LOOK_MS: u64 = 30_000;
+
+/// Looks for such targets under way at once; the others wait their turn.
+pub const TARGET_LOOKS_MAX: usize = 16;
+
 /// Pauses of single targets; beyond it `healer pause` is refused.
 pub const PAUSES_MAX: usize = 4_096;
 

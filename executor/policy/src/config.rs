@@ -26,11 +26,29 @@ pub struct Recovery {
     pub cooldown_max_ms: u64,
     /// Attempts without recovery after which the target is held.
     pub max_attempts: u32,
+    /// How long a held target has to be well before it is released by itself;
+    /// 0 = never.
+    pub release_after_ms: u64,
 }
 
 /// A factor in thousandths (2,000 = twice), so that decisions stay exact.
 #[allow(non_camel_case_types)]
 pub type f64Milli = u32;
+
+/// When all restarts stop: the host's fault, not the containers'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StormLimits {
+    /// So many attempts in a row that did not cure, of two targets or more;
+    /// 0 = never.
+    pub attempts: u32,
+    /// One rule called for a restart of so many targets within `within_ms`;
+    /// 0 = never.
+    pub targets: u32,
+    /// See `targets`.
+    pub within_ms: u64,
+    /// No match for so long, and it is over.
+    pub quiet_ms: u64,
+}
 
 /// What a refusal by time leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +93,8 @@ pub struct Config {
     pub host_max: u32,
     /// See `host_max`.
     pub host_window_ms: u64,
+    /// See [`StormLimits`].
+    pub storm: StormLimits,
     /// Most calls to Docker's restart under way at once.
     pub attempts_parallel: u32,
     /// Dry run for everything.

@@ -85,10 +85,17 @@ impl Policy {
             self.given_up(id, target, outcome)
         };
         if let Some(why) = &held {
+            let restarted = attempt.restarted.map(|r| r.started_at);
             step.entries.push(Entry::Held {
                 target: target.clone(),
                 why: why.clone(),
+                container_id: Some(attempt.charge.container_id.clone()),
+                started_at: Some(restarted.unwrap_or(attempt.charge.started_at)),
             });
+        }
+        let storm = self.uncured_too_often(id, target, outcome);
+        if let Some(begun) = storm {
+            self.begin_storm(step, begun);
         }
         step.entries.push(Entry::Outcome {
             attempt: id,

@@ -1,8 +1,10 @@
 //! What the journal holds. The policy's state is a fold over these.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Gate, Limits, Timestamp, WallTime};
+use crate::{Gate, Limits, RuleRemedy, Timestamp, WallTime};
 
 /// One journal entry with its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +74,9 @@ pub enum Entry {
         wire_id: Option<String>,
         /// The rule's name.
         rule: String,
+        /// What it calls for.
+        #[serde(default, skip_serializing_if = "RuleRemedy::is_restart")]
+        remedy: RuleRemedy,
         /// As on the wire: `restart`, `pending`, `refused`, `noted`, `escalated`.
         decision: Verdict,
         /// The refusing gate.
@@ -94,12 +99,33 @@ pub enum Entry {
         target: String,
         /// For people.
         why: String,
+        /// The container that it is about, where known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container_id: Option<String>,
+        /// Its `StartedAt` then: another one later is somebody's new start.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        started_at: Option<WallTime>,
     },
     /// A held target is free again.
     Released {
         /// Canonical name.
         target: String,
-        /// `healer resume`, `marker`.
+        /// `healer resume`, `marker`, or how it got well.
+        by: String,
+        /// Attempts in a row that did not cure and still count.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        uncured: u32,
+    },
+    /// Restarts make it worse: none of any target until that is over. Durable.
+    Storm {
+        /// For people.
+        why: String,
+        /// Canonical names of those that are involved.
+        targets: BTreeSet<String>,
+    },
+    /// It is over.
+    StormEnded {
+        /// `healer resume`, `marker`, `all clear`.
         by: String,
     },
     /// A pause began.
@@ -175,6 +201,20 @@ pub enum Kept {
         /// How many.
         attempts: u32,
     },
+    /// Attempts in a row over all targets that did not cure.
+    StormUncured {
+        /// (attempt, its target's canonical name), oldest first.
+        attempts: Vec<(AttemptId, String)>,
+    },
+    /// When a rule last called for a restart of a target: this record's time.
+    Called {
+        /// Canonical name.
+        target: String,
+        /// The rule's name.
+        rule: String,
+    },
+    /// The newest match in a storm: this record's time.
+    StormMatch,
     /// Refusals of one kind, as `healer history` shows them.
     Refusals {
         /// The target's canonical name, or as the wire names it.
@@ -350,4 +390,8 @@ impl PendingKey {
             Self::Target(text) | Self::Id(text) => text,
         }
     }
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }

@@ -19,6 +19,8 @@ pub enum Gate {
     Held,
     InProgress,
     BelowThreshold,
+    Unconfirmed,
+    Storm,
     Cooldown,
     Window,
     HostLimit,
@@ -29,7 +31,7 @@ pub enum Gate {
 
 impl Gate {
     /// All of them, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::UnknownRule,
         Self::UnknownTarget,
         Self::Protected,
@@ -41,6 +43,8 @@ impl Gate {
         Self::Held,
         Self::InProgress,
         Self::BelowThreshold,
+        Self::Unconfirmed,
+        Self::Storm,
         Self::Cooldown,
         Self::Window,
         Self::HostLimit,
@@ -62,6 +66,8 @@ impl Gate {
             Self::Held => "held",
             Self::InProgress => "in-progress",
             Self::BelowThreshold => "below-threshold",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Storm => "storm",
             Self::Cooldown => "cooldown",
             Self::Window => "window",
             Self::HostLimit => "host-limit",

@@ -24,7 +24,7 @@ impl Policy {
     /// after its restart ends that attempt as relapsed, in `step`, before the
     /// limits are asked: they have grown by it.
     pub(crate) fn judge_match(&self, mut asking: Ask<'_>, step: &mut Step) -> Ruling {
-        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::BelowThreshold) {
+        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::Unconfirmed) {
             return Ruling::Refused(refusal);
         }
         let name = &asking.facts.name;
@@ -36,13 +36,19 @@ impl Policy {
             }
             uncured += 1;
         }
+        if let Some(begun) = self.called_too_often(&asking) {
+            self.begin_storm(step, begun);
+        }
+        if let Some(refusal) = self.storm_begun(step, asking.now) {
+            return Ruling::Refused(refusal);
+        }
         asking.limits = grown(asking.settings, uncured);
         self.judge_budget(&asking)
     }
 
     /// The second half of the row, once `asking.limits` are those in force.
     pub(crate) fn judge_budget(&self, asking: &Ask<'_>) -> Ruling {
-        match gates::ask(asking, Gate::Cooldown, Gate::DryRun) {
+        match gates::ask(asking, Gate::Storm, Gate::DryRun) {
             None => Ruling::Go {
                 limits: asking.limits,
                 shadow: false,

@@ -18,7 +18,7 @@
 //!
 //! What is where: `intent`, `request` and `pending` decide, by `gates` and
 //! `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
-//! brings what is due; `state` is the fold, `live` the transient notes,
+//! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
 //! `snapshot` compaction, `status` the views; `bounds` names every limit.
 //!
 //! Deliberately not here: HTTP, files, clocks, notifications, and any knowledge
@@ -52,6 +52,8 @@ mod testing;
 mod time;
 mod timeout;
 mod verify;
+mod well;
+mod worse;
 
 #[cfg(test)]
 mod tests;

@@ -9,12 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bounds::look_wait_ms;
 use crate::labels::Ignored;
-use crate::{AttemptId, Entry, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record, Timestamp};
+use crate::{
+    AttemptId, Entry, Gate, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record, RuleRemedy,
+    TARGET_LOOK_MS, Timestamp, WallTime,
+};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Live {
     pub(crate) attempts: BTreeMap<AttemptId, LiveAttempt>,
     pub(crate) pendings: BTreeMap<PendingKey, LivePending>,
+    /// Targets that are held, or in a storm, by canonical name.
+    pub(crate) targets: BTreeMap<String, LiveTarget>,
     /// An earlier process may have died before it could be sure of a charge:
     /// nothing is done under one until all that was read is on disk.
     pub(crate) is_unsure: bool,
@@ -70,6 +75,25 @@ pub(crate) struct LivePending {
     pub(crate) end_not_before: Timestamp,
     /// Looks in a row that Docker did not answer.
     pub(crate) silent: u32,
+}
+
+/// A target that is held, or in a storm.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveTarget {
+    /// A look is out; asked for again then, where it was lost.
+    pub(crate) lost_at: Option<Timestamp>,
+    /// The next look.
+    pub(crate) next: Timestamp,
+    /// It is held, and has been well since then, started when.
+    pub(crate) well: Option<(Timestamp, WallTime)>,
+    /// In a storm: nothing was wrong with it then.
+    pub(crate) clear_at: Option<Timestamp>,
+}
+
+impl LiveTarget {
+    pub(crate) fn wake(&self) -> Timestamp {
+        self.lost_at.unwrap_or(self.next)
+    }
 }
 
 impl LiveAttempt {
@@ -153,6 +177,29 @@ impl Live {
             }
             Entry::PendingEnded { key, .. } => {
                 self.pendings.remove(key);
+            }
+            Entry::Held { target, .. } => {
+                let live = self.targets.entry(target.clone()).or_default();
+                (live.next, live.well) = (at.plus(TARGET_LOOK_MS), None);
+            }
+            Entry::Released { target, .. } => {
+                self.targets.remove(target);
+            }
+            Entry::StormEnded { .. } => self.targets.clear(),
+            // A match says that it is not well.
+            Entry::Decided {
+                target,
+                rule,
+                remedy,
+                gate,
+                ..
+            } if *remedy != RuleRemedy::Note
+                && !rule.is_empty()
+                && gate.is_none_or(|gate| gate >= Gate::NotRunning) =>
+            {
+                if let Some(live) = self.targets.get_mut(target) {
+                    live.well = None;
+                }
             }
             _ => {}
         }

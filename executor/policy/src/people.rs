@@ -57,6 +57,7 @@ impl Policy {
                 step.entries.push(Entry::Released {
                     target: name.clone(),
                     by: by.to_owned(),
+                    uncured: 0,
                 });
                 step.tell(Event::Released {
                     target: name.clone(),
@@ -69,11 +70,19 @@ impl Policy {
             step.entries.push(Entry::FailClosedEnded);
             ended.push("counting everything as spent after the journal's damage".into());
         }
+        if target.is_none() && self.state.storms.on.is_some() {
+            self.end_storm(&mut step, by);
+            ended.push("the storm".into());
+        }
         step.durable = !step.entries.is_empty();
         let detail = match (&*ended, target) {
             ([], Some(name)) if self.state.pause.is_some_and(|p| p.is_on(now.at)) => format!(
                 "'{name}' itself is neither paused nor held; all targets are paused: \
                  `healer resume` without a target ends that"
+            ),
+            ([], Some(name)) if self.state.storms.on.is_some() => format!(
+                "'{name}' itself is neither paused nor held; restarts of all targets are \
+                 stopped by a storm: `healer resume` without a target ends that"
             ),
             ([], Some(name)) => format!("'{name}' is neither paused nor held"),
             ([], None) => "Nothing is paused or held".into(),

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::live::Live;
 use crate::state::State;
 use crate::{
@@ -52,12 +54,20 @@ pub struct RuleFacts {
 }
 
 /// What a match calls for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)]
 pub enum RuleRemedy {
+    #[default]
     Restart,
     Escalate,
     Note,
+}
+
+impl RuleRemedy {
+    pub(crate) fn is_restart(&self) -> bool {
+        *self == Self::Restart
+    }
 }
 
 /// A person's request.
@@ -174,6 +184,11 @@ impl Policy {
         self.pending_look(now, key, look)
     }
 
+    /// What an inspect for a target that is held, or in a storm, showed.
+    pub fn handle_target_look(&mut self, now: Now, target: &str, look: &Look) -> Step {
+        self.target_look(now, target, look)
+    }
+
     /// Time has come for something. Call whenever [`Policy::poll_timeout`] has passed.
     pub fn handle_timeout(&mut self, now: Now) -> Step {
         self.timeout(now)
@@ -184,8 +199,8 @@ impl Policy {
         self.pause(now, target, for_ms)
     }
 
-    /// Ends pauses and holds of all or one; for all also what a damaged journal
-    /// has closed.
+    /// Ends pauses and holds of all or one; for all also a storm, and what a
+    /// damaged journal has closed.
     pub fn handle_resume(&self, now: Now, target: Option<&str>, by: &str) -> Step {
         self.resume(now, target, by)
     }

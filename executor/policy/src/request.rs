@@ -6,8 +6,8 @@ use crate::intent::{charged, refused};
 use crate::judge::{Ruling, grown};
 use crate::labels::{Settings, settings};
 use crate::{
-    Cause, Decided, Entry, Facts, Gate, KEEP_MS, Limits, Look, Now, Policy, RequestInput, Step,
-    Verdict, WallTime,
+    Cause, Decided, Entry, Facts, Gate, KEEP_MS, Limits, Look, Now, Policy, RequestInput,
+    RuleRemedy, Step, Verdict, WallTime,
 };
 
 impl Policy {
@@ -46,7 +46,7 @@ impl Policy {
             limits,
             attempt: None,
         };
-        let ruling = match gates::ask(&asking, Gate::Protected, Gate::BelowThreshold) {
+        let ruling = match gates::ask(&asking, Gate::Protected, Gate::Unconfirmed) {
             Some(refusal) => Ruling::Refused(refusal),
             None => self.judge_budget(&asking),
         };
@@ -102,6 +102,7 @@ fn refuse(now: Now, target: &str, answer: Decided) -> Step {
         target: target.to_owned(),
         wire_id: None,
         rule: String::new(),
+        remedy: RuleRemedy::Restart,
         decision: answer.verdict,
         gate: answer.gate,
         detail: answer.detail.clone(),

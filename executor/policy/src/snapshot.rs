@@ -16,6 +16,7 @@ impl Policy {
         let mut kept = Vec::new();
         charges(&state, &mut kept);
         people(&state, &mut kept);
+        storms(&state, now, &mut kept);
         waiting(&state, now, &mut kept);
         folded(&state, now, &mut kept);
         kept.sort_by_key(|record| record.at);
@@ -87,6 +88,8 @@ fn people(state: &State, kept: &mut Vec<Record>) {
             let entry = Entry::Held {
                 target: name.clone(),
                 why: held.why.clone(),
+                container_id: held.container_id.clone(),
+                started_at: held.started_at,
             };
             kept.push(record(held.at, held.wall_ms, entry));
         }
@@ -98,6 +101,29 @@ fn people(state: &State, kept: &mut Vec<Record>) {
         };
         kept.push(record(closed.at, closed.wall_ms, entry));
     }
+}
+
+fn storms(state: &State, now: Now, kept: &mut Vec<Record>) {
+    if let Some(storm) = &state.storms.on {
+        let entry = Entry::Storm {
+            why: storm.why.clone(),
+            targets: storm.targets.clone(),
+        };
+        kept.push(record(storm.at, storm.wall_ms, entry));
+        let entry = Entry::Kept(Kept::StormMatch);
+        kept.push(record(storm.last_match, now.wall_ms, entry));
+    }
+    for ((rule, target), at) in &state.storms.called {
+        let entry = Entry::Kept(Kept::Called {
+            target: target.clone(),
+            rule: rule.clone(),
+        });
+        kept.push(record(*at, now.wall_ms, entry));
+    }
+    let entry = Entry::Kept(Kept::StormUncured {
+        attempts: state.storms.uncured.clone(),
+    });
+    kept.push(record(now.at, now.wall_ms, entry));
 }
 
 fn waiting(state: &State, now: Now, kept: &mut Vec<Record>) {

@@ -19,6 +19,8 @@ pub struct Status {
     /// All targets are paused: until when on the policy's clock, ms from now;
     /// none where it lasts until resumed.
     pub paused: Option<PausedFor>,
+    /// Why restarts of all targets are stopped by the storm breaker.
+    pub storm: Option<StormStatus>,
     /// The journal was damaged: all counts as spent for so long, ms, and why.
     pub closed: Option<(u64, String)>,
     /// Why `readyz` should say no; empty = ready.
@@ -32,6 +34,8 @@ pub struct Counts {
     pub pending: usize,
     /// Targets held.
     pub held: usize,
+    /// Restarts of all targets are stopped by the storm breaker.
+    pub storm: bool,
     /// Targets paused by name.
     pub paused: usize,
     /// Attempts in progress.
@@ -46,6 +50,19 @@ pub struct Counts {
     pub attempts: usize,
     /// (Target, rule) pairs with counted matches.
     pub counted: usize,
+}
+
+/// A storm that is on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StormStatus {
+    /// For people.
+    pub why: String,
+    /// When it began, ms since the epoch.
+    pub since_wall_ms: u64,
+    /// Canonical names of the targets that are involved, by name.
+    pub targets: Vec<String>,
+    /// It may be over in, ms, if none of them matches.
+    pub quiet_in_ms: u64,
 }
 
 /// How long a pause lasts.
@@ -185,6 +202,7 @@ impl Policy {
             targets: targets.collect(),
             counts: self.counts(now),
             paused: self.state.pause.and_then(|p| paused_for(p, now)),
+            storm: self.storm_status(now),
             closed: closed
                 .filter(|_| self.is_closed(now))
                 .map(|closed| (closed.until.since(now.at), closed.why.clone())),
@@ -199,6 +217,7 @@ impl Policy {
         Counts {
             pending: self.state.pendings.len(),
             held: targets().filter(|t| t.held.is_some()).count(),
+            storm: self.state.storms.on.is_some(),
             paused: targets().filter(is_paused).count(),
             in_progress: targets().filter(|t| t.in_progress.is_some()).count(),
             verified: targets().filter(|t| t.verified.is_some()).count(),
@@ -212,6 +231,12 @@ impl Policy {
     /// Why the executor is not ready, as far as the policy knows; empty = it is.
     pub fn not_ready(&self, now: Now) -> Vec<String> {
         let mut why = Vec::new();
+        if let Some(storm) = &self.state.storms.on {
+            why.push(format!(
+                "storm: {}: nothing is restarted until all is clear, or `healer resume`",
+                storm.why
+            ));
+        }
         if let Some(closed) = &self.state.fail_closed
             && self.is_closed(now)
         {
@@ -242,6 +267,17 @@ impl Policy {
             ));
         }
         why
+    }
+
+    fn storm_status(&self, now: Now) -> Option<StormStatus> {
+        let storm = self.state.storms.on.as_ref()?;
+        let quiet = storm.last_match.plus(self.config.storm.quiet_ms);
+        Some(StormStatus {
+            why: storm.why.clone(),
+            since_wall_ms: storm.wall_ms,
+            targets: storm.targets.iter().cloned().collect(),
+            quiet_in_ms: quiet.since(now.at),
+        })
     }
 
     /// Attempts and refusals, newest first, of one target or of all.

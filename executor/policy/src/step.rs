@@ -46,6 +46,12 @@ pub enum Action {
         /// Which.
         key: PendingKey,
     },
+    /// Inspect the target by its name, afresh, then call
+    /// [`crate::Policy::handle_target_look`].
+    LookForTarget {
+        /// Canonical name.
+        target: String,
+    },
     /// Make the call with a client time-out of `wait_ms`, then call
     /// [`crate::Policy::handle_called`].
     Call {
@@ -99,6 +105,10 @@ pub enum Event {
     Held { target: String, why: String },
     /// A held target is free again.
     Released { target: String, by: String },
+    /// No more restarts of any target.
+    Storm { why: String },
+    /// That is over.
+    StormEnded { by: String },
     /// A `healer.*` label of a container is ignored: not a value it can have,
     /// or it would loosen what the configuration does not let labels loosen.
     /// Told once per container, label and value while the executor runs.

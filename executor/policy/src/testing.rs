@@ -33,6 +33,7 @@ pub(crate) fn target_config() -> TargetConfig {
             backoff: 1_000,
             cooldown_max_ms: 3_600_000,
             max_attempts: 100,
+            release_after_ms: 0,
         },
     }
 }
@@ -50,6 +51,12 @@ pub(crate) fn config() -> Config {
         host_window_ms: 600_000,
         stopped: Default::default(),
         attempts_parallel: 4,
+        storm: StormLimits {
+            attempts: 0,
+            targets: 0,
+            within_ms: 60_000,
+            quiet_ms: 600_000,
+        },
         dry_run: false,
     }
 }

@@ -13,6 +13,7 @@ impl Policy {
     pub(crate) fn start(&mut self, now: Now, only: Option<&str>) -> Step {
         self.live.only = only.map(str::to_owned);
         self.live.pendings.clear();
+        self.live.targets.clear();
         self.live.attempts = self
             .state
             .open_attempts()
@@ -62,6 +63,7 @@ impl Policy {
         step.durable = self.live.is_unsure && !step.actions.is_empty();
         self.promote(&mut step, now);
         self.pendings_due(&mut step, now);
+        self.targets_due(&mut step, now);
         step
     }
 
@@ -142,6 +144,6 @@ impl Policy {
                 Some(self.pending_wake(key, pending))
             }
         });
-        attempts.chain(pendings).min()
+        attempts.chain(pendings).chain(self.targets_wake()).min()
     }
 }

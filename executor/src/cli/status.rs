@@ -88,6 +88,14 @@ fn draw_status(status: &Status, now: u64) -> String {
             });
         text.push_str(&format!("all targets are paused {until}\n"));
     }
+    if let Some(storm) = &status.storm {
+        text.push_str(&format!(
+            "storm since {}: restarts of all targets are stopped until all is clear, {} at the \
+             earliest, or `healer resume`\n",
+            utc(storm.since),
+            utc(storm.quiet_at)
+        ));
+    }
     if status.targets.is_empty() {
         text.push_str(
             "no targets yet: list one in healer.toml, or label a container healer.enable=true\n",
@@ -164,6 +172,12 @@ mod tests {
             engine: "Docker 20.10.24, API 1.41".into(),
             dry_run: true,
             paused: Some(executor_api::Pause { until: Some(0) }),
+            storm: Some(executor_api::Storm {
+                why: "the last 5 attempts did not cure".into(),
+                since: 0,
+                targets: vec!["app".into()],
+                quiet_at: 600,
+            }),
             targets: vec![
                 TargetStatus {
                     name: "app".into(),
@@ -191,6 +205,7 @@ healer 0.1.0: not ready
 engine: Docker 20.10.24, API 1.41
 dry run: nothing is restarted
 all targets are paused until 1970-01-01T00:00:00Z
+storm since 1970-01-01T00:00:00Z: restarts of all targets are stopped until all is clear, 1970-01-01T00:10:00Z at the earliest, or `healer resume`
 
 TARGET  STATE    BUDGET  LAST RESTART          OUTCOME    NEXT       DETAIL
 app     pending  2 of 4  2025-10-20T16:47:32Z  recovered  in 4m 15s  Cooldown active (45s < 300s)

@@ -72,6 +72,10 @@ pub(super) struct PolicySection {
     pub(super) host_max: Option<u32>,
     pub(super) host_window: Option<Millis>,
     pub(super) attempts_parallel: Option<u32>,
+    pub(super) storm_attempts: Option<u32>,
+    pub(super) storm_targets: Option<u32>,
+    pub(super) storm_within: Option<Millis>,
+    pub(super) storm_quiet: Option<Millis>,
     pub(super) labels_may_loosen: Option<bool>,
 }
 
@@ -86,6 +90,7 @@ pub(super) struct DefaultsSection {
     pub(super) backoff: Option<Factor>,
     pub(super) cooldown_max: Option<Millis>,
     pub(super) max_attempts: Option<u32>,
+    pub(super) release_after: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
 }
 
@@ -103,6 +108,7 @@ pub(super) struct TargetSection {
     pub(super) backoff: Option<Factor>,
     pub(super) cooldown_max: Option<Millis>,
     pub(super) max_attempts: Option<u32>,
+    pub(super) release_after: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
 }
 
@@ -117,6 +123,7 @@ impl TargetSection {
             backoff: self.backoff,
             cooldown_max: self.cooldown_max,
             max_attempts: self.max_attempts,
+            release_after: self.release_after,
             stop_timeout: self.stop_timeout,
         }
     }

@@ -55,6 +55,10 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "policy.host_max" "HEALER_HOST_MAX" policy.host_max;
     "policy.host_window" "HEALER_HOST_WINDOW" policy.host_window;
     "policy.attempts_parallel" "HEALER_ATTEMPTS_PARALLEL" policy.attempts_parallel;
+    "policy.storm_attempts" "HEALER_STORM_ATTEMPTS" policy.storm_attempts;
+    "policy.storm_targets" "HEALER_STORM_TARGETS" policy.storm_targets;
+    "policy.storm_within" "HEALER_STORM_WITHIN" policy.storm_within;
+    "policy.storm_quiet" "HEALER_STORM_QUIET" policy.storm_quiet;
     "policy.labels_may_loosen" "HEALER_LABELS_MAY_LOOSEN" policy.labels_may_loosen;
     "defaults.cooldown" "HEALER_COOLDOWN" defaults.cooldown;
     "defaults.window" "HEALER_WINDOW" defaults.window;
@@ -63,6 +67,7 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "defaults.backoff" "HEALER_BACKOFF" defaults.backoff;
     "defaults.cooldown_max" "HEALER_COOLDOWN_MAX" defaults.cooldown_max;
     "defaults.max_attempts" "HEALER_MAX_ATTEMPTS" defaults.max_attempts;
+    "defaults.release_after" "HEALER_RELEASE_AFTER" defaults.release_after;
     "defaults.stop_timeout" "HEALER_STOP_TIMEOUT" defaults.stop_timeout;
 };
 
@@ -78,6 +83,7 @@ pub(super) const TARGET_KEYS: &[Key<TargetSection>] = keys! { TargetSection:
     "backoff" "" backoff;
     "cooldown_max" "" cooldown_max;
     "max_attempts" "" max_attempts;
+    "release_after" "" release_after;
     "stop_timeout" "" stop_timeout;
 };
 

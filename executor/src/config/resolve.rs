@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use policy::{Limits, OnRefusal, Recovery, TargetConfig};
+use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig};
 
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::values::{Millis, OrOff, show_duration_ms};
@@ -217,9 +217,50 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
             4,
             1..=64,
         )?,
+        storm: storm(section)?,
         dry_run: file.dry_run.unwrap_or(false),
     };
     Ok((policy, stop_timeouts))
+}
+
+fn storm(section: &PolicySection) -> Result<StormLimits, Fault> {
+    let most = u32::try_from(STORM_ATTEMPTS_MAX).unwrap_or(u32::MAX);
+    let attempts = number("policy.storm_attempts", section.storm_attempts, 5, 0..=most)?;
+    if attempts == 1 {
+        return fault(
+            "policy.storm_attempts",
+            "1 is no row of attempts: 0 for none, or 2 and more",
+        );
+    }
+    let targets = number(
+        "policy.storm_targets",
+        section.storm_targets,
+        12,
+        0..=TARGETS_MAX as u32,
+    )?;
+    if targets == 1 {
+        return fault(
+            "policy.storm_targets",
+            "1 would be any match: 0 for none, or 2 and more",
+        );
+    }
+    let within = SECOND..=DAY;
+    Ok(StormLimits {
+        attempts,
+        targets,
+        within_ms: duration(
+            "policy.storm_within",
+            section.storm_within,
+            MINUTE,
+            within.clone(),
+        )?,
+        quiet_ms: duration(
+            "policy.storm_quiet",
+            section.storm_quiet,
+            10 * MINUTE,
+            within,
+        )?,
+    })
 }
 
 /// None where it is not given: the policy then takes it from the limits.
@@ -242,6 +283,7 @@ fn inherit(own: &TargetSection, defaults: &DefaultsSection) -> DefaultsSection {
         backoff: own.backoff.or(defaults.backoff),
         cooldown_max: own.cooldown_max.or(defaults.cooldown_max),
         max_attempts: own.max_attempts.or(defaults.max_attempts),
+        release_after: own.release_after.or(defaults.release_after),
         stop_timeout: own.stop_timeout.or(defaults.stop_timeout),
     }
 }
@@ -304,6 +346,12 @@ fn target(
             backoff,
             cooldown_max_ms,
             max_attempts: number(&key("max_attempts"), limits.max_attempts, 5, 1..=1000)?,
+            release_after_ms: duration(
+                &key("release_after"),
+                limits.release_after,
+                10 * MINUTE,
+                0..=LIMIT_MS_MAX,
+            )?,
         },
     })
 }

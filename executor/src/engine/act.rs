@@ -18,6 +18,7 @@ impl<D: Docker + 'static> Engine<D> {
                     container_id,
                 } => self.look_for_attempt(attempt, container_id),
                 Action::LookForPending { key } => self.look_for_pending(key),
+                Action::LookForTarget { target } => self.look_for_target(target),
                 Action::Call {
                     attempt,
                     call,
@@ -51,6 +52,15 @@ impl<D: Docker + 'static> Engine<D> {
         tokio::task::spawn_local(async move {
             let look = looks.fresh(&reference, Patience::Long).await;
             let _ = done.send(Completion::PendingLook { key, look }).await;
+        });
+    }
+
+    fn look_for_target(&mut self, target: String) {
+        let (looks, done) = (self.looks.clone(), self.done.clone());
+        tokio::task::spawn_local(async move {
+            let reference = Reference::Name(target.clone());
+            let look = looks.fresh(&reference, Patience::Long).await;
+            let _ = done.send(Completion::TargetLook { target, look }).await;
         });
     }
 

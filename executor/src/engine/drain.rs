@@ -70,7 +70,8 @@ impl<D: Docker + 'static> Engine<D> {
             Completion::AttemptLook { .. }
             | Completion::IntentLook { .. }
             | Completion::RequestLook { .. }
-            | Completion::PendingLook { .. } => return,
+            | Completion::PendingLook { .. }
+            | Completion::TargetLook { .. } => return,
         };
         // What would make a new call is left for the next start, unwritten.
         let calls = step

@@ -60,6 +60,7 @@ pub(super) enum Completion {
     RequestLook { ticket: u64, look: Look },
     AttemptLook { attempt: AttemptId, look: Look },
     PendingLook { key: PendingKey, look: Look },
+    TargetLook { target: String, look: Look },
     Called { attempt: AttemptId, called: Called },
 }
 

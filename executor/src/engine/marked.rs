@@ -13,11 +13,13 @@ impl<D: Docker + 'static> Engine<D> {
         self.policy.set_stopped(stopped_of(&marks));
         let mut obeyed = Vec::new();
         for mark in marks {
-            if mark.kind != MarkKind::Resume {
-                continue;
-            }
+            let whose = match mark.kind {
+                MarkKind::Resume => Some(&*mark.target),
+                MarkKind::ResumeAll => None,
+                MarkKind::Stopped => continue,
+            };
             let now = self.clock.now();
-            let step = self.policy.handle_resume(now, Some(&mark.target), "marker");
+            let step = self.policy.handle_resume(now, whose, "marker");
             // What could not be written is asked for again with the next look.
             if self.commit(now, &step).await.is_ok() {
                 self.act(step.actions);

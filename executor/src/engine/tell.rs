@@ -61,6 +61,26 @@ impl<D: Docker + 'static> Engine<D> {
             Event::PendingEnded { target, why } => {
                 tracing::info!(target, "no longer pending: {why}");
             }
+            Event::LabelIgnored {
+                target,
+                label,
+                value,
+                why,
+            } => {
+                tracing::warn!(target, label, value, "label ignored: {why}");
+            }
+            Event::Escalated { .. }
+            | Event::Held { .. }
+            | Event::Released { .. }
+            | Event::Storm { .. }
+            | Event::StormEnded { .. } => self.tell_people(event),
+        }
+        self.answer_watched(event);
+    }
+
+    /// What a person has to see to, and its end.
+    fn tell_people(&self, event: &Event) {
+        match event {
             Event::Escalated { target, rule } => {
                 tracing::error!(
                     target,
@@ -75,16 +95,18 @@ impl<D: Docker + 'static> Engine<D> {
                 );
             }
             Event::Released { target, by } => tracing::info!(target, "released by {by}"),
-            Event::LabelIgnored {
-                target,
-                label,
-                value,
-                why,
-            } => {
-                tracing::warn!(target, label, value, "label ignored: {why}");
+            Event::Storm { why } => {
+                self.site.metrics.storm_began();
+                tracing::error!(
+                    "storm: {why}. Restarts make it worse: none of any target until all is \
+                     clear, or `healer resume`"
+                );
             }
+            Event::StormEnded { by } => {
+                tracing::warn!("the storm is over ({by}): targets may be restarted again");
+            }
+            _ => {}
         }
-        self.answer_watched(event);
     }
 
     /// A call without success, as soon as it is known: what becomes of its

@@ -1,6 +1,6 @@
 //! What `healer status` and `healer history` show, from the policy's views.
 
-use executor_api::{HistoryEntry, Pause, Status, TargetStatus};
+use executor_api::{HistoryEntry, Pause, Status, Storm, TargetStatus};
 use policy::{AttemptView, HistoryItem, Now, TargetState};
 
 use super::Engine;
@@ -17,6 +17,12 @@ impl<D: Docker + 'static> Engine<D> {
             dry_run: self.policy.config().dry_run,
             paused: status.paused.map(|pause| Pause {
                 until: pause.left_ms.map(|ms| epoch_in(now, ms)),
+            }),
+            storm: status.storm.map(|storm| Storm {
+                why: storm.why,
+                since: storm.since_wall_ms / 1_000,
+                targets: storm.targets,
+                quiet_at: epoch_in(now, storm.quiet_in_ms),
             }),
             targets: status
                 .targets

@@ -24,6 +24,8 @@ pub(crate) fn record(n: u64) -> Record {
     let entry = Entry::Held {
         target: format!("t{n}"),
         why: "why \"quoted\"\n".into(),
+        container_id: None,
+        started_at: None,
     };
     Record {
         at: Timestamp(n),

@@ -1,6 +1,7 @@
 //! Markers that people set: files whose names say what they want.
 //!
 //! - `resume-<target>`: let it be restarted again
+//! - `resume`: the same for all, and the end of a storm
 //! - `<target>.stopped`: it was stopped on purpose, leave it alone
 //!
 //! Anybody may be able to create files in the directory, so one counts only if
@@ -31,6 +32,8 @@ const STICKY: u32 = 0o1000;
 pub enum MarkKind {
     /// `resume-<target>`
     Resume,
+    /// `resume`
+    ResumeAll,
     /// `<target>.stopped`
     Stopped,
 }
@@ -40,7 +43,7 @@ pub enum MarkKind {
 pub struct Mark {
     /// See [`MarkKind`].
     pub kind: MarkKind,
-    /// As in its name.
+    /// As in its name; empty in [`MarkKind::ResumeAll`].
     pub target: String,
     /// When it was set (its modification time), wall clock in milliseconds.
     pub set_wall_ms: u64,
@@ -120,6 +123,9 @@ pub(crate) fn is_trusted_uid(uid: u32, own_uid: u32) -> bool {
 
 /// A name that reads both ways means the one that restarts nothing.
 fn parse(name: &str) -> Option<(MarkKind, &str)> {
+    if name == "resume" {
+        return Some((MarkKind::ResumeAll, ""));
+    }
     let stopped = name
         .strip_suffix(".stopped")
         .map(|target| (MarkKind::Stopped, target));

@@ -25,6 +25,8 @@ impl Setup {
             .set("defaults.backoff", 1)
             .set("defaults.max_attempts", 1_000)
             .set("policy.host_max", 10_000)
+            .set("policy.storm_attempts", 0)
+            .set("policy.storm_targets", 0)
     }
 
     /// The limits that are in force where none are set.

@@ -7,6 +7,7 @@ mod budget;
 mod identity;
 mod liveness;
 mod people;
+mod storm;
 mod threshold;
 
 use crate::labels::Settings;
@@ -15,6 +16,7 @@ use crate::{AttemptId, Config, Facts, Gate, Limits, Now, PendingKey, Timestamp, 
 
 pub(crate) use liveness::too_old;
 pub(crate) use people::held_because;
+pub(crate) use storm::storm_because;
 
 /// One refusal with its figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +99,7 @@ type Asked = fn(&Ask<'_>) -> Option<Refusal>;
 
 /// The row from the facts on; `unknown-rule` and `unknown-target` come before
 /// there are any.
-const ROW: [(Gate, Asked); 13] = [
+const ROW: [(Gate, Asked); 14] = [
     (Gate::Protected, identity::protected),
     (Gate::Orchestrated, identity::orchestrated),
     (Gate::NotEnabled, identity::not_enabled),
@@ -107,6 +109,7 @@ const ROW: [(Gate, Asked); 13] = [
     (Gate::Held, people::held),
     (Gate::InProgress, people::in_progress),
     (Gate::BelowThreshold, threshold::below_threshold),
+    (Gate::Storm, storm::storm),
     (Gate::Cooldown, budget::cooldown),
     (Gate::Window, budget::window),
     (Gate::HostLimit, budget::host_limit),
@@ -121,9 +124,11 @@ pub(crate) fn ask(ask: &Ask<'_>, first: Gate, last: Gate) -> Option<Refusal> {
 }
 
 /// The gates that are asked anew just before a restart call: everything that a
-/// person or Docker can have changed since the charge.
+/// person or Docker can have changed since the charge, and a storm.
 pub(crate) fn ask_before_acting(asking: &Ask<'_>) -> Option<Refusal> {
-    ask(asking, Gate::Protected, Gate::Held).or_else(|| budget::dry_run(asking))
+    ask(asking, Gate::Protected, Gate::Held)
+        .or_else(|| storm::storm(asking))
+        .or_else(|| budget::dry_run(asking))
 }
 
 #[cfg(test)]
@@ -133,7 +138,9 @@ mod tests {
     #[test]
     fn the_row_is_in_the_order_of_the_gates() {
         let row: Vec<Gate> = ROW.iter().map(|(gate, _)| *gate).collect();
-        assert_eq!(row, Gate::ALL[2..15]);
+        let asked = |gate: &&Gate| **gate != Gate::Unconfirmed;
+        let all: Vec<Gate> = Gate::ALL[2..17].iter().filter(asked).copied().collect();
+        assert_eq!(row, all);
         assert!(row.is_sorted());
     }
 }

@@ -1,13 +1,11 @@
 //! One record at a time. Nothing here decides; what the entry says is so.
 
 use super::targets::insert;
-use super::{
-    Attempt, End, FailClosed, Held, Known, Pause, Refusal1, Restarted, Sent, Spent, State,
-};
+use super::{Attempt, End, FailClosed, Known, Refusal1, Restarted, Sent, Spent, State};
 use crate::figures::wall_ms;
 use crate::{
     ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Entry, Gate, ID_AHEAD_MAX_MS, ID_GRACE_MS,
-    KEEP_MS, Kept, Outcome, Pending, PendingKey, Record, Timestamp, UNKNOWN_RULE_MS, Verdict,
+    KEEP_MS, Outcome, Pending, PendingKey, Record, RuleRemedy, Timestamp, UNKNOWN_RULE_MS, Verdict,
     WallTime,
 };
 
@@ -49,6 +47,7 @@ impl State {
             Entry::Decided { .. } => self.decided(record, config),
             Entry::Held { .. } | Entry::Released { .. } => self.hold(record),
             Entry::Paused { .. } | Entry::Resumed { .. } => self.pause(record),
+            Entry::Storm { .. } | Entry::StormEnded { .. } => self.storm(record),
             Entry::Imported {
                 target,
                 restarted_at,
@@ -147,6 +146,10 @@ impl State {
         if let Some(target) = self.targets.get_mut(&name) {
             target.in_progress = None;
             target.verified = Some(id);
+            // Ours: no sign that somebody has seen to it.
+            if let Some(held) = &mut target.held {
+                held.started_at = Some(started_at);
+            }
         }
         self.wake_pending(&name, record.at, |_| true);
     }
@@ -160,6 +163,9 @@ impl State {
         let (outcome, at) = (end.outcome, end.at);
         attempt.end = Some(end);
         let name = attempt.charge.target.clone();
+        if !attempt.charge.shadow {
+            self.storms.ended(id, &name, outcome);
+        }
         if let Some(target) = self.targets.get_mut(&name) {
             target.in_progress = target.in_progress.filter(|open| *open != id);
             target.verified = target.verified.filter(|open| *open != id);
@@ -207,6 +213,7 @@ impl State {
             target,
             wire_id,
             rule,
+            remedy,
             decision,
             gate,
             detail,
@@ -222,6 +229,10 @@ impl State {
             _ => PendingKey::Target(target.clone()),
         };
         self.counted.add(key.clone(), rule, times);
+        if *remedy != RuleRemedy::Note {
+            self.storms
+                .decided(record.at, target, rule, *decision, *gate);
+        }
         if *gate == Some(Gate::UnknownRule) {
             self.unknown_rule = Some((record.at, rule.clone()));
         }
@@ -254,65 +265,6 @@ impl State {
         self.ids.insert(record.at, id, known);
     }
 
-    fn hold(&mut self, record: &Record) {
-        match &record.entry {
-            Entry::Held { target, why } => {
-                self.targets.entry(target.clone()).or_default().held = Some(Held {
-                    at: record.at,
-                    wall_ms: record.wall_ms,
-                    why: why.clone(),
-                });
-            }
-            Entry::Released { target, .. } => {
-                if let Some(target) = self.targets.get_mut(target) {
-                    target.held = None;
-                    target.uncured = 0;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn pause(&mut self, record: &Record) {
-        match &record.entry {
-            Entry::Paused { target, until } => {
-                self.targets.values_mut().for_each(|t| {
-                    t.pause = t.pause.filter(|p| p.is_on(record.at));
-                });
-                let pause = Some(Pause {
-                    at: record.at,
-                    wall_ms: record.wall_ms,
-                    until: *until,
-                });
-                match target {
-                    Some(name) => self.targets.entry(name.clone()).or_default().pause = pause,
-                    None => self.pause = pause,
-                }
-            }
-            Entry::Resumed { target } => {
-                if target.is_none() {
-                    self.pause = None;
-                }
-                for (name, state) in &mut self.targets {
-                    if target.as_ref().is_none_or(|one| one == name) {
-                        state.pause = None;
-                    }
-                }
-                for (key, pending) in &mut self.pendings {
-                    let PendingKey::Target(name) = key else {
-                        continue;
-                    };
-                    if pending.gate == Gate::Maintenance
-                        && target.as_ref().is_none_or(|one| one == name)
-                    {
-                        pending.due = pending.due.min(record.at);
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
     fn imported(&mut self, record: &Record, target: &str, restarted_at: Timestamp) {
         let at = restarted_at.min(record.at);
         let spent = Spent {
@@ -326,58 +278,12 @@ impl State {
         insert(&mut target.spent, spent);
     }
 
-    fn kept(&mut self, record: &Record, kept: &Kept) {
-        match kept {
-            Kept::Id {
-                id,
-                until,
-                key,
-                decision,
-                gate,
-                detail,
-                attempt,
-            } => self.ids.insert(
-                record.at,
-                id,
-                Known {
-                    until: *until,
-                    key: key.clone(),
-                    verdict: *decision,
-                    gate: *gate,
-                    detail: detail.clone(),
-                    attempt: *attempt,
-                },
-            ),
-            Kept::Counts { key, rule, times } => self.counted.add(key.clone(), rule, times),
-            Kept::Uncured { target, attempts } => {
-                self.targets.entry(target.clone()).or_default().uncured = *attempts;
-            }
-            Kept::Refusals {
-                target,
-                rule,
-                gate,
-                detail,
-                count,
-            } => self.refusals.restore(Refusal1 {
-                at: record.at,
-                wall_ms: record.wall_ms,
-                target: target.clone(),
-                rule: rule.clone(),
-                gate: *gate,
-                detail: detail.clone(),
-                count: *count,
-            }),
-            Kept::UnknownRule { rule } => self.unknown_rule = Some((record.at, rule.clone())),
-            Kept::LastAttempt { attempt } => {
-                self.last_attempt = self.last_attempt.max(*attempt);
-            }
-        }
-    }
-
     /// Lets go of what no decision and no history needs any more.
     pub(crate) fn forget(&mut self, now: Timestamp, config: &Config) {
         self.ids.forget_until(now);
         self.fail_closed.take_if(|closed| closed.until <= now);
+        self.storms
+            .forget_until(Timestamp(now.0.saturating_sub(config.storm.within_ms)));
         self.unknown_rule
             .take_if(|(at, _)| now.since(*at) >= UNKNOWN_RULE_MS);
         let limits_ms = config.largest_limit_ms();

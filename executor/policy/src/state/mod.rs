@@ -5,7 +5,10 @@ mod attempts;
 mod counts;
 mod fold;
 mod ids;
+mod kept;
 mod refusals;
+mod said;
+mod storm;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ pub(crate) use attempts::{Attempt, End, Restarted, Sent};
 pub(crate) use counts::{Counted, most_within};
 pub(crate) use ids::{Ids, Known};
 pub(crate) use refusals::{Refusal1, Refusals};
+pub(crate) use storm::{Storm, Storms};
 pub(crate) use targets::{Held, Pause, Spent, Target, counting};
 
 use crate::{AttemptId, Pending, PendingKey, Timestamp};
@@ -35,6 +39,7 @@ pub(crate) struct State {
     pub(crate) pause: Option<Pause>,
     pub(crate) fail_closed: Option<FailClosed>,
     pub(crate) refusals: Refusals,
+    pub(crate) storms: Storms,
     /// When an unknown rule was last named, and which.
     pub(crate) unknown_rule: Option<(Timestamp, String)>,
 }

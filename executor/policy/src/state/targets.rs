@@ -1,6 +1,6 @@
 //! What is remembered of one target.
 
-use crate::{AttemptId, Timestamp};
+use crate::{AttemptId, Timestamp, WallTime};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Target {
@@ -33,6 +33,8 @@ pub(crate) struct Held {
     pub(crate) at: Timestamp,
     pub(crate) wall_ms: u64,
     pub(crate) why: String,
+    pub(crate) container_id: Option<String>,
+    pub(crate) started_at: Option<WallTime>,
 }
 
 /// No restarts until it ends.

@@ -140,6 +140,8 @@ fn a_change_before_the_first_send_aborts_with_the_gates_name() {
                 bench.write(Entry::Held {
                     target: NAME.into(),
                     why: "said so".into(),
+                    container_id: None,
+                    started_at: None,
                 });
             },
             Gate::Held,

@@ -58,7 +58,7 @@ type Spoil = fn(&mut Case);
 
 /// For each gate something that makes it refuse and no earlier one, with the
 /// answer's words.
-const SPOILS: [(Gate, Spoil, Verdict, &str); 15] = [
+const SPOILS: [(Gate, Spoil, Verdict, &str); 16] = [
     (
         Gate::UnknownRule,
         |case| case.intent.known = None,
@@ -118,6 +118,8 @@ const SPOILS: [(Gate, Spoil, Verdict, &str); 15] = [
             case.bench.write(Entry::Held {
                 target: NAME.into(),
                 why: "it is broken".into(),
+                container_id: None,
+                started_at: None,
             });
         },
         Verdict::Refused,
@@ -137,6 +139,18 @@ const SPOILS: [(Gate, Spoil, Verdict, &str); 15] = [
         |case| case.threshold(3, 60_000),
         Verdict::Refused,
         "Below threshold (1 of 3 matches within 60s)",
+    ),
+    (
+        Gate::Storm,
+        |case| {
+            case.bench.write(Entry::Storm {
+                why: "nothing cures".into(),
+                targets: ["other".to_owned()].into(),
+            });
+        },
+        Verdict::Pending,
+        "Storm: nothing cures: no restarts until it has been quiet for 600s (`healer resume` \
+         ends it)",
     ),
     (
         Gate::Cooldown,

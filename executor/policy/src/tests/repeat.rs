@@ -128,6 +128,7 @@ fn ids_forgotten_before_their_time_make_it_not_ready_for_a_while() {
             target: NAME.into(),
             wire_id: None,
             rule: "oom".into(),
+            remedy: RuleRemedy::Restart,
             decision: Verdict::Noted,
             gate: None,
             detail: String::new(),

@@ -53,6 +53,8 @@ fn every_other_gate_applies_and_nothing_is_left_pending() {
         Gate::Held => Entry::Held {
             target: NAME.into(),
             why: "x".into(),
+            container_id: None,
+            started_at: None,
         },
         Gate::InProgress => charge(1, NAME, Cause::Person),
         _ => Entry::Imported {
@@ -251,6 +253,8 @@ fn resume_says_what_it_ended() {
     bench.write(Entry::Held {
         target: NAME.into(),
         why: "x".into(),
+        container_id: None,
+        started_at: None,
     });
     assert_eq!(
         say(&mut bench, Some("other")),

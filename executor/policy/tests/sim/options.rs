@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Config, Limits, OnRefusal, Recovery, TargetConfig};
+use policy::{Config, Limits, OnRefusal, Recovery, StormLimits, TargetConfig};
 
 use crate::rng::Rng;
 
@@ -108,6 +108,12 @@ fn config(rng: &mut Rng) -> Config {
         host_max: rng.pick(&[2, 5, 10, 100]),
         host_window_ms: rng.pick(&[60_000, 600_000]),
         attempts_parallel: rng.pick(&[1, 2, 4]),
+        storm: StormLimits {
+            attempts: rng.pick(&[0, 3, 5]),
+            targets: rng.pick(&[0, 3]),
+            within_ms: 60_000,
+            quiet_ms: rng.pick(&[30_000, 600_000]),
+        },
         dry_run: rng.chance(50),
         stopped: BTreeSet::new(),
     }
@@ -128,6 +134,7 @@ fn target(rng: &mut Rng) -> TargetConfig {
             backoff: rng.pick(&[1_000, 1_500, 2_000]),
             cooldown_max_ms: rng.pick(&[60_000, 600_000]),
             max_attempts: rng.pick(&[2, 5, 100]),
+            release_after_ms: rng.pick(&[0, 60_000, 600_000]),
         },
     }
 }

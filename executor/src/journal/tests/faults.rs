@@ -175,11 +175,15 @@ fn a_line_beyond_the_limit_is_refused_and_one_at_the_limit_is_read_back() {
         record.entry = Entry::Held {
             target: "t".into(),
             why: String::new(),
+            container_id: None,
+            started_at: None,
         };
         let empty = 9 + 1 + serde_json::to_vec(&record).expect("JSON").len();
         record.entry = Entry::Held {
             target: "t".into(),
             why: "x".repeat(bytes - empty),
+            container_id: None,
+            started_at: None,
         };
         record
     };

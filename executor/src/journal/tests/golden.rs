@@ -75,7 +75,9 @@ fn headers_single_entries_and_batches_mean_what_they_meant() {
             10,
             Entry::Held {
                 target: target(),
-                why
+                why,
+                container_id: None,
+                started_at: None,
             }
         )])
     );
@@ -86,6 +88,7 @@ fn headers_single_entries_and_batches_mean_what_they_meant() {
             Entry::Released {
                 target: target(),
                 by: "healer resume".into(),
+                uncured: 0,
             },
         ),
         record(

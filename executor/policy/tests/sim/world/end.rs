@@ -53,6 +53,11 @@ impl World {
                 Entry::Pending(_) => self.totals.count("renewed"),
                 Entry::PendingEnded { .. } => self.totals.count("ended"),
                 Entry::Held { .. } => self.totals.count("held"),
+                Entry::Released { by, .. } if by.starts_with("its health") => {
+                    self.totals.count("well again");
+                }
+                Entry::Storm { .. } => self.totals.count("storm"),
+                Entry::StormEnded { by } if by == "all clear" => self.totals.count("all clear"),
                 _ => {}
             }
         }

@@ -64,6 +64,7 @@ enum What {
     Request(RequestInput),
     Attempt(AttemptId, String),
     Pending(PendingKey),
+    Target(String),
 }
 
 #[derive(Debug)]

@@ -46,6 +46,7 @@ impl World {
             What::Request(request) => request.target.clone(),
             What::Attempt(_, id) => id.clone(),
             What::Pending(key) => key.as_str().to_owned(),
+            What::Target(name) => name.clone(),
         };
         let (now, clock) = (self.now(), self.clock());
         let mut look = self.docker.inspect(&reference, clock, now.at);
@@ -98,6 +99,7 @@ impl World {
                 policy.handle_attempt_look(now, *attempt, look)
             }
             What::Pending(key) => policy.handle_pending_look(now, key, look),
+            What::Target(name) => policy.handle_target_look(now, name, look),
         };
         if self.perform(&step, fresh) == Err(Stop::Disk) {
             // The engine puts it back in after a second.
@@ -176,6 +178,7 @@ impl World {
                 container_id,
             } => self.ask(What::Attempt(*attempt, container_id.clone())),
             Action::LookForPending { key } => self.ask(What::Pending(key.clone())),
+            Action::LookForTarget { target } => self.ask(What::Target(target.clone())),
             Action::Call {
                 attempt,
                 call,

@@ -1,0 +1,89 @@
+//! What people have said, and what waits for their word: holds, pauses, storms.
+
+use super::{Held, Pause, State};
+use crate::{Entry, Gate, PendingKey, Record};
+
+impl State {
+    pub(super) fn hold(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::Held {
+                target,
+                why,
+                container_id,
+                started_at,
+            } => {
+                self.targets.entry(target.clone()).or_default().held = Some(Held {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    why: why.clone(),
+                    container_id: container_id.clone(),
+                    started_at: *started_at,
+                });
+            }
+            Entry::Released {
+                target, uncured, ..
+            } => {
+                if let Some(target) = self.targets.get_mut(target) {
+                    target.held = None;
+                    target.uncured = *uncured;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn pause(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::Paused { target, until } => {
+                self.targets.values_mut().for_each(|t| {
+                    t.pause = t.pause.filter(|p| p.is_on(record.at));
+                });
+                let pause = Some(Pause {
+                    at: record.at,
+                    wall_ms: record.wall_ms,
+                    until: *until,
+                });
+                match target {
+                    Some(name) => self.targets.entry(name.clone()).or_default().pause = pause,
+                    None => self.pause = pause,
+                }
+            }
+            Entry::Resumed { target } => {
+                if target.is_none() {
+                    self.pause = None;
+                }
+                for (name, state) in &mut self.targets {
+                    if target.as_ref().is_none_or(|one| one == name) {
+                        state.pause = None;
+                    }
+                }
+                for (key, pending) in &mut self.pendings {
+                    let PendingKey::Target(name) = key else {
+                        continue;
+                    };
+                    if pending.gate == Gate::Maintenance
+                        && target.as_ref().is_none_or(|one| one == name)
+                    {
+                        pending.due = pending.due.min(record.at);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A storm begins or ends; what waited for its end need not wait longer.
+    pub(super) fn storm(&mut self, record: &Record) {
+        match &record.entry {
+            Entry::Storm { .. } => self.storms.begin(record),
+            Entry::StormEnded { .. } => {
+                self.storms.end();
+                let waiting = self.pendings.values_mut();
+                for pending in waiting.filter(|p| p.gate == Gate::Storm) {
+                    pending.due = pending.due.min(record.at);
+                }
+            }
+            _ => {}
+        }
+    }
+}
