@@ -36,7 +36,7 @@ fn one_rule_is_shown_in_full() {
         "  lines: containers'\n",
         "  from: cuda\n",
         "  sticky: words of recovery do not excuse it\n",
-        "  excused by: talk\n",
+        "  excused by: talk, code\n",
         "  looks for: device-side assert triggered\n",
         "  matches: RuntimeError: CUDA error: device-side assert triggered\n",
     ] {
