@@ -5,22 +5,24 @@
 //! as a file is among them everything is compiled once, so that a wrong file is refused here,
 //! too, and dropped again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile;
 use crate::error::{Error, Text};
 use crate::format;
-use crate::rule::{Remedy, Rule, Threshold};
+use crate::rule::{Confirm, Confirmation, Remedy, Rule, Threshold};
 use crate::set::RuleSet;
 use crate::source::{self, Source};
 
 /// What a match of one rule calls for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// See [`Remedy`].
     pub remedy: Remedy,
     /// None: the first match counts.
     pub threshold: Option<Threshold>,
+    /// None: the match alone is enough.
+    pub confirm: Option<Confirm>,
 }
 
 impl From<&Rule> for Call {
@@ -28,6 +30,7 @@ impl From<&Rule> for Call {
         Self {
             remedy: rule.remedy,
             threshold: rule.threshold,
+            confirm: rule.confirm.clone(),
         }
     }
 }
@@ -36,8 +39,8 @@ impl From<&Rule> for Call {
 #[derive(Debug)]
 pub struct RuleBook {
     calls: BTreeMap<String, Call>,
-    /// Names of the rules that ask for a confirmation.
-    confirmed: Vec<String>,
+    /// Names of the rules that another one takes for a confirmation.
+    confirming: BTreeSet<String>,
 }
 
 impl RuleBook {
@@ -51,31 +54,36 @@ impl RuleBook {
         if sources.iter().all(|source| source.is_pack)
             && let Some(calls) = read_only(&sources)?
         {
-            // None of the built-in rules asks for a confirmation; a test sees to it.
-            let confirmed = Vec::new();
-            return Ok(Self { calls, confirmed });
+            return Ok(Self::of(calls));
         }
         let set = RuleSet::from_sources(&sources)?;
         let calls = set
             .rules()
             .iter()
             .map(|rule| (rule.name.clone(), Call::from(rule)));
-        let asks = |rule: &&Rule| rule.confirm.is_some();
-        let confirmed = set.rules().iter().filter(asks);
-        Ok(Self {
-            calls: calls.collect(),
-            confirmed: confirmed.map(|rule| rule.name.clone()).collect(),
-        })
+        Ok(Self::of(calls.collect()))
     }
 
-    /// The rules that ask for a confirmation.
-    pub fn confirmed(&self) -> &[String] {
-        &self.confirmed
+    fn of(calls: BTreeMap<String, Call>) -> Self {
+        let confirms = calls.values().filter_map(|call| call.confirm.as_ref());
+        let named = confirms
+            .flat_map(|confirm| &confirm.by)
+            .filter_map(|by| match by {
+                Confirmation::Rule(name) => Some(name.clone()),
+                Confirmation::Unhealthy | Confirmation::Exit => None,
+            });
+        let confirming = named.collect();
+        Self { calls, confirming }
+    }
+
+    /// Whether a match of this rule may confirm another rule's.
+    pub fn confirms(&self, name: &str) -> bool {
+        self.confirming.contains(name)
     }
 
     /// What a rule calls for, by its name.
-    pub fn find(&self, name: &str) -> Option<Call> {
-        self.calls.get(name).copied()
+    pub fn find(&self, name: &str) -> Option<&Call> {
+        self.calls.get(name)
     }
 }
 
@@ -93,9 +101,14 @@ fn read_only(packs: &[Source]) -> Result<Option<BTreeMap<String, Call>>, Error> 
                 .threshold
                 .map(|written| compile::threshold(text, &written))
                 .transpose()?;
+            let confirm = written
+                .confirm
+                .map(|written| compile::confirm(text, &written))
+                .transpose()?;
             let call = Call {
                 remedy: written.remedy,
                 threshold,
+                confirm,
             };
             if calls.insert(written.name.into_inner(), call).is_some() {
                 return Ok(None);
@@ -114,7 +127,7 @@ mod tests {
         let book = RuleBook::load(setting).unwrap();
         assert_eq!(book.calls.len(), set.rules().len());
         for rule in set.rules() {
-            assert_eq!(book.find(&rule.name), Some(Call::from(rule)));
+            assert_eq!(book.find(&rule.name), Some(&Call::from(rule)));
         }
         assert_eq!(book.find("no-such-rule"), None);
     }
@@ -134,16 +147,30 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_ask_for_a_confirmation_are_named() {
-        let packs = RuleSet::load("gpu").unwrap();
-        assert!(packs.rules().iter().all(|rule| rule.confirm.is_none()));
+    fn it_knows_what_confirms_a_rule_and_which_rules_confirm_others() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("own.toml");
         let rule = "[[rule]]\nname = \"own\"\nsummary = \"s\"\nremedy = \"note\"\n\
-                    literals = [\"gone wrong\"]\nconfirm = { by = [\"exit\"], within = \"9s\" }\n";
+                    literals = [\"gone wrong\"]\n\
+                    confirm = { by = [\"exit\", \"rule:cuda-oom\"], within = \"9s\" }\n";
         std::fs::write(&file, rule).unwrap();
-        let book = RuleBook::load(file.to_str().unwrap()).unwrap();
-        assert_eq!(book.confirmed(), ["own"]);
+        let setting = format!("gpu,{}", file.display());
+        same(&setting);
+        let book = RuleBook::load(&setting).unwrap();
+        let confirm = book.find("own").and_then(|call| call.confirm.clone());
+        let by = vec![
+            Confirmation::Exit,
+            Confirmation::Rule("cuda-oom".to_owned()),
+        ];
+        assert_eq!(
+            confirm,
+            Some(Confirm {
+                by,
+                within_ms: 9_000
+            })
+        );
+        assert!(book.confirms("cuda-oom"));
+        assert!(!book.confirms("own"));
     }
 
     #[test]

@@ -168,7 +168,7 @@ fn severities(text: Text<'_>, written: &[Written]) -> Result<Severities, Error> 
     Ok(set)
 }
 
-fn confirm(text: Text<'_>, written: &Spanned<WrittenConfirm>) -> Result<Confirm, Error> {
+pub(crate) fn confirm(text: Text<'_>, written: &Spanned<WrittenConfirm>) -> Result<Confirm, Error> {
     let WrittenConfirm { by, within } = written.get_ref();
     let one = |word: &Written| match word.get_ref().as_str() {
         "unhealthy" => Ok(Confirmation::Unhealthy),

@@ -87,7 +87,7 @@ fn rule() -> Value {
             },
             "excuses": plain_texts("names of shared sets of excuses, in place of the file's"),
             "confirm": {
-                "description": "what else must happen before the remedy applies (not in force yet)",
+                "description": "what else must happen, before or after the match, for the remedy to apply",
                 "type": "object",
                 "additionalProperties": false,
                 "required": ["by", "within"],
