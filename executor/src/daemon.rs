@@ -253,8 +253,10 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
 fn settings(config: &Config) -> Result<Settings, Fault> {
     let rules =
         rules::RuleBook::load(&config.rules).map_err(|e| Fault::Setting(format!("rules: {e}")))?;
-    for rule in rules.confirmed() {
-        tracing::warn!("rule {rule}: `confirm` is not in force yet; a match alone is enough");
+    for rule in &config.policy.shadow_rules {
+        if rules.find(rule).is_none() {
+            tracing::warn!("policy.shadow_rules names {rule}, which is none of the rules");
+        }
     }
     Ok(Settings {
         policy: config.policy.clone(),

@@ -175,7 +175,10 @@ fn what_a_restart_cannot_cure_is_told_and_what_is_only_counted_is_counted() {
 
     assert_answer(&send("cuda-driver-mismatch"), "escalated", "", "");
     executor.eventually_logs("a person is needed");
+    assert_eq!(executor.state(&container.name), "held");
     assert_answer(&send("my-note"), "noted", "", "");
+    assert_answer(&send("cuda-oom"), "refused", "held", "needs a person");
+    assert_eq!(executor.cli(&["resume", &container.name]).code, Some(0));
     assert_answer(
         &send("my-threshold"),
         "refused",

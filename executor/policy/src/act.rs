@@ -7,8 +7,8 @@ use crate::live::Phase;
 use crate::state::{Attempt, Restarted};
 use crate::{
     Action, AttemptId, Call, Called, Cause, Entry, Event, Facts, Gate, LOOK_WAIT_MIN_MS, Look, Now,
-    OnRefusal, Outcome, Pending, PendingKey, Policy, Resolution, Step, Timestamp, Unresolved,
-    resolve,
+    OnRefusal, Outcome, Pending, PendingKey, Policy, Resolution, RuleRemedy, Step, Timestamp,
+    Unresolved, resolve,
 };
 
 impl Policy {
@@ -185,7 +185,9 @@ impl Policy {
             Cause::Person => Who::Person,
             Cause::Match { rule, line, .. } => Who::Match(Matched {
                 rule,
+                remedy: RuleRemedy::Restart,
                 line: *line,
+                awaits: None,
                 threshold: None,
                 times: &[],
                 counted_as: None,
@@ -247,6 +249,8 @@ impl Policy {
             line: *line,
             container_id: Some(charge.container_id.clone()),
             ids: Vec::new(),
+            remedy: RuleRemedy::Restart,
+            awaits: None,
             threshold: None,
             was: None,
             due,

@@ -58,6 +58,13 @@ pub const TARGET_LOOK_MS: u64 = 30_000;
 /// Looks for such targets under way at once; the others wait their turn.
 pub const TARGET_LOOKS_MAX: usize = 16;
 
+/// A match that its container's health or end could confirm has it looked at
+/// this often, ms.
+pub const CONFIRM_LOOK_MS: u64 = 5_000;
+
+/// Escalations remembered as told; beyond it all are told again.
+pub const ESCALATIONS_TOLD_MAX: usize = 4_096;
+
 /// Pauses of single targets; beyond it `healer pause` is refused.
 pub const PAUSES_MAX: usize = 4_096;
 

@@ -99,6 +99,8 @@ pub struct Config {
     pub attempts_parallel: u32,
     /// Dry run for everything.
     pub dry_run: bool,
+    /// Dry run for the matches of these rules.
+    pub shadow_rules: BTreeSet<String>,
     /// Targets that a person keeps stopped by a marker file, by canonical name;
     /// see [`crate::Policy::set_stopped`].
     pub stopped: BTreeSet<String>,

@@ -12,12 +12,17 @@ impl Step {
 
     /// Answers with `decided`, and tells it.
     pub(crate) fn answer(&mut self, target: &str, rule: &str, decided: Decided) {
+        self.decided(target, rule, decided.clone());
+        self.answer = Some(decided);
+    }
+
+    /// Tells a decision.
+    pub(crate) fn decided(&mut self, target: &str, rule: &str, decided: Decided) {
         self.tell(Event::Decided {
             target: target.to_owned(),
             rule: rule.to_owned(),
-            decided: decided.clone(),
+            decided,
         });
-        self.answer = Some(decided);
     }
 
     /// A target becomes pending, or its pending is renewed.
@@ -28,9 +33,15 @@ impl Step {
 
     /// Ends a pending target, other than by a charge.
     pub(crate) fn end_pending(&mut self, pending: &Pending, why: &str) {
+        self.end_pending_as(pending, why, Verdict::Refused);
+    }
+
+    /// The same, with another answer for its intents.
+    pub(crate) fn end_pending_as(&mut self, pending: &Pending, why: &str, decision: Verdict) {
         self.entries.push(Entry::PendingEnded {
             key: pending.key.clone(),
             why: why.to_owned(),
+            decision,
         });
         self.tell(Event::PendingEnded {
             target: pending.key.as_str().to_owned(),

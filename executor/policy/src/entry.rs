@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Gate, Limits, RuleRemedy, Timestamp, WallTime};
+use crate::{Confirm, Gate, Limits, RuleRemedy, Timestamp, WallTime};
 
 /// One journal entry with its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +62,9 @@ pub enum Entry {
         key: PendingKey,
         /// For people: `recovered by itself`, `expired`.
         why: String,
+        /// What its intents are answered with from now on.
+        #[serde(default = "refused", skip_serializing_if = "is_refused")]
+        decision: Verdict,
     },
     /// An intent was decided; sent again it is answered with its current state.
     Decided {
@@ -260,6 +263,9 @@ pub struct Charge {
     /// A dry run's shadow budget: nothing is done.
     #[serde(default)]
     pub shadow: bool,
+    /// A dry run of the rule, not of the target: what is pending for real stays so.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub shadow_rule: bool,
 }
 
 /// Why an attempt was made.
@@ -360,9 +366,15 @@ pub struct Pending {
     /// The intents that it answers (newest 64). None after a failed attempt,
     /// whose charge has answered them already.
     pub ids: Vec<String>,
+    /// What the rule calls for.
+    #[serde(default, skip_serializing_if = "RuleRemedy::is_restart")]
+    pub remedy: RuleRemedy,
     /// The rule's threshold: (count, within_ms).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<(u32, u64)>,
+    /// What has yet to confirm it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Awaits>,
     /// The key it had before the canonical name was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<PendingKey>,
@@ -372,8 +384,20 @@ pub struct Pending {
     pub expires: Timestamp,
 }
 
+/// A match that has to be confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Awaits {
+    /// By what.
+    #[serde(flatten)]
+    pub confirm: Confirm,
+    /// Until when.
+    pub until: Timestamp,
+}
+
 /// Pending targets are keyed by canonical name; where no facts could be had
 /// the name may not be known yet, and the reference on the wire stands in.
+/// Beside it wait the matches that nothing has confirmed yet, each rule's apart,
+/// and those of rules that are run dry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PendingKey {
@@ -381,15 +405,42 @@ pub enum PendingKey {
     Target(String),
     /// A container id from the wire.
     Id(String),
+    /// A rule's matches that have to be confirmed.
+    Rule {
+        /// Canonical name, or as the wire names it while that is unknown.
+        target: String,
+        /// The rule's name.
+        rule: String,
+    },
+    /// Matches of rules that are run dry, by canonical name.
+    Shadow(String),
 }
 
 impl PendingKey {
     /// The name or the id.
     pub fn as_str(&self) -> &str {
         match self {
-            Self::Target(text) | Self::Id(text) => text,
+            Self::Target(text) | Self::Id(text) | Self::Shadow(text) => text,
+            Self::Rule { target, .. } => target,
         }
     }
+
+    /// Whether it is of this target, by its canonical name.
+    pub fn is_of(&self, name: &str) -> bool {
+        !matches!(self, Self::Id(_)) && self.as_str() == name
+    }
+}
+
+fn refused() -> Verdict {
+    Verdict::Refused
+}
+
+fn is_refused(verdict: &Verdict) -> bool {
+    *verdict == Verdict::Refused
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn is_zero(n: &u32) -> bool {

@@ -2,22 +2,24 @@
 
 use crate::draft::{cause_of, decided};
 use crate::figures::{left, wall_ms};
-use crate::gates::{self, Ask, Matched, Refusal, Who, too_old};
-use crate::judge::Ruling;
+use crate::gates::{Ask, Matched, Refusal, Who, too_old};
+use crate::judge::{Ruling, Shadow};
 use crate::labels::{Settings, settings};
 use crate::{
-    Decided, Entry, Event, Facts, Gate, IntentInput, LOOK_WAIT_MIN_MS, Look, Now, OnRefusal,
-    PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, RuleFacts, RuleRemedy, Step,
-    Timestamp, Verdict, WallTime,
+    Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look, Now,
+    OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, RuleFacts, RuleRemedy,
+    Step, Timestamp, Verdict, WallTime,
 };
 
 /// An intent whose rule is known, its times no later than its arrival.
-struct Arrival<'a> {
-    intent: &'a IntentInput,
-    rule: RuleFacts,
-    line: WallTime,
-    /// Empty without a threshold.
-    times: Vec<(u64, u32)>,
+pub(crate) struct Arrival<'a> {
+    pub(crate) intent: &'a IntentInput,
+    pub(crate) rule: &'a RuleFacts,
+    pub(crate) line: WallTime,
+    /// Empty where nobody counts them.
+    pub(crate) times: Vec<(u64, u32)>,
+    /// What has to confirm it.
+    pub(crate) awaits: Option<Awaits>,
 }
 
 impl Policy {
@@ -35,7 +37,7 @@ impl Policy {
                 ..Step::default()
             });
         }
-        let Some(rule) = intent.known else {
+        let Some(rule) = &intent.known else {
             let detail = format!("Unknown rule '{}' in this executor's rules", intent.rule);
             let refusal = Refusal::new(Gate::UnknownRule, detail);
             return Some(refuse_unseen(intent, &refusal));
@@ -45,6 +47,10 @@ impl Policy {
             rule,
             line: no_later(intent.line, now),
             times: times_no_later(intent, rule, now),
+            awaits: rule.confirm.clone().map(|confirm| Awaits {
+                until: now.at.plus(confirm.within_ms),
+                confirm,
+            }),
         };
         match look {
             Look::Gone => {
@@ -57,7 +63,9 @@ impl Policy {
                 let settings = settings(&self.config, facts);
                 let mut step = match rule.remedy {
                     RuleRemedy::Restart => self.seen(now, arrived, &arrival, facts, &settings)?,
-                    remedy => self.told(now, &arrival, facts, &settings, remedy),
+                    RuleRemedy::Escalate | RuleRemedy::Note => {
+                        self.told(now, &arrival, facts, &settings)
+                    }
                 };
                 self.tell_labels(&mut step, facts, &settings);
                 Some(step)
@@ -84,7 +92,8 @@ impl Policy {
                 return Some(self.unseen(now, arrival, "the last answer is out of date"));
             }
             Ruling::Go { limits, shadow } => {
-                let pending = self.merged(arrival, facts);
+                let key = waiting_key(&asking, Gate::Cooldown);
+                let pending = self.merged(arrival, facts, key);
                 let attempt = self.charge(&mut step, facts, cause_of(&pending), limits, shadow);
                 let answer = Decided {
                     attempt: Some(attempt),
@@ -92,45 +101,41 @@ impl Policy {
                 };
                 arrival.settle(&mut step, &facts.name, answer);
             }
-            Ruling::Refused(refusal) => match refusal.until {
-                Some(due) if self.config.on_refusal == OnRefusal::Pending => {
-                    let pending = Pending {
-                        gate: refusal.gate,
-                        due,
-                        expires: self.pending_expires(now, settings.limits, due),
-                        ..self.merged(arrival, facts)
-                    };
-                    self.wait(&mut step, arrival, pending, &refusal);
-                }
-                _ => arrival.settle(&mut step, &facts.name, refused(&refusal)),
-            },
+            Ruling::Refused(refusal) => self.delayed(&mut step, &asking, arrival, &refusal),
         }
         Some(step)
     }
 
-    /// Remedies `escalate` and `note`: gates up to `maintenance`, no budget. A
-    /// rule's threshold says when its remedy applies, so it holds for `escalate`.
-    fn told(
+    /// Refused: for good, or by time. What has yet to be confirmed waits whatever
+    /// `on_refusal` says, since that is its rule's meaning.
+    pub(crate) fn delayed(
         &self,
-        now: Now,
+        step: &mut Step,
+        asking: &Ask<'_>,
         arrival: &Arrival<'_>,
-        facts: &Facts,
-        settings: &Settings,
-        remedy: RuleRemedy,
-    ) -> Step {
-        let mut step = Step::default();
-        let asking = self.asking(now, arrival, facts, settings);
-        let refusal = gates::ask(&asking, Gate::Protected, Gate::Maintenance).or_else(|| {
-            let counts = remedy == RuleRemedy::Escalate;
-            counts
-                .then(|| gates::ask(&asking, Gate::BelowThreshold, Gate::BelowThreshold))
-                .flatten()
-        });
-        match refusal {
-            Some(refusal) => arrival.settle(&mut step, &facts.name, refused(&refusal)),
-            None => arrival.note(&mut step, &facts.name, remedy, ""),
+        refusal: &Refusal,
+    ) {
+        let name = &asking.facts.name;
+        let is_kept =
+            self.config.on_refusal == OnRefusal::Pending || refusal.gate == Gate::Unconfirmed;
+        let Some(due) = refusal.until.filter(|_| is_kept) else {
+            return arrival.settle(step, name, refused(refusal));
+        };
+        let expires = match &arrival.awaits {
+            Some(awaits) if refusal.gate == Gate::Unconfirmed => awaits.until.plus(LOOK_LOST_MS),
+            _ => self.pending_expires(asking.now, asking.limits, due),
+        };
+        let key = waiting_key(asking, refusal.gate);
+        let mut pending = Pending {
+            gate: refusal.gate,
+            due,
+            expires,
+            ..self.merged(arrival, asking.facts, key)
+        };
+        if refusal.gate > Gate::Unconfirmed {
+            pending.awaits = None;
         }
-        step
+        self.wait(step, arrival, name, pending, refusal);
     }
 
     /// No facts could be had in time.
@@ -143,8 +148,9 @@ impl Policy {
             arrival.settle(&mut step, "", refused(&refusal));
             return step;
         }
-        if arrival.rule.remedy != RuleRemedy::Restart {
-            arrival.note(&mut step, "", arrival.rule.remedy, why);
+        if arrival.rule.remedy != RuleRemedy::Restart && arrival.awaits.is_none() {
+            let answer = self.say_unchecked(&mut step, arrival, why);
+            arrival.settle(&mut step, "", answer);
             return step;
         }
         let due = now.at.plus(LOOK_WAIT_MIN_MS);
@@ -154,7 +160,16 @@ impl Policy {
             arrival.settle(&mut step, "", refused(&refusal));
             return step;
         }
+        let is_apart = arrival.awaits.is_some() || self.config.shadow_rules.contains(&intent.rule);
         let key = match &intent.wire_id {
+            _ if is_apart => PendingKey::Rule {
+                target: intent
+                    .wire_id
+                    .as_ref()
+                    .unwrap_or(&intent.wire_target)
+                    .clone(),
+                rule: intent.rule.clone(),
+            },
             Some(id) => PendingKey::Id(id.clone()),
             None => PendingKey::Target(intent.wire_target.clone()),
         };
@@ -165,29 +180,33 @@ impl Policy {
             expires: self.pending_expires(now, limits, due),
             ..self.merged_with(arrival, key, intent.wire_id.clone())
         };
-        self.wait(&mut step, arrival, pending, &refusal);
+        self.wait(&mut step, arrival, "", pending, &refusal);
         step
     }
 
-    /// Answers `pending`, where there is room for one more.
-    fn wait(&self, step: &mut Step, arrival: &Arrival<'_>, pending: Pending, refusal: &Refusal) {
-        let name = match &pending.key {
-            PendingKey::Target(name) => name.clone(),
-            PendingKey::Id(_) => String::new(),
-        };
+    /// Answers `pending`, where there is room for one more. `name` is empty where
+    /// it is not known.
+    fn wait(
+        &self,
+        step: &mut Step,
+        arrival: &Arrival<'_>,
+        name: &str,
+        pending: Pending,
+        refusal: &Refusal,
+    ) {
         let is_new = !self.state.pendings.contains_key(&pending.key);
         if is_new && self.state.pendings.len() >= PENDINGS_MAX {
             let mut answer = refused(refusal);
             answer.detail += &format!("; not kept: {PENDINGS_MAX} targets are pending already");
-            arrival.settle(step, &name, answer);
+            arrival.settle(step, name, answer);
             return;
         }
         step.pend(pending, is_new);
         let answer = decided(Verdict::Pending, Some(refusal.gate), &*refusal.detail);
-        arrival.settle(step, &name, answer);
+        arrival.settle(step, name, answer);
     }
 
-    fn asking<'a>(
+    pub(crate) fn asking<'a>(
         &'a self,
         now: Now,
         arrival: &'a Arrival<'_>,
@@ -200,8 +219,10 @@ impl Policy {
             now,
             who: Who::Match(Matched {
                 rule: &arrival.intent.rule,
+                remedy: arrival.rule.remedy,
                 line: arrival.line,
                 threshold: arrival.rule.threshold,
+                awaits: arrival.awaits.as_ref(),
                 times: &arrival.times,
                 counted_as: None,
                 is_arrival: true,
@@ -214,8 +235,7 @@ impl Policy {
         }
     }
 
-    fn merged(&self, arrival: &Arrival<'_>, facts: &Facts) -> Pending {
-        let key = PendingKey::Target(facts.name.clone());
+    fn merged(&self, arrival: &Arrival<'_>, facts: &Facts, key: PendingKey) -> Pending {
         self.merged_with(arrival, key, Some(facts.id.clone()))
     }
 
@@ -233,7 +253,9 @@ impl Policy {
             line: arrival.line,
             container_id,
             ids: vec![arrival.intent.id.clone()],
+            remedy: arrival.rule.remedy,
             threshold: arrival.rule.threshold,
+            awaits: arrival.awaits.clone(),
             was: None,
             due: Timestamp(0),
             expires: Timestamp(0),
@@ -270,7 +292,7 @@ impl Policy {
 
 impl Arrival<'_> {
     /// Answers, tells, and remembers the id.
-    fn settle(&self, step: &mut Step, name: &str, answer: Decided) {
+    pub(crate) fn settle(&self, step: &mut Step, name: &str, answer: Decided) {
         let counts = answer.gate.is_none_or(|gate| gate >= Gate::Maintenance);
         step.entries.push(Entry::Decided {
             id: self.intent.id.clone(),
@@ -292,26 +314,7 @@ impl Arrival<'_> {
         step.answer(self.shown(name), &self.intent.rule, answer);
     }
 
-    /// Answers `escalated` or `noted`.
-    fn note(&self, step: &mut Step, name: &str, remedy: RuleRemedy, unchecked: &str) {
-        let rule = &self.intent.rule;
-        let mut answer = if remedy == RuleRemedy::Escalate {
-            step.tell(Event::Escalated {
-                target: self.shown(name).to_owned(),
-                rule: rule.clone(),
-            });
-            let detail = format!("Rule '{rule}' needs a person: a restart cannot cure it");
-            decided(Verdict::Escalated, None, detail)
-        } else {
-            decided(Verdict::Noted, None, format!("Rule '{rule}' is noted"))
-        };
-        if !unchecked.is_empty() {
-            answer.detail += &format!(" (container not checked: {unchecked})");
-        }
-        self.settle(step, name, answer);
-    }
-
-    fn shown<'a>(&'a self, name: &'a str) -> &'a str {
+    pub(crate) fn shown<'a>(&'a self, name: &'a str) -> &'a str {
         if name.is_empty() {
             &self.intent.wire_target
         } else {
@@ -339,7 +342,11 @@ fn refuse_unseen(intent: &IntentInput, refusal: &Refusal) -> Step {
         target: known_name(intent, ""),
         wire_id: intent.wire_id.clone(),
         rule: intent.rule.clone(),
-        remedy: intent.known.map(|rule| rule.remedy).unwrap_or_default(),
+        remedy: intent
+            .known
+            .as_ref()
+            .map(|rule| rule.remedy)
+            .unwrap_or_default(),
         decision: answer.verdict,
         gate: answer.gate,
         detail: answer.detail.clone(),
@@ -356,8 +363,8 @@ pub(crate) fn refused(refusal: &Refusal) -> Decided {
 }
 
 /// The answer to what was charged.
-pub(crate) fn charged(name: &str, shadow: bool) -> Decided {
-    if shadow {
+pub(crate) fn charged(name: &str, shadow: Shadow) -> Decided {
+    if shadow != Shadow::No {
         let detail = format!("Dry run: would restart '{name}'");
         decided(Verdict::Refused, Some(Gate::DryRun), detail)
     } else {
@@ -383,7 +390,24 @@ pub(crate) fn merge(old: &Pending, new: Pending) -> Pending {
         line: newest.line,
         container_id: newest.container_id.clone(),
         threshold: newest.threshold,
+        awaits: newest.awaits.clone(),
         ..new
+    }
+}
+
+/// Where a match waits that this gate refuses by time: apart while it has to be
+/// confirmed, and where its rule is run dry.
+pub(crate) fn waiting_key(asking: &Ask<'_>, gate: Gate) -> PendingKey {
+    let name = asking.facts.name.clone();
+    match asking.who {
+        Who::Match(matched) if matched.awaits.is_some() && gate <= Gate::Unconfirmed => {
+            PendingKey::Rule {
+                target: name,
+                rule: matched.rule.to_owned(),
+            }
+        }
+        _ if asking.is_shadow_rule() => PendingKey::Shadow(name),
+        _ => PendingKey::Target(name),
     }
 }
 
@@ -399,8 +423,8 @@ fn no_later(line: WallTime, now: Now) -> WallTime {
     }
 }
 
-fn times_no_later(intent: &IntentInput, rule: RuleFacts, now: Now) -> Vec<(u64, u32)> {
-    if rule.threshold.is_none() {
+fn times_no_later(intent: &IntentInput, rule: &RuleFacts, now: Now) -> Vec<(u64, u32)> {
+    if rule.threshold.is_none() && !rule.confirms {
         return Vec::new();
     }
     let latest = now.wall_ms / 1_000;

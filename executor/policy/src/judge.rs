@@ -12,29 +12,44 @@ use crate::{
 /// What the gates say in the end.
 pub(crate) enum Ruling {
     Refused(Refusal),
-    Go {
-        limits: Limits,
-        /// A dry run: charged, not done.
-        shadow: bool,
-    },
+    Go { limits: Limits, shadow: Shadow },
+}
+
+/// Whether it is a dry run: charged, not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shadow {
+    No,
+    /// Of the target, or of everything.
+    Target,
+    /// Of the rule alone.
+    Rule,
 }
 
 impl Policy {
-    /// Asks all gates for a match. A match of a container that is being watched
-    /// after its restart ends that attempt as relapsed, in `step`, before the
-    /// limits are asked: they have grown by it.
+    /// Asks all gates for a match. A match that calls for a restart of a container
+    /// that is being watched after its last one ends that attempt as relapsed, in
+    /// `step`, whether or not a person has it paused or held; and before the limits
+    /// are asked: they have grown by it.
     pub(crate) fn judge_match(&self, mut asking: Ask<'_>, step: &mut Step) -> Ruling {
-        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::Unconfirmed) {
+        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::NotRunning) {
             return Ruling::Refused(refusal);
         }
+        let refusal = gates::ask(&asking, Gate::Maintenance, Gate::Unconfirmed);
         let name = &asking.facts.name;
         let mut uncured = self.state.target(name).map_or(0, |t| t.uncured);
-        if let Some((id, attempt)) = self.relapsed(&asking) {
+        let mut held = None;
+        if gates::ask(&asking, Gate::BelowThreshold, Gate::Unconfirmed).is_none()
+            && let Some((id, attempt)) = self.relapsed(&asking)
+        {
             let ending = Ending::new(Outcome::Relapsed, "it matched again");
-            if let Some(why) = self.end_attempt(step, id, attempt, ending) {
-                return Ruling::Refused(gates::held_because(name, &why));
-            }
+            held = self.end_attempt(step, id, attempt, ending);
             uncured += 1;
+        }
+        if let Some(refusal) = refusal {
+            return Ruling::Refused(refusal);
+        }
+        if let Some(why) = held {
+            return Ruling::Refused(gates::held_because(name, &why));
         }
         if let Some(begun) = self.called_too_often(&asking) {
             self.begin_storm(step, begun);
@@ -51,11 +66,15 @@ impl Policy {
         match gates::ask(asking, Gate::Storm, Gate::DryRun) {
             None => Ruling::Go {
                 limits: asking.limits,
-                shadow: false,
+                shadow: Shadow::No,
             },
             Some(refusal) if refusal.gate == Gate::DryRun => Ruling::Go {
                 limits: asking.limits,
-                shadow: true,
+                shadow: if asking.is_shadow_rule() {
+                    Shadow::Rule
+                } else {
+                    Shadow::Target
+                },
             },
             Some(refusal) => Ruling::Refused(refusal),
         }
@@ -68,6 +87,9 @@ impl Policy {
         let Who::Match(matched) = asking.who else {
             return None;
         };
+        if asking.is_shadow_rule() {
+            return None;
+        }
         let id = self.state.target(&asking.facts.name)?.verified?;
         let attempt = self.state.open(id)?;
         let restarted = attempt.restarted?;
@@ -103,10 +125,11 @@ impl Policy {
         facts: &Facts,
         cause: Cause,
         limits: Limits,
-        shadow: bool,
+        shadow: Shadow,
     ) -> AttemptId {
         let attempt = self.state.last_attempt + 1;
-        if !shadow {
+        let is_dry = shadow != Shadow::No;
+        if !is_dry {
             self.end_watched(step, &facts.name, &cause);
         }
         step.durable = true;
@@ -121,9 +144,10 @@ impl Policy {
             cause,
             limits,
             stop_wait_ms: stop_wait_ms(facts.stop_timeout_s),
-            shadow,
+            shadow: is_dry,
+            shadow_rule: shadow == Shadow::Rule,
         }));
-        if shadow {
+        if is_dry {
             step.entries.push(shadow_outcome(attempt));
         } else {
             step.actions.push(Action::LookForAttempt {

@@ -16,8 +16,8 @@
 //! anything else comes back by [`Policy::poll_timeout`]. After all records are
 //! read, [`Policy::handle_start`] comes first.
 //!
-//! What is where: `intent`, `request` and `pending` decide, by `gates` and
-//! `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
+//! What is where: `intent`, `told`, `request` and `pending` decide, by
+//! `gates` and `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
 //! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
 //! `snapshot` compaction, `status` the views; `bounds` names every limit.
 //!
@@ -51,6 +51,7 @@ mod step;
 mod testing;
 mod time;
 mod timeout;
+mod told;
 mod verify;
 mod well;
 mod worse;

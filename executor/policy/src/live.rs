@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::bounds::look_wait_ms;
 use crate::labels::Ignored;
 use crate::{
-    AttemptId, Entry, Gate, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey, Record, RuleRemedy,
-    TARGET_LOOK_MS, Timestamp, WallTime,
+    AttemptId, ESCALATIONS_TOLD_MAX, Entry, Gate, LABELS_TOLD_MAX, LOOK_LOST_MS, PendingKey,
+    Record, RuleRemedy, TARGET_LOOK_MS, Timestamp, WallTime,
 };
 
 #[derive(Debug, Clone, Default)]
@@ -26,6 +26,8 @@ pub(crate) struct Live {
     /// A one-shot looks after this target only.
     pub(crate) only: Option<String>,
     labels_told: BTreeSet<(String, Ignored)>,
+    /// (target, rule) of escalations told in the hold that is on.
+    escalations_told: BTreeSet<(String, String)>,
 }
 
 /// One open attempt.
@@ -184,30 +186,49 @@ impl Live {
             }
             Entry::Released { target, .. } => {
                 self.targets.remove(target);
+                self.escalations_told.retain(|(of, _)| of != target);
             }
             Entry::StormEnded { .. } => self.targets.clear(),
-            // A match says that it is not well.
+            // A match says that it is not well, and may confirm another's.
             Entry::Decided {
                 target,
                 rule,
                 remedy,
                 gate,
                 ..
-            } if *remedy != RuleRemedy::Note
-                && !rule.is_empty()
-                && gate.is_none_or(|gate| gate >= Gate::NotRunning) =>
-            {
-                if let Some(live) = self.targets.get_mut(target) {
+            } if !rule.is_empty() && gate.is_none_or(|gate| gate >= Gate::NotRunning) => {
+                if *remedy != RuleRemedy::Note
+                    && let Some(live) = self.targets.get_mut(target)
+                {
                     live.well = None;
                 }
+                self.look_for_confirmed(target, at);
             }
             _ => {}
+        }
+    }
+
+    /// What waits for a confirmation of this target's need not wait longer.
+    fn look_for_confirmed(&mut self, target: &str, at: Timestamp) {
+        for (key, live) in &mut self.pendings {
+            if matches!(key, PendingKey::Rule { .. }) && key.is_of(target) {
+                live.not_before = live.not_before.min(at);
+            }
         }
     }
 
     pub(crate) fn calls(&self) -> usize {
         let calling = |live: &&LiveAttempt| matches!(live.phase, Phase::Calling { .. });
         self.attempts.values().filter(calling).count()
+    }
+
+    /// Whether an escalation was not told before; remembers it.
+    pub(crate) fn is_escalation_news(&mut self, target: &str, rule: &str) -> bool {
+        if self.escalations_told.len() >= ESCALATIONS_TOLD_MAX {
+            self.escalations_told.clear();
+        }
+        self.escalations_told
+            .insert((target.to_owned(), rule.to_owned()))
     }
 
     /// Whether a label was not told before; remembers it.

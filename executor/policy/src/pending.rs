@@ -7,13 +7,14 @@
 
 use crate::bounds::look_wait_ms;
 use crate::draft::cause_of;
-use crate::gates::{Ask, Matched, Who};
-use crate::intent::{charged, merge, refused};
+use crate::gates::{Ask, Matched, Refusal, Who};
+use crate::intent::{charged, merge, refused, waiting_key};
 use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
+use crate::told::told_refusal;
 use crate::{
-    Action, Decided, Entry, Event, Facts, HealthStatus, LOOK_LOST_MS, Look, Now, Pending,
-    PendingKey, Policy, Step, Verdict,
+    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, OnRefusal, Pending,
+    PendingKey, Policy, RuleRemedy, Step, Verdict,
 };
 
 impl Policy {
@@ -48,7 +49,7 @@ impl Policy {
                 let pending = self.renamed(&mut step, pending, &facts.name);
                 match ended(&pending, facts) {
                     Some(why) => step.end_pending(&pending, why),
-                    None => self.decide_again(&mut step, now, key, pending, facts, &settings),
+                    None => self.decide_again(&mut step, now, key, &pending, facts, &settings),
                 }
                 self.tell_labels(&mut step, facts, &settings);
             }
@@ -59,50 +60,66 @@ impl Policy {
     /// From now on under its canonical name; two pendings of one target become
     /// one.
     fn renamed(&self, step: &mut Step, pending: Pending, name: &str) -> Pending {
-        let key = PendingKey::Target(name.to_owned());
+        let target = name.to_owned();
+        let key = match &pending.key {
+            PendingKey::Target(_) | PendingKey::Id(_) => PendingKey::Target(target),
+            PendingKey::Rule { rule, .. } => PendingKey::Rule {
+                target,
+                rule: rule.clone(),
+            },
+            PendingKey::Shadow(_) => PendingKey::Shadow(target),
+        };
         if pending.key == key {
             return pending;
         }
+        let moved = self.moved(pending, key);
+        step.entries.push(Entry::Pending(moved.clone()));
+        Pending { was: None, ..moved }
+    }
+
+    /// The same under another key, together with what is pending there.
+    fn moved(&self, pending: Pending, key: PendingKey) -> Pending {
         let old = self.state.pendings.get(&key);
         let was = pending.key.clone();
-        let mut renamed = Pending {
+        let moved = Pending {
             key,
             was: Some(was),
             ..pending
         };
-        if let Some(old) = old {
-            let expires = old.expires.max(renamed.expires);
-            renamed = Pending {
-                expires,
-                ..merge(old, renamed)
-            };
-        }
-        step.entries.push(Entry::Pending(renamed.clone()));
-        Pending {
-            was: None,
-            ..renamed
+        match old {
+            Some(old) => Pending {
+                expires: old.expires.max(moved.expires),
+                ..merge(old, moved)
+            },
+            None => moved,
         }
     }
 
     fn decide_again(
-        &self,
+        &mut self,
         step: &mut Step,
         now: Now,
         counted_as: &PendingKey,
-        pending: Pending,
+        pending: &Pending,
         facts: &Facts,
         settings: &Settings,
     ) {
+        let counted_as = match counted_as {
+            PendingKey::Target(_) => counted_as.clone(),
+            apart => PendingKey::Id(apart.as_str().to_owned()),
+        };
         let asking = Ask {
             config: &self.config,
             state: &self.state,
             now,
             who: Who::Match(Matched {
                 rule: &pending.rule,
+                remedy: pending.remedy,
                 line: pending.line,
                 threshold: pending.threshold,
+                awaits: pending.awaits.as_ref(),
                 times: &[],
-                counted_as: Some(counted_as),
+                counted_as: Some(&counted_as),
                 is_arrival: false,
             }),
             facts,
@@ -111,59 +128,96 @@ impl Policy {
             limits: settings.limits,
             attempt: None,
         };
-        match self.judge_match(asking, step) {
-            Ruling::Go { limits, shadow } => {
-                let attempt = self.charge(step, facts, cause_of(&pending), limits, shadow);
-                step.tell(Event::Decided {
-                    target: facts.name.clone(),
-                    rule: pending.rule.clone(),
-                    decided: Decided {
-                        attempt: Some(attempt),
-                        ..charged(&facts.name, shadow)
-                    },
-                });
-            }
-            Ruling::Refused(refusal) => match refusal.until {
-                Some(due) => {
-                    let mut answer = refused(&refusal);
-                    answer.verdict = Verdict::Pending;
-                    step.tell(Event::Decided {
-                        target: facts.name.clone(),
-                        rule: pending.rule.clone(),
-                        decided: answer,
-                    });
-                    let renewed = Pending {
-                        gate: refusal.gate,
-                        due,
-                        container_id: Some(facts.id.clone()),
-                        ..pending
-                    };
-                    step.pend(renewed, false);
-                }
+        let ruling = match pending.remedy {
+            RuleRemedy::Restart => self.judge_match(asking, step),
+            remedy => match told_refusal(&asking, remedy) {
+                Some(refusal) => Ruling::Refused(refusal),
                 None => {
-                    step.tell(Event::Decided {
-                        target: facts.name.clone(),
-                        rule: pending.rule.clone(),
-                        decided: refused(&refusal),
-                    });
-                    step.end_pending(&pending, &refusal.detail);
+                    let is_dry = (asking.is_dry_run(), asking.is_shadow_rule());
+                    let answer = self.say(step, facts, &pending.rule, remedy, is_dry);
+                    step.end_pending_as(pending, &answer.detail, answer.verdict);
+                    return step.decided(&facts.name, &pending.rule, answer);
                 }
             },
+        };
+        match ruling {
+            Ruling::Go { limits, shadow } => {
+                let attempt = self.charge(step, facts, cause_of(pending), limits, shadow);
+                let answer = Decided {
+                    attempt: Some(attempt),
+                    ..charged(&facts.name, shadow)
+                };
+                step.decided(&facts.name, &pending.rule, answer);
+            }
+            Ruling::Refused(refusal) => {
+                let key = waiting_key(&asking, refusal.gate);
+                let renewed = Pending {
+                    key,
+                    gate: refusal.gate,
+                    container_id: Some(facts.id.clone()),
+                    ..pending.clone()
+                };
+                self.refused_again(step, now, settings, pending, renewed, &refusal);
+            }
         }
+    }
+
+    /// Refused once more: it waits on, as `renewed`, or ends.
+    fn refused_again(
+        &mut self,
+        step: &mut Step,
+        now: Now,
+        settings: &Settings,
+        pending: &Pending,
+        mut renewed: Pending,
+        refusal: &Refusal,
+    ) {
+        let target = renewed.key.as_str().to_owned();
+        let mut answer = refused(refusal);
+        let is_unconfirmed = refusal.gate == Gate::Unconfirmed;
+        let is_kept = self.config.on_refusal == OnRefusal::Pending || is_unconfirmed;
+        let Some(due) = refusal.until.filter(|_| is_kept) else {
+            step.decided(&target, &pending.rule, answer);
+            return step.end_pending(pending, &refusal.detail);
+        };
+        if is_unconfirmed && pending.gate == Gate::Unconfirmed {
+            // Nothing new: neither written nor told.
+            if let Some(live) = self.live.pendings.get_mut(&pending.key) {
+                live.not_before = due;
+            }
+            return;
+        }
+        answer.verdict = Verdict::Pending;
+        step.decided(&target, &pending.rule, answer);
+        renewed.due = due;
+        if renewed.key != pending.key {
+            // Confirmed: it waits like any other from now on.
+            renewed.awaits = None;
+            renewed.expires = self.pending_expires(now, settings.limits, due);
+            let key = std::mem::replace(&mut renewed.key, pending.key.clone());
+            renewed = self.moved(renewed, key);
+        }
+        step.pend(renewed, false);
     }
 }
 
-/// Why there is nothing to decide any more.
+/// Why there is nothing to decide any more. What has yet to be confirmed may be
+/// by something that comes later than its container's last check, or, where it
+/// only tells people, by the container's very end.
 fn ended(pending: &Pending, facts: &Facts) -> Option<&'static str> {
     let is_other = |id: &String| !facts.id.starts_with(id.as_str());
     if pending.container_id.as_ref().is_some_and(is_other) {
         return Some("another container has its name by now");
     }
+    let tells_of_its_end = pending.remedy != RuleRemedy::Restart;
     if facts
         .started_at
-        .is_some_and(|start| pending.line.is_before(start))
+        .is_some_and(|start| pending.line.is_before(start) && !tells_of_its_end)
     {
         return Some("the container has started anew since the line");
+    }
+    if pending.awaits.is_some() {
+        return None;
     }
     let health = facts.health?;
     let well_since_the_line = health.status == HealthStatus::Healthy

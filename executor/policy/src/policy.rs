@@ -45,12 +45,38 @@ impl IntentInput {
 }
 
 /// What the executor's own copy of a rule says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RuleFacts {
     /// See [`RuleRemedy`].
     pub remedy: RuleRemedy,
     /// (count, within_ms): matches needed before it applies.
     pub threshold: Option<(u32, u64)>,
+    /// What else is needed before it applies.
+    pub confirm: Option<Confirm>,
+    /// Its matches may confirm another rule's.
+    pub confirms: bool,
+}
+
+/// Something else that must happen before a rule's remedy applies: any of `by`,
+/// within a time of the match, before or after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Any of these will do.
+    pub by: Vec<Confirmation>,
+    /// Milliseconds.
+    pub within_ms: u64,
+}
+
+/// What can confirm a match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirmation {
+    /// A match of another rule for the same target.
+    Rule(String),
+    /// The container's own health check says unhealthy.
+    Unhealthy,
+    /// The container's process ended.
+    Exit,
 }
 
 /// What a match calls for.

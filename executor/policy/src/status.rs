@@ -360,9 +360,13 @@ impl Policy {
         let cooldown_left_ms = spent
             .last()
             .map_or(0, |s| s.at.plus(limits.cooldown_ms).since(now.at));
-        let pending = [PendingKey::Target, PendingKey::Id]
+        // Its own first, then those apart.
+        let pending = self
+            .state
+            .pendings
             .iter()
-            .find_map(|key| self.state.pendings.get(&key(name.to_owned())));
+            .find(|(key, _)| key.as_str() == name);
+        let pending = pending.map(|(_, pending)| pending);
         let attempts = spent.iter().rev().filter(|s| !s.shadow);
         let mut status = TargetStatus {
             target: name.to_owned(),

@@ -99,8 +99,12 @@ pub enum Event {
     },
     /// A pending target's end without a charge.
     PendingEnded { target: String, why: String },
-    /// Remedy `escalate`.
-    Escalated { target: String, rule: String },
+    /// Remedy `escalate`; and whether the target is held by it.
+    Escalated {
+        target: String,
+        rule: String,
+        held: bool,
+    },
     /// A target is held.
     Held { target: String, why: String },
     /// A held target is free again.

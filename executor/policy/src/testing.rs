@@ -58,6 +58,7 @@ pub(crate) fn config() -> Config {
             quiet_ms: 600_000,
         },
         dry_run: false,
+        shadow_rules: Default::default(),
     }
 }
 
@@ -160,7 +161,7 @@ impl Bench {
             rule: rule.into(),
             known: Some(RuleFacts {
                 remedy: RuleRemedy::Restart,
-                threshold: None,
+                ..RuleFacts::default()
             }),
             times: vec![(self.secs(), 1)],
             line: WallTime {
@@ -292,5 +293,6 @@ pub(crate) fn charge(attempt: AttemptId, target: &str, cause: Cause) -> Entry {
         limits: target_config().limits,
         stop_wait_ms: 20_000,
         shadow: false,
+        shadow_rule: false,
     })
 }

@@ -50,6 +50,13 @@ fn rules(config: &Config, findings: &mut Findings) -> Option<RuleSet> {
                 let count = rules.rules().len();
                 findings.ok("rules", format!("{} ({count} rules)", config.rules));
             }
+            for rule in &config.policy.shadow_rules {
+                if rules.find(rule).is_none() {
+                    let text =
+                        format!("policy.shadow_rules names {rule}, which is none of the rules");
+                    findings.warn("rules", text, "see `healer rules list`");
+                }
+            }
             Some(rules)
         }
         Err(e) => {

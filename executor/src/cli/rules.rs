@@ -125,10 +125,7 @@ fn in_full(rule: &Rule) -> String {
         let by: Vec<String> = confirm.by.iter().map(confirmation).collect();
         let seconds = confirm.within_ms as f64 / 1_000.0;
         let by = by.join(", or ");
-        line(
-            "confirmed by",
-            &format!("{by}, within {seconds} s (not in force yet)"),
-        );
+        line("confirmed by", &format!("{by}, within {seconds} s"));
     }
     if rule.sticky {
         line("sticky", "words of recovery do not excuse it");

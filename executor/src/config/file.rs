@@ -76,6 +76,7 @@ pub(super) struct PolicySection {
     pub(super) storm_targets: Option<u32>,
     pub(super) storm_within: Option<Millis>,
     pub(super) storm_quiet: Option<Millis>,
+    pub(super) shadow_rules: Option<String>,
     pub(super) labels_may_loosen: Option<bool>,
 }
 

@@ -59,6 +59,7 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "policy.storm_targets" "HEALER_STORM_TARGETS" policy.storm_targets;
     "policy.storm_within" "HEALER_STORM_WITHIN" policy.storm_within;
     "policy.storm_quiet" "HEALER_STORM_QUIET" policy.storm_quiet;
+    "policy.shadow_rules" "HEALER_SHADOW_RULES" policy.shadow_rules;
     "policy.labels_may_loosen" "HEALER_LABELS_MAY_LOOSEN" policy.labels_may_loosen;
     "defaults.cooldown" "HEALER_COOLDOWN" defaults.cooldown;
     "defaults.window" "HEALER_WINDOW" defaults.window;

@@ -219,8 +219,18 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         )?,
         storm: storm(section)?,
         dry_run: file.dry_run.unwrap_or(false),
+        shadow_rules: words(section.shadow_rules.as_deref()),
     };
     Ok((policy, stop_timeouts))
+}
+
+/// The words of a comma-separated list.
+fn words(list: Option<&str>) -> BTreeSet<String> {
+    let words = list.unwrap_or("").split(',').map(str::trim);
+    words
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn storm(section: &PolicySection) -> Result<StormLimits, Fault> {

@@ -2,7 +2,8 @@
 
 use executor_api::{Answer, Decision, Intent, TargetRef};
 use policy::{
-    Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp, Verdict, WallTime,
+    Confirmation, Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp,
+    Verdict, WallTime,
 };
 use tokio::sync::oneshot;
 
@@ -154,6 +155,8 @@ impl<D: Docker + 'static> Engine<D> {
                 rules::Remedy::Note => RuleRemedy::Note,
             },
             threshold: rule.threshold.map(|t| (t.count, t.within_ms)),
+            confirm: rule.confirm.as_ref().map(confirm),
+            confirms: self.rules.confirms(&intent.rule),
         });
         IntentInput {
             id: intent.id.clone(),
@@ -164,6 +167,18 @@ impl<D: Docker + 'static> Engine<D> {
             times: intent.times.clone(),
             line,
         }
+    }
+}
+
+fn confirm(confirm: &rules::Confirm) -> policy::Confirm {
+    let by = confirm.by.iter().map(|by| match by {
+        rules::Confirmation::Rule(rule) => Confirmation::Rule(rule.clone()),
+        rules::Confirmation::Unhealthy => Confirmation::Unhealthy,
+        rules::Confirmation::Exit => Confirmation::Exit,
+    });
+    policy::Confirm {
+        by: by.collect(),
+        within_ms: confirm.within_ms,
     }
 }
 

@@ -83,8 +83,9 @@ pub(super) enum Reference {
 impl Reference {
     pub(super) fn of_pending(key: &PendingKey) -> Self {
         match key {
-            PendingKey::Target(name) => Self::Name(name.clone()),
+            PendingKey::Target(name) | PendingKey::Shadow(name) => Self::Name(name.clone()),
             PendingKey::Id(id) => Self::Ids(vec![id.clone()]),
+            PendingKey::Rule { target, .. } => Self::Either(target.clone()),
         }
     }
 

@@ -81,7 +81,23 @@ impl<D: Docker + 'static> Engine<D> {
     /// What a person has to see to, and its end.
     fn tell_people(&self, event: &Event) {
         match event {
-            Event::Escalated { target, rule } => {
+            Event::Escalated {
+                target,
+                rule,
+                held: true,
+            } => {
+                tracing::error!(
+                    target,
+                    rule,
+                    "a restart cannot cure this: a person is needed; held, no restarts until \
+                     `healer resume {target}`"
+                );
+            }
+            Event::Escalated {
+                target,
+                rule,
+                held: false,
+            } => {
                 tracing::error!(
                     target,
                     rule,

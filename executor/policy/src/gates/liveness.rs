@@ -1,5 +1,6 @@
 //! Whether the line speaks of what runs now.
 
+use super::confirm::tells_of_its_end;
 use super::identity::is_before_start;
 use super::{Ask, Refusal, Who};
 use crate::figures::{before, gone, limit, wall_ms};
@@ -15,6 +16,9 @@ pub(super) fn stale(ask: &Ask<'_>) -> Option<Refusal> {
         && let Some(detail) = too_old(matched.line, ask.now.wall_ms, ask.config.max_age_ms)
     {
         return Some(Refusal::new(Gate::Stale, detail));
+    }
+    if tells_of_its_end(ask) {
+        return None;
     }
     let start = is_before_start(matched.line, ask)?;
     Some(Refusal::new(
@@ -57,7 +61,7 @@ pub(super) fn not_running(ask: &Ask<'_>) -> Option<Refusal> {
             format!("'{}' is another container by now", facts.name),
         ));
     }
-    if facts.state == ContainerState::Running {
+    if facts.state == ContainerState::Running || tells_of_its_end(ask) {
         return None;
     }
     Some(Refusal::new(

@@ -4,9 +4,9 @@ use super::targets::insert;
 use super::{Attempt, End, FailClosed, Known, Refusal1, Restarted, Sent, Spent, State};
 use crate::figures::wall_ms;
 use crate::{
-    ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Entry, Gate, ID_AHEAD_MAX_MS, ID_GRACE_MS,
-    KEEP_MS, Outcome, Pending, PendingKey, Record, RuleRemedy, Timestamp, UNKNOWN_RULE_MS, Verdict,
-    WallTime,
+    ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Confirmation, Entry, Gate, ID_AHEAD_MAX_MS,
+    ID_GRACE_MS, KEEP_MS, Outcome, Pending, PendingKey, Record, RuleRemedy, Timestamp,
+    UNKNOWN_RULE_MS, Verdict, WallTime,
 };
 
 impl State {
@@ -43,7 +43,9 @@ impl State {
                 },
             ),
             Entry::Pending(pending) => self.pending(pending),
-            Entry::PendingEnded { key, why } => self.pending_ended(key, why),
+            Entry::PendingEnded { key, why, decision } => {
+                self.pending_ended(key, why, *decision);
+            }
             Entry::Decided { .. } => self.decided(record, config),
             Entry::Held { .. } | Entry::Released { .. } => self.hold(record),
             Entry::Paused { .. } | Entry::Resumed { .. } => self.pause(record),
@@ -74,7 +76,6 @@ impl State {
     }
 
     fn charge(&mut self, record: &Record, charge: &Charge, config: &Config) {
-        let key = PendingKey::Target(charge.target.clone());
         let spent = Spent {
             at: record.at,
             wall_ms: record.wall_ms,
@@ -90,8 +91,7 @@ impl State {
         self.last_attempt = self.last_attempt.max(charge.attempt);
 
         let mut charge = charge.clone();
-        if let Cause::Match { ids, .. } = &mut charge.cause {
-            self.pendings.remove(&key);
+        if let Cause::Match { rule, ids, .. } = &mut charge.cause {
             let answer = Known {
                 until: record.at.plus(config.max_age_ms).plus(ID_GRACE_MS),
                 key: None,
@@ -104,12 +104,22 @@ impl State {
                 detail: format!("answered by attempt {}", charge.attempt),
                 attempt: Some(charge.attempt),
             };
-            self.ids.update(&key, |known| {
-                *known = Known {
-                    until: known.until,
-                    ..answer.clone()
-                };
-            });
+            let target = charge.target.clone();
+            let own = if charge.shadow_rule {
+                PendingKey::Shadow(target.clone())
+            } else {
+                PendingKey::Target(target.clone())
+            };
+            let rule = rule.clone();
+            for key in [own, PendingKey::Rule { target, rule }] {
+                self.pendings.remove(&key);
+                self.ids.update(&key, |known| {
+                    *known = Known {
+                        until: known.until,
+                        ..answer.clone()
+                    };
+                });
+            }
             // Each leads to one charge, wherever else it may be waiting.
             for pending in self.pendings.values_mut() {
                 pending.ids.retain(|id| !ids.contains(id));
@@ -154,6 +164,22 @@ impl State {
         self.wake_pending(&name, record.at, |_| true);
     }
 
+    /// The pending that an intent waits in: its target's, or one of those apart.
+    fn waits_as(&self, key: PendingKey, id: &str, rule: &str) -> PendingKey {
+        let apart = [
+            PendingKey::Rule {
+                target: key.as_str().to_owned(),
+                rule: rule.to_owned(),
+            },
+            PendingKey::Shadow(key.as_str().to_owned()),
+        ];
+        let holds = |key: &PendingKey| {
+            let pending = self.pendings.get(key);
+            pending.is_some_and(|pending| pending.ids.iter().any(|one| one == id))
+        };
+        apart.into_iter().find(holds).unwrap_or(key)
+    }
+
     /// The first one holds: there is no second end.
     fn outcome(&mut self, id: u64, end: End) {
         let open = self.attempts.get_mut(&id).filter(|a| a.end.is_none());
@@ -180,16 +206,19 @@ impl State {
 
     /// What a pending target waited for has come.
     fn wake_pending(&mut self, name: &str, at: Timestamp, which: impl Fn(&Pending) -> bool) {
-        let key = PendingKey::Target(name.to_owned());
-        if let Some(pending) = self.pendings.get_mut(&key).filter(|p| which(p)) {
-            pending.due = pending.due.min(at);
+        for (key, pending) in &mut self.pendings {
+            if key.is_of(name) && which(pending) {
+                pending.due = pending.due.min(at);
+            }
         }
     }
 
     fn pending(&mut self, pending: &Pending) {
         if let Some(was) = &pending.was {
             self.pendings.remove(was);
-            self.counted.rename(was, &pending.key);
+            let name = PendingKey::Target(pending.key.as_str().to_owned());
+            self.counted
+                .rename(&PendingKey::Id(was.as_str().to_owned()), &name);
             self.ids
                 .update(was, |known| known.key = Some(pending.key.clone()));
         }
@@ -198,11 +227,11 @@ impl State {
         self.pendings.insert(pending.key.clone(), pending);
     }
 
-    fn pending_ended(&mut self, key: &PendingKey, why: &str) {
+    fn pending_ended(&mut self, key: &PendingKey, why: &str, decision: Verdict) {
         self.pendings.remove(key);
         self.ids.update(key, |known| {
             known.key = None;
-            known.verdict = Verdict::Refused;
+            known.verdict = decision;
             known.detail = why.to_owned();
         });
     }
@@ -229,6 +258,7 @@ impl State {
             _ => PendingKey::Target(target.clone()),
         };
         self.counted.add(key.clone(), rule, times);
+        self.wake_pending(target, record.at, |pending| may_confirm(pending, rule));
         if *remedy != RuleRemedy::Note {
             self.storms
                 .decided(record.at, target, rule, *decision, *gate);
@@ -256,7 +286,7 @@ impl State {
         }
         let known = Known {
             until: id_until(record, *line, config),
-            key: (*decision == Verdict::Pending).then_some(key),
+            key: (*decision == Verdict::Pending).then(|| self.waits_as(key, id, rule)),
             verdict: *decision,
             gate: *gate,
             detail: detail.clone(),
@@ -334,4 +364,13 @@ fn id_until(record: &Record, line: WallTime, config: &Config) -> Timestamp {
         .plus(config.max_age_ms)
         .plus(ID_GRACE_MS)
         .plus(ahead_ms.min(ID_AHEAD_MAX_MS))
+}
+
+/// Whether a match of `rule` is what a pending one waits for.
+fn may_confirm(pending: &Pending, rule: &str) -> bool {
+    let confirms = |by: &Confirmation| matches!(by, Confirmation::Rule(one) if one == rule);
+    pending
+        .awaits
+        .as_ref()
+        .is_some_and(|awaits| awaits.confirm.by.iter().any(confirms))
 }

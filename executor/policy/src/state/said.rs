@@ -1,7 +1,7 @@
 //! What people have said, and what waits for their word: holds, pauses, storms.
 
 use super::{Held, Pause, State};
-use crate::{Entry, Gate, PendingKey, Record};
+use crate::{Entry, Gate, Record};
 
 impl State {
     pub(super) fn hold(&mut self, record: &Record) {
@@ -58,12 +58,11 @@ impl State {
                     }
                 }
                 for (key, pending) in &mut self.pendings {
-                    let PendingKey::Target(name) = key else {
-                        continue;
+                    let is_meant = match target {
+                        Some(name) => key.is_of(name),
+                        None => true,
                     };
-                    if pending.gate == Gate::Maintenance
-                        && target.as_ref().is_none_or(|one| one == name)
-                    {
+                    if pending.gate == Gate::Maintenance && is_meant {
                         pending.due = pending.due.min(record.at);
                     }
                 }

@@ -1,5 +1,6 @@
 //! From a charge to its outcome.
 
+use crate::judge::Shadow;
 use crate::testing::*;
 use crate::*;
 
@@ -783,7 +784,7 @@ fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
         for step in [&mut step, &mut told_before] {
             let charged = bench
                 .policy
-                .charge(step, &facts, cause.clone(), limits, false);
+                .charge(step, &facts, cause.clone(), limits, Shadow::No);
             assert_eq!(charged, 2);
         }
         assert!(
@@ -800,7 +801,7 @@ fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
         let mut shadow = Step::default();
         bench
             .policy
-            .charge(&mut shadow, &facts, cause, limits, true);
+            .charge(&mut shadow, &facts, cause, limits, Shadow::Target);
         assert!(matches!(
             shadow.entries[..],
             [Entry::Charge(_), Entry::Outcome { attempt: 2, .. }]

@@ -58,7 +58,7 @@ type Spoil = fn(&mut Case);
 
 /// For each gate something that makes it refuse and no earlier one, with the
 /// answer's words.
-const SPOILS: [(Gate, Spoil, Verdict, &str); 16] = [
+const SPOILS: [(Gate, Spoil, Verdict, &str); 17] = [
     (
         Gate::UnknownRule,
         |case| case.intent.known = None,
@@ -139,6 +139,19 @@ const SPOILS: [(Gate, Spoil, Verdict, &str); 16] = [
         |case| case.threshold(3, 60_000),
         Verdict::Refused,
         "Below threshold (1 of 3 matches within 60s)",
+    ),
+    (
+        Gate::Unconfirmed,
+        |case| {
+            if let Some(known) = &mut case.intent.known {
+                known.confirm = Some(Confirm {
+                    by: vec![Confirmation::Rule("xid".into()), Confirmation::Exit],
+                    within_ms: 30_000,
+                });
+            }
+        },
+        Verdict::Pending,
+        "Not confirmed yet by rule 'xid' or the container's exit (waiting for another 30s)",
     ),
     (
         Gate::Storm,
@@ -240,11 +253,16 @@ fn a_dropping_configuration_refuses_where_others_wait() {
         case.bench.config.on_refusal = OnRefusal::Drop;
         case.bench.policy.configure(case.bench.config.clone());
         let answer = case.answer();
-        assert_eq!(
-            (answer.gate, answer.verdict),
-            (Some(gate), Verdict::Refused)
-        );
-        assert_eq!(case.bench.policy.counts(case.bench.now).pending, 0);
+        // To be confirmed is no refusal: it is what the rule means.
+        let waits = gate == Gate::Unconfirmed;
+        let verdict = if waits {
+            Verdict::Pending
+        } else {
+            Verdict::Refused
+        };
+        assert_eq!((answer.gate, answer.verdict), (Some(gate), verdict));
+        let pending = case.bench.policy.counts(case.bench.now).pending;
+        assert_eq!(pending, usize::from(waits));
     }
 }
 
@@ -543,7 +561,7 @@ fn thresholds_count_per_rule_within_their_time_and_since_the_start() {
     case.threshold(3, 60_000);
     let mut send = |rule: &str, secs: u64, n: u32, started_at: u64| {
         let mut intent = case.bench.new_intent(rule);
-        intent.known = case.intent.known;
+        intent.known = case.intent.known.clone();
         intent.line = WallTime { secs, nanos: None };
         intent.times = vec![(secs, n)];
         case.facts.started_at = Some(wall(started_at));
@@ -582,7 +600,9 @@ fn escalate_and_note_pass_the_gates_up_to_maintenance_and_spend_nothing() {
         (RuleRemedy::Escalate, Verdict::Escalated),
         (RuleRemedy::Note, Verdict::Noted),
     ] {
-        for (gate, spoil, ..) in SPOILS {
+        // What has to be confirmed has tests of its own.
+        let spoils = SPOILS.into_iter().filter(|s| s.0 != Gate::Unconfirmed);
+        for (gate, spoil, ..) in spoils {
             let mut case = Case::new();
             spoil(&mut case);
             if let Some(known) = &mut case.intent.known {

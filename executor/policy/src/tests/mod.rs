@@ -1,7 +1,9 @@
 //! The policy as a whole, driven in the real calling order.
 
 mod act;
+mod confirm;
 mod dry_run;
+mod escalate;
 mod gates;
 mod held;
 mod labels;
@@ -9,5 +11,6 @@ mod pending;
 mod repeat;
 mod request;
 mod resolve;
+mod shadow;
 mod snapshot;
 mod storm;

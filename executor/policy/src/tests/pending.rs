@@ -692,6 +692,8 @@ fn of_those_due_at_the_same_time_the_oldest_line_comes_first() {
             line,
             container_id: None,
             ids: Vec::new(),
+            remedy: RuleRemedy::Restart,
+            awaits: None,
             threshold: None,
             was: None,
             due,

@@ -35,6 +35,9 @@ enum Op {
         target: Option<u8>,
     },
     Odd(u8),
+    TargetLook {
+        kind: u8,
+    },
     Timeout,
     Crash,
 }
@@ -43,16 +46,17 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => prop_oneof![Just(1_u64), Just(1_000), Just(20_000), Just(300_000), Just(86_400_000)]
             .prop_map(Op::Pass),
-        6 => (0..3_u8, 0..3_u8, 0..20_u64, any::<bool>())
+        6 => (0..3_u8, 0..6_u8, 0..20_u64, any::<bool>())
             .prop_map(|(target, rule, late_s, away)| Op::Match { target, rule, late_s, away }),
         1 => (0..3_u8).prop_map(|target| Op::Ask { target }),
-        4 => (0..6_u8).prop_map(|kind| Op::Look { kind }),
+        4 => (0..7_u8).prop_map(|kind| Op::Look { kind }),
         3 => any::<bool>().prop_map(|done| Op::Called { done }),
         3 => (0..6_u8).prop_map(|kind| Op::PendingLook { kind }),
         1 => (proptest::option::of(0..3_u8), proptest::option::of(0..500_u64))
             .prop_map(|(target, for_s)| Op::Pause { target, for_s }),
         1 => proptest::option::of(0..3_u8).prop_map(|target| Op::Resume { target }),
         1 => (0..4_u8).prop_map(Op::Odd),
+        2 => (0..6_u8).prop_map(|kind| Op::TargetLook { kind }),
         1 => Just(Op::Timeout),
         1 => Just(Op::Crash),
     ]
@@ -72,6 +76,7 @@ fn facts_of(bench: &Bench, n: u8, kind: u8) -> Look {
         2 => facts.state = ContainerState::Exited,
         3 => facts.started_at = Some(bench.wall_now()),
         4 => facts.health = health(HealthStatus::Healthy, Some(bench.wall_now())),
+        6 => facts.health = health(HealthStatus::Unhealthy, Some(bench.wall_now())),
         _ => {}
     }
     Look::Found(facts)
@@ -93,8 +98,19 @@ fn run(bench: &mut Bench, op: &Op) {
             let mut intent = bench.new_intent(&format!("rule{rule}"));
             intent.line.secs -= late_s;
             intent.wire_id = Some(name(*target).repeat(64)[..64].to_owned());
-            if let (Some(known), 1) = (&mut intent.known, rule) {
-                known.threshold = Some((2, 60_000));
+            if let Some(known) = &mut intent.known {
+                match rule {
+                    1 => known.threshold = Some((2, 60_000)),
+                    2 => known.confirms = true,
+                    3 => {
+                        known.confirm = Some(Confirm {
+                            by: vec![Confirmation::Rule("rule2".into()), Confirmation::Unhealthy],
+                            within_ms: 30_000,
+                        });
+                    }
+                    5 => known.remedy = RuleRemedy::Escalate,
+                    _ => {}
+                }
             }
             let look = facts_of(bench, *target, if *unseen { 1 } else { 9 });
             bench.decide(&intent, &look);
@@ -128,6 +144,17 @@ fn run(bench: &mut Bench, op: &Op) {
                     .unwrap_or(0);
                 let look = facts_of(bench, target, *kind);
                 bench.pending_look(&key, &look);
+            }
+        }
+        Op::TargetLook { kind } => {
+            let held = bench.policy.state.targets.iter();
+            let held = held.filter(|(_, t)| t.held.is_some()).map(|(name, _)| name);
+            let stormy = bench.policy.state.storms.on.iter().flat_map(|s| &s.targets);
+            let names: Vec<String> = held.chain(stormy).cloned().collect();
+            for name in names {
+                let look = facts_of(bench, which(&name), *kind);
+                let step = bench.policy.handle_target_look(bench.now, &name, &look);
+                bench.take(step);
             }
         }
         Op::Pause { target, for_s } => {
@@ -169,11 +196,19 @@ fn run(bench: &mut Bench, op: &Op) {
 
 fn bench() -> Bench {
     let mut config = config();
+    config.storm = StormLimits {
+        attempts: 2,
+        targets: 3,
+        within_ms: 60_000,
+        quiet_ms: 30_000,
+    };
+    config.shadow_rules.insert("rule4".into());
     for n in 0..3 {
         let mut target = target_config();
         target.limits.cooldown_ms = 20_000;
         target.recovery.max_attempts = 3;
         target.recovery.backoff = 2_000;
+        target.recovery.release_after_ms = 60_000;
         config.targets.insert(name(n), target);
     }
     Bench::with(config)

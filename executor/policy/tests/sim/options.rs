@@ -115,6 +115,7 @@ fn config(rng: &mut Rng) -> Config {
             quiet_ms: rng.pick(&[30_000, 600_000]),
         },
         dry_run: rng.chance(50),
+        shadow_rules: BTreeSet::new(),
         stopped: BTreeSet::new(),
     }
 }

@@ -41,6 +41,7 @@ impl World {
             known: Some(RuleFacts {
                 remedy: RuleRemedy::Restart,
                 threshold: (rule == "rare").then_some((2, 120_000)),
+                ..RuleFacts::default()
             }),
             times: vec![(line.secs, 1)],
             line,

@@ -1,0 +1,100 @@
+//! Whether something else speaks for a match, where its rule asks for that.
+
+use super::{Ask, Matched, Refusal, Who};
+use crate::figures::{left, limit, wall_ms};
+use crate::{
+    Awaits, CONFIRM_LOOK_MS, Confirmation, Facts, Gate, HealthStatus, PendingKey, RuleRemedy,
+};
+
+/// By time until then, for good after that.
+pub(super) fn unconfirmed(ask: &Ask<'_>) -> Option<Refusal> {
+    let Who::Match(matched) = ask.who else {
+        return None;
+    };
+    let awaits = matched.awaits?;
+    let confirm = &awaits.confirm;
+    if confirm
+        .by
+        .iter()
+        .any(|by| is_confirmed(ask, &matched, awaits, by))
+    {
+        return None;
+    }
+    let by = in_words(&confirm.by);
+    if ask.now.at >= awaits.until {
+        let detail = format!("Not confirmed within {} by {by}", limit(confirm.within_ms));
+        return Some(Refusal::new(Gate::Unconfirmed, detail));
+    }
+    let wait = left(awaits.until, ask.now.at);
+    let detail = format!("Not confirmed yet by {by} (waiting for another {wait})");
+    // Other rules' matches come by themselves.
+    let is_rule = |by: &Confirmation| matches!(by, Confirmation::Rule(_));
+    let next = if confirm.by.iter().all(is_rule) {
+        awaits.until
+    } else {
+        awaits.until.min(ask.now.at.plus(CONFIRM_LOOK_MS))
+    };
+    Some(Refusal::new(Gate::Unconfirmed, detail).until(next))
+}
+
+fn is_confirmed(ask: &Ask<'_>, matched: &Matched<'_>, awaits: &Awaits, by: &Confirmation) -> bool {
+    let within_ms = awaits.confirm.within_ms;
+    let is_near = |ms: u64| ms.abs_diff(wall_ms(matched.line)) <= within_ms;
+    match by {
+        Confirmation::Rule(rule) => has_matched(ask, matched, rule, within_ms),
+        Confirmation::Unhealthy => ask.facts.health.is_some_and(|health| {
+            let found_ms = health.checked_at.map(wall_ms);
+            health.status == HealthStatus::Unhealthy
+                && (ask.facts.read_at <= awaits.until || found_ms.is_some_and(is_near))
+        }),
+        Confirmation::Exit => ask.facts.finished_at.map(wall_ms).is_some_and(is_near),
+    }
+}
+
+/// Seconds are all that is known of matches, so both ends of the time count.
+fn has_matched(ask: &Ask<'_>, matched: &Matched<'_>, rule: &str, within_ms: u64) -> bool {
+    let key = PendingKey::Target(ask.facts.name.clone());
+    let started = ask
+        .facts
+        .started_at
+        .filter(|start| !matched.line.is_before(*start));
+    let from = started.map_or(0, |start| start.secs);
+    let within_s = within_ms.div_ceil(1_000);
+    let counted = &ask.state.counted;
+    let keys = [Some(&key), matched.counted_as];
+    let mut seconds = keys
+        .into_iter()
+        .flatten()
+        .flat_map(|key| counted.with(key, rule, &[], from));
+    seconds.any(|(second, _)| second.abs_diff(matched.line.secs) <= within_s)
+}
+
+/// What only tells people may tell them of the very end that confirms it. (A
+/// restart cannot: what has ended is not started, and what has been started
+/// anew needs none.)
+pub(super) fn tells_of_its_end(ask: &Ask<'_>) -> bool {
+    let Who::Match(matched) = ask.who else {
+        return false;
+    };
+    matched.remedy != RuleRemedy::Restart
+        && matched
+            .awaits
+            .is_some_and(|awaits| has_ended_since(&matched, awaits, ask.facts))
+}
+
+fn has_ended_since(matched: &Matched<'_>, awaits: &Awaits, facts: &Facts) -> bool {
+    let line_ms = wall_ms(matched.line);
+    awaits.confirm.by.contains(&Confirmation::Exit)
+        && facts.finished_at.map(wall_ms).is_some_and(|ms| {
+            (line_ms..=line_ms.saturating_add(awaits.confirm.within_ms)).contains(&ms)
+        })
+}
+
+fn in_words(by: &[Confirmation]) -> String {
+    let words = by.iter().map(|by| match by {
+        Confirmation::Rule(rule) => format!("rule '{rule}'"),
+        Confirmation::Unhealthy => "an unhealthy container".to_owned(),
+        Confirmation::Exit => "the container's exit".to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" or ")
+}
