@@ -19,7 +19,11 @@
 //! state other than running) ends it as aborted with the gate's name. A call
 //! that the engine answered with success makes line 2 hold for what has fallen
 //! over since, too. Where calls may not be repeated any more, the engine's own
-//! refusal makes the end `failed`, silence makes it `unknown`. Docker not
+//! refusal makes the end `failed`, silence makes it `unknown`. What was started
+//! anew and has exited within our stop wait is not started: it may be our call,
+//! come late to somebody else's restart, or that person's stop, and nothing that
+//! Docker keeps tells which. It is told and held, so that it does not stay down
+//! unnoticed. Docker not
 //! answering is no state of the container: it is asked again, for
 //! [`SILENCE_MAX_MS`] at most; and for line 5 the stop wait counts anew from when
 //! it was last away.
@@ -128,7 +132,7 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
             detail: format!("it is {} after the restart", state.as_str()),
         },
         (ContainerState::Exited, None) => exited(open, facts, now),
-        (ContainerState::Exited, Some(_)) => not_our_doing(facts),
+        (ContainerState::Exited, Some(_)) => exited_anew(open, facts, now),
         _ => in_between(open, facts, now),
     }
 }
@@ -181,6 +185,25 @@ fn exited(open: &Unresolved<'_>, facts: &Facts, now: Now) -> Resolution {
         Resolution::Send(Call::Start)
     } else {
         out_of_calls(open, true, "was stopped by the restart and does not start")
+    }
+}
+
+/// Line 6, unless it may have been us.
+fn exited_anew(open: &Unresolved<'_>, facts: &Facts, now: Now) -> Resolution {
+    if !stopped_by_us(open, facts) {
+        return not_our_doing(facts);
+    }
+    let deadline = deadline(open).unwrap_or(now.at);
+    if now.at < deadline {
+        return Resolution::Wait {
+            deadline: Some(deadline),
+        };
+    }
+    Resolution::GiveUp {
+        detail: "it was started anew since the charge and has exited, by our own call or by \
+                 somebody's stop: left down"
+            .into(),
+        may_be_down: true,
     }
 }
 

@@ -300,8 +300,32 @@ fn line_6_exited_otherwise_is_left_alone() {
     aborts(&untouched(), &exited(3), 3, Gate::NotRunning);
     aborts(&resumed(), &exited(3), 3, Gate::NotRunning);
     aborts(&sent(&[(RESTART, 1)]), &long_gone, 30, Gate::NotRunning);
-    // Started anew and exited, and nobody knows whether by our call.
-    aborts(&sent(&[(RESTART, 1)]), &anew, 30, Gate::NotRunning);
+    // Started anew and exited at another time than our call's.
+    aborts(&sent(&[(RESTART, 8)]), &anew, 30, Gate::NotRunning);
+    aborts(&resumed(), &anew, 30, Gate::NotRunning);
+}
+
+#[test]
+fn what_was_started_anew_and_exited_within_our_stop_wait_is_held_and_not_started() {
+    let once = sent(&[(RESTART, 1)]);
+    for (finished, held) in [(0, false), (1, true), (7, true), (21, true), (22, false)] {
+        let anew = state(ContainerState::Exited, NEW, Some(finished));
+        if held {
+            // The engine may be between the stop and the start.
+            check(&once, &anew, 20, wait(21));
+            let given_up = ask(&once, &anew, 21);
+            let is_held = matches!(
+                given_up,
+                Resolution::GiveUp {
+                    may_be_down: true,
+                    ..
+                }
+            );
+            assert!(is_held, "{finished}: {given_up:?}");
+        } else {
+            aborts(&once, &anew, 30, Gate::NotRunning);
+        }
+    }
 }
 
 #[test]
