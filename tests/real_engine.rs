@@ -4,6 +4,7 @@
 //! One module for each theme. What takes a container's stop wait (10 s and
 //! more) runs side by side, see [`side_by_side`].
 
+mod confirm;
 mod engine_faults;
 mod engine_killed;
 mod gates;
@@ -14,10 +15,12 @@ mod markers;
 mod pending;
 mod person;
 mod plugin;
+mod release;
 mod resolution;
 mod restart;
 mod states;
 mod storage;
+mod storm;
 
 use std::thread;
 

@@ -126,6 +126,10 @@ pub struct TargetStatus {
     pub used: u32,
     /// Of so many that are allowed.
     pub max_per_window: u32,
+    /// The cooldown in force, seconds: grown where attempts did not cure.
+    pub cooldown_sec: u64,
+    /// Attempts in a row that did not cure.
+    pub uncured: u32,
     /// When the next restart is possible by the limits; none = now.
     pub next_possible: Option<u64>,
 }
@@ -137,9 +141,9 @@ pub struct TargetStatus {
 pub struct HistoryEntry {
     /// Seconds since the epoch.
     pub at: u64,
-    /// Canonical name.
+    /// Canonical name; empty where it is about all targets.
     pub target: String,
-    /// `restarting`, an attempt's outcome, a decision, `held`, `released`, ...
+    /// `restarting`, an attempt's outcome, a decision, `held`, `released`, `storm`, ...
     pub what: String,
     /// The gate that refused, or aborted the attempt.
     #[serde(skip_serializing_if = "Option::is_none")]

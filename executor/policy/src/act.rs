@@ -203,6 +203,7 @@ impl Policy {
             settings: &settings,
             wire_id: Some(&attempt.charge.container_id),
             limits: attempt.charge.limits,
+            uncured: 0,
             attempt: Some(id),
         })
     }

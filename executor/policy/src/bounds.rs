@@ -53,7 +53,7 @@ pub const STORM_ATTEMPTS_MAX: usize = 100;
 
 /// Targets that are held, or in a storm that may be over, are looked at this
 /// often, ms.
-pub const TARGET_LOOK_MS: u64 = 30_000;
+pub const TARGET_LOOK_MS: u64 = 10_000;
 
 /// Looks for such targets under way at once; the others wait their turn.
 pub const TARGET_LOOKS_MAX: usize = 16;
@@ -70,6 +70,9 @@ pub const PAUSES_MAX: usize = 4_096;
 
 /// Refusals that `healer history` shows, like ones in a row told as one.
 pub const REFUSALS_MAX: usize = 1_000;
+
+/// Holds, storms, pauses and their ends that `healer history` shows.
+pub const HAPPENED_MAX: usize = 200;
 
 /// Ignored labels remembered as told; beyond it all are told again.
 pub const LABELS_TOLD_MAX: usize = 4_096;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Confirm, Gate, Limits, RuleRemedy, Timestamp, WallTime};
+use crate::{Confirm, Gate, Happened, Limits, RuleRemedy, Timestamp, WallTime};
 
 /// One journal entry with its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,6 +230,11 @@ pub enum Kept {
         detail: String,
         /// How many in a row.
         count: u64,
+    },
+    /// What happened beside attempts and refusals, as `healer history` shows it.
+    Happened {
+        /// Oldest first.
+        newest: Vec<Happened>,
     },
     /// The rule that was last unknown.
     UnknownRule {

@@ -231,6 +231,7 @@ impl Policy {
             settings,
             wire_id: arrival.intent.wire_id.as_deref(),
             limits: settings.limits,
+            uncured: 0,
             attempt: None,
         }
     }

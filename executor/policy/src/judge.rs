@@ -58,6 +58,7 @@ impl Policy {
             return Ruling::Refused(refusal);
         }
         asking.limits = grown(asking.settings, uncured);
+        asking.uncured = uncured;
         self.judge_budget(&asking)
     }
 

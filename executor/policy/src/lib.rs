@@ -70,6 +70,7 @@ pub use labels::{
 };
 pub use policy::*;
 pub use resolve::*;
+pub use state::Happened;
 pub use status::*;
 pub use step::*;
 pub use time::*;

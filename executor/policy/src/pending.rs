@@ -126,6 +126,7 @@ impl Policy {
             settings,
             wire_id: None,
             limits: settings.limits,
+            uncured: 0,
             attempt: None,
         };
         let ruling = match pending.remedy {

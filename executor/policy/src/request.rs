@@ -27,14 +27,27 @@ impl Policy {
         };
         let settings = settings(&self.config, facts);
         let mut step = match self.limits_asked(request, facts, &settings) {
-            Ok(limits) => self.requested(now, facts, &settings, limits),
+            Ok(limits) => {
+                // Limits that were given have not grown.
+                let own = request.cooldown_ms.is_none();
+                let target = self.state.target(&facts.name).filter(|_| own);
+                let uncured = target.map_or(0, |t| t.uncured);
+                self.requested(now, facts, &settings, limits, uncured)
+            }
             Err(wrong) => refuse(now, &facts.name, decided(Verdict::Refused, None, wrong)),
         };
         self.tell_labels(&mut step, facts, &settings);
         step
     }
 
-    fn requested(&self, now: Now, facts: &Facts, settings: &Settings, limits: Limits) -> Step {
+    fn requested(
+        &self,
+        now: Now,
+        facts: &Facts,
+        settings: &Settings,
+        limits: Limits,
+        uncured: u32,
+    ) -> Step {
         let asking = Ask {
             config: &self.config,
             state: &self.state,
@@ -44,6 +57,7 @@ impl Policy {
             settings,
             wire_id: None,
             limits,
+            uncured,
             attempt: None,
         };
         let ruling = match gates::ask(&asking, Gate::Protected, Gate::Unconfirmed) {

@@ -160,6 +160,9 @@ fn folded(state: &State, now: Now, kept: &mut Vec<Record>) {
             attempts: target.uncured,
         });
     }
+    push(Kept::Happened {
+        newest: state.happenings.iter().cloned().collect(),
+    });
     push(Kept::LastAttempt {
         attempt: state.last_attempt,
     });

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::figures::left;
 use crate::state::{Attempt, Spent, Target};
 use crate::{
-    AttemptId, Cause, Gate, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Outcome, PendingKey, Policy,
-    Timestamp, UNKNOWN_RULE_MS, WallTime,
+    AttemptId, Cause, Gate, Happened, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Outcome, PendingKey,
+    Policy, Timestamp, UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -186,6 +186,8 @@ pub enum HistoryItem {
         /// The newest one's time, ms since the epoch.
         wall_ms: u64,
     },
+    /// A hold, a storm, a pause, or its end.
+    Happened(Happened),
 }
 
 impl Policy {
@@ -280,7 +282,8 @@ impl Policy {
         })
     }
 
-    /// Attempts and refusals, newest first, of one target or of all.
+    /// Attempts, refusals and what else happened, newest first, of one target or
+    /// of all.
     pub fn history(&self, target: Option<&str>, limit: usize) -> Vec<HistoryItem> {
         let is_meant = |name: &str| target.is_none_or(|one| one == name);
         let attempts = self.state.attempts.values().rev();
@@ -303,7 +306,13 @@ impl Policy {
                 };
                 (r.wall_ms, item)
             });
-        let mut all: Vec<(u64, HistoryItem)> = attempts.chain(refusals).collect();
+        // What concerns all concerns each.
+        let happened = self.state.happenings.iter().rev();
+        let happened = happened
+            .filter(|h| h.target.is_empty() || is_meant(&h.target))
+            .take(limit)
+            .map(|h| (h.wall_ms, HistoryItem::Happened(h.clone())));
+        let mut all: Vec<(u64, HistoryItem)> = attempts.chain(refusals).chain(happened).collect();
         all.sort_by_key(|(wall_ms, _)| std::cmp::Reverse(*wall_ms));
         all.truncate(limit);
         all.into_iter().map(|(_, item)| item).collect()

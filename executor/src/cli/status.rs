@@ -146,7 +146,10 @@ fn draw_history(entries: &[HistoryEntry]) -> String {
             };
             [
                 utc(entry.at),
-                shown(&entry.target),
+                match entry.target.is_empty() {
+                    true => "-".to_owned(),
+                    false => shown(&entry.target),
+                },
                 what,
                 entry.rule.clone().unwrap_or("-".to_owned()),
                 shown(&entry.detail),
@@ -187,6 +190,8 @@ mod tests {
                     last_outcome: Some("recovered".into()),
                     used: 2,
                     max_per_window: 4,
+                    cooldown_sec: 300,
+                    uncured: 0,
                     next_possible: Some(1_255),
                 },
                 TargetStatus {

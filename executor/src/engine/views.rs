@@ -4,6 +4,7 @@ use executor_api::{HistoryEntry, Pause, Status, Storm, TargetStatus};
 use policy::{AttemptView, HistoryItem, Now, TargetState};
 
 use super::Engine;
+use crate::config::show_duration_ms;
 use crate::docker::Docker;
 
 impl<D: Docker + 'static> Engine<D> {
@@ -66,6 +67,7 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
         }
         (None, None) => String::new(),
     };
+    let detail = with_back_off(detail, &target);
     let next_ms = Some(target.cooldown_left_ms).filter(|ms| *ms > 0);
     TargetStatus {
         name: target.target,
@@ -81,13 +83,37 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
             .map(|outcome| outcome.as_str().into()),
         used: target.window_count,
         max_per_window: target.limits.max_per_window,
+        cooldown_sec: target.limits.cooldown_ms / 1_000,
+        uncured: target.uncured,
         next_possible: next_ms.map(|ms| epoch_in(now, ms)),
+    }
+}
+
+/// Says, too, what restarts have not cured so far, and what that has made of the
+/// cooldown.
+fn with_back_off(detail: String, target: &policy::TargetStatus) -> String {
+    if target.uncured == 0 || target.held.is_some() {
+        return detail;
+    }
+    let cooldown = show_duration_ms(target.limits.cooldown_ms);
+    let uncured = target.uncured;
+    let grown = format!("{uncured} without recovery, cooldown {cooldown}");
+    match detail.is_empty() {
+        true => grown,
+        false => format!("{detail}; {grown}"),
     }
 }
 
 fn history_view(item: HistoryItem) -> HistoryEntry {
     match item {
         HistoryItem::Attempt(attempt) => attempt_view(attempt),
+        HistoryItem::Happened(happened) => HistoryEntry {
+            at: happened.wall_ms / 1_000,
+            target: happened.target,
+            what: happened.what,
+            detail: happened.detail,
+            ..HistoryEntry::default()
+        },
         HistoryItem::Refusal {
             target,
             rule,

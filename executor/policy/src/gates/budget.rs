@@ -10,9 +10,26 @@ pub(super) fn cooldown(ask: &Ask<'_>) -> Option<Refusal> {
     let last = ask.target()?.counting(ask.is_dry_run()).next_back()?;
     let elapsed_ms = ask.now.at.since(last.at);
     (elapsed_ms < cooldown_ms).then(|| {
-        let detail = format!("Cooldown active ({})", less_than(elapsed_ms, cooldown_ms));
+        let figures = less_than(elapsed_ms, cooldown_ms);
+        let detail = format!("Cooldown active ({figures}){}", grown_from(ask));
         Refusal::new(Gate::Cooldown, detail).until(last.at.plus(cooldown_ms))
     })
+}
+
+/// What has made the cooldown longer than it is set to, where that is so.
+fn grown_from(ask: &Ask<'_>) -> String {
+    let own_ms = ask.settings.limits.cooldown_ms;
+    if ask.uncured == 0 || ask.limits.cooldown_ms <= own_ms {
+        return String::new();
+    }
+    let attempts = match ask.uncured {
+        1 => "1 attempt".to_owned(),
+        n => format!("{n} attempts"),
+    };
+    format!(
+        ", grown from {} by {attempts} without recovery",
+        limit(own_ms)
+    )
 }
 
 /// After a damaged journal nobody knows what was spent: everything.

@@ -88,6 +88,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) wire_id: Option<&'a str>,
     /// In force for this request.
     pub(crate) limits: Limits,
+    /// Attempts in a row that did not cure, by which they have grown.
+    pub(crate) uncured: u32,
     /// The attempt that asks, before it acts: not in its own way.
     pub(crate) attempt: Option<AttemptId>,
 }

@@ -52,6 +52,7 @@ impl State {
                 detail: detail.clone(),
                 count: *count,
             }),
+            Kept::Happened { newest } => self.happenings.restore(newest),
             Kept::UnknownRule { rule } => self.unknown_rule = Some((record.at, rule.clone())),
             Kept::LastAttempt { attempt } => {
                 self.last_attempt = self.last_attempt.max(*attempt);

@@ -4,6 +4,7 @@
 mod attempts;
 mod counts;
 mod fold;
+mod happened;
 mod ids;
 mod kept;
 mod refusals;
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 
 pub(crate) use attempts::{Attempt, End, Restarted, Sent};
 pub(crate) use counts::{Counted, most_within};
+pub use happened::Happened;
+pub(crate) use happened::Happenings;
 pub(crate) use ids::{Ids, Known};
 pub(crate) use refusals::{Refusal1, Refusals};
 pub(crate) use storm::{Storm, Storms};
@@ -40,6 +43,7 @@ pub(crate) struct State {
     pub(crate) fail_closed: Option<FailClosed>,
     pub(crate) refusals: Refusals,
     pub(crate) storms: Storms,
+    pub(crate) happenings: Happenings,
     /// When an unknown rule was last named, and which.
     pub(crate) unknown_rule: Option<(Timestamp, String)>,
 }

@@ -712,9 +712,13 @@ mod verification {
         });
         for (attempt, cooldown_s) in [(1, 600), (2, 1_000), (3, 1_000)] {
             bench.pass(1_000);
+            let attempts = if attempt == 1 { "attempt" } else { "attempts" };
             assert_eq!(
                 bench.matched(&facts).detail,
-                format!("Cooldown active (1s < {cooldown_s}s)")
+                format!(
+                    "Cooldown active (1s < {cooldown_s}s), grown from 300s by {attempt} \
+                     {attempts} without recovery"
+                )
             );
             bench.pass(cooldown_s * 1_000 - 1_000);
             let answer = bench.matched(&facts);
