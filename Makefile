@@ -1,7 +1,7 @@
 # The one door to everything. `make help` lists it.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo build test soak bench score lint fmt release images clean
+.PHONY: help demo build test soak simulate mutants bench score lint fmt release images clean
 
 CARGO ?= cargo
 DIST := target/dist
@@ -20,6 +20,13 @@ test: ## The quick ladder: everything that runs in ten minutes on two cores.
 
 soak: ## The same with the long counts: hours.
 	@CARGO="$(CARGO)" tests/run soak
+
+SEEDS ?= 20000
+simulate: ## The policy in a faulty world, seed by seed: make simulate SEEDS=20000
+	SIM_SEEDS=$(SEEDS) $(CARGO) test --locked --release -p policy --test sim -- --nocapture
+
+mutants: ## Spoils the policy in every way we know; the simulation must find each.
+	$(CARGO) test --locked -p policy --test mutants -- --ignored
 
 bench: ## What it costs and how quick it is, as a table (some minutes).
 	$(CARGO) build --release --locked

@@ -62,7 +62,7 @@ impl History {
             if let Some(last) = before.last() {
                 assert!(
                     at - last >= limits.cooldown_ms,
-                    "two charges of {} within its cooldown: {} ms apart",
+                    "budget: two charges of {} within its cooldown: {} ms apart",
                     charge.target,
                     at - last
                 );
@@ -71,7 +71,7 @@ impl History {
             let count = 1 + within.count();
             assert!(
                 count <= limits.max_per_window as usize,
-                "{count} charges of {} in its window",
+                "budget: {count} charges of {} in its window",
                 charge.target
             );
             let host = charges[..i]
@@ -79,7 +79,7 @@ impl History {
                 .filter(|(b, c)| *b + config.host_window_ms > *at && (charge.shadow || !c.shadow));
             assert!(
                 host.count() < config.host_max as usize,
-                "one charge too many on the host"
+                "budget: one charge too many on the host"
             );
         }
     }
@@ -97,25 +97,29 @@ impl History {
         for record in &self.records {
             match &record.entry {
                 Entry::Charge(charge) => {
-                    assert!(charge.attempt > last, "attempt numbers ascend");
+                    assert!(charge.attempt > last, "attempts: numbers do not ascend");
                     last = charge.attempt;
                     charged.insert(charge.attempt, charge);
                     if !charge.shadow {
                         let other = in_progress.insert(&charge.target, charge.attempt);
-                        assert_eq!(other, None, "two attempts of {} at once", charge.target);
+                        assert_eq!(other, None, "attempts: two of {} at once", charge.target);
                         let earlier = watched.get(&*charge.target);
-                        assert_eq!(earlier, None, "charged while an earlier one was open");
+                        assert_eq!(
+                            earlier, None,
+                            "attempts: charged while an earlier one was open"
+                        );
                     }
                     if let Cause::Match { ids: new, .. } = &charge.cause {
                         for id in new {
                             let again = has_jumped && self.decided_apart(id, kept_ms);
-                            assert!(ids.insert(id) || again, "id {id} has led to two charges");
+                            assert!(ids.insert(id) || again, "ids: {id} has led to two charges");
                         }
                     }
                 }
                 Entry::Restarted { attempt, .. } => {
                     let charge = charged[attempt];
-                    assert_eq!(in_progress.remove(&*charge.target), Some(*attempt));
+                    let open = in_progress.remove(&*charge.target);
+                    assert_eq!(open, Some(*attempt), "attempts: not in progress");
                     watched.insert(&charge.target, *attempt);
                 }
                 Entry::Outcome {
@@ -127,7 +131,7 @@ impl History {
                     let earlier = ended.insert(*attempt, *outcome);
                     assert_eq!(
                         earlier, None,
-                        "attempt {attempt} of {} ends twice",
+                        "attempts: {attempt} of {} ends twice",
                         charge.target
                     );
                 }
@@ -136,7 +140,10 @@ impl History {
         }
         if is_over {
             for attempt in charged.keys() {
-                assert!(ended.contains_key(attempt), "attempt {attempt} never ended");
+                assert!(
+                    ended.contains_key(attempt),
+                    "attempts: {attempt} never ended"
+                );
             }
         }
     }
@@ -166,12 +173,12 @@ impl History {
         let charges = self.charges();
         for ((attempt, call), times) in made {
             let charge = charges.iter().find(|(_, c)| c.attempt == attempt);
-            let (_, charge) = charge.expect("a call has a charge");
-            assert!(!charge.shadow, "a dry run makes no calls");
+            let (_, charge) = charge.expect("calls: a call without a charge");
+            assert!(!charge.shadow, "calls: a dry run makes one");
             let is_counted = !marks_lost.contains(&attempt);
             assert!(
                 times <= 2 || !is_counted,
-                "{times} calls {call:?} under attempt {attempt}"
+                "calls: {times} times {call:?} under attempt {attempt}"
             );
         }
         for (t, attempt, _) in &self.calls {
@@ -181,7 +188,7 @@ impl History {
             if let Some(record) = ends {
                 assert!(
                     *t <= record.at.0,
-                    "a call after attempt {attempt} has ended"
+                    "calls: one after attempt {attempt} has ended"
                 );
             }
         }
@@ -208,22 +215,23 @@ impl Call2 {
 /// may be healed, and has printed the line since its start.
 pub(crate) fn check_charge(charge: &Charge, config: &Config, look: &Look, asked_at: u64) {
     let Look::Found(facts) = look else {
-        panic!("charged without facts: {look:?}");
+        panic!("charge: without facts: {look:?}");
     };
-    assert!(facts.read_at.0 >= asked_at, "charged on old facts");
-    assert_eq!(facts.id, charge.container_id);
-    assert_eq!(facts.state, ContainerState::Running);
+    assert!(facts.read_at.0 >= asked_at, "charge: on old facts");
+    assert_eq!(facts.id, charge.container_id, "charge: another container");
+    let state = facts.state;
+    assert_eq!(state, ContainerState::Running, "charge: not running");
     if let Cause::Match { line, .. } = &charge.cause {
         check_line(*line, facts);
         let listed = config.targets.get(&facts.name);
         let labelled = facts.labels.get("healer.enable").map(String::as_str) == Some("true");
         assert!(
             listed.map_or(labelled, |target| target.enabled),
-            "{} is not enabled",
+            "charge: {} is not enabled",
             facts.name
         );
         let protected = listed.unwrap_or(&config.defaults).protected;
-        assert!(!protected, "{} is protected", facts.name);
+        assert!(!protected, "charge: {} is protected", facts.name);
     }
 }
 
@@ -239,7 +247,7 @@ fn check_line(line: WallTime, facts: &Facts) {
         (Some(l), Some(s)) => (line.secs, l) < (start.secs, s),
         _ => line.secs < start.secs,
     };
-    assert!(!is_old, "an old line restarts {}", facts.name);
+    assert!(!is_old, "stale: an old line restarts {}", facts.name);
 }
 
 /// Invariant 7 at the moment of acting: what the look that led to a call shows.
@@ -253,29 +261,31 @@ pub(crate) fn check_call(
     away_wall_ms: u64,
 ) {
     let Some(Look::Found(facts)) = look else {
-        panic!("{call:?} without facts");
+        panic!("act: {call:?} without facts");
     };
     assert_eq!(
         facts.id, charge.container_id,
-        "{call:?} of another container"
+        "act: {call:?} of another container"
     );
-    assert_eq!(facts.started_at, Some(charge.started_at));
+    let started = facts.started_at;
+    assert_eq!(started, Some(charge.started_at), "act: started anew");
     match call {
         Call::Restart => {
-            assert_eq!(facts.state, ContainerState::Running);
+            let state = facts.state;
+            assert_eq!(state, ContainerState::Running, "act: not running");
             if let Cause::Match { line, .. } = &charge.cause {
                 check_line(*line, facts);
             }
         }
         Call::Start => {
-            assert_eq!(facts.state, ContainerState::Exited);
+            assert_eq!(facts.state, ContainerState::Exited, "act: a start");
             let finished = facts.finished_at.expect("it has exited");
             let ms = wall_ms(finished);
             assert!(
                 restarts_sent_wall_ms
                     .iter()
                     .any(|sent| *sent <= ms && ms <= away_wall_ms.max(*sent) + charge.stop_wait_ms),
-                "started what somebody else has stopped"
+                "act: started what somebody else has stopped"
             );
         }
     }

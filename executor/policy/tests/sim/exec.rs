@@ -29,6 +29,8 @@ pub(crate) struct Exec {
     /// Attempts whose mark of a call a power cut has taken: nobody can know
     /// then that it was us who stopped the container.
     pub(crate) marks_lost: BTreeSet<AttemptId>,
+    /// How often the policy was asked for a step.
+    pub(crate) steps: u64,
 }
 
 /// Chances per mille.
@@ -49,12 +51,20 @@ impl Exec {
             durable: 0,
             history: History::default(),
             marks_lost: BTreeSet::new(),
+            steps: 0,
         }
+    }
+
+    /// The policy, to be asked for a step; none while no process lives.
+    pub(crate) fn asked(&mut self) -> Option<&mut Policy> {
+        self.steps += u64::from(self.policy.is_some());
+        self.policy.as_mut()
     }
 
     /// A new process reads the journal.
     pub(crate) fn boot(&mut self, now: Now) -> Step {
         self.epoch += 1;
+        self.steps += 1;
         let mut policy = Policy::new(self.config.clone());
         for record in &self.journal {
             policy.apply(record);
@@ -124,7 +134,11 @@ impl Exec {
         for record in &self.journal {
             again.apply(record);
         }
-        assert_eq!(again.snapshot(now), policy.snapshot(now), "memory and disk");
+        assert_eq!(
+            again.snapshot(now),
+            policy.snapshot(now),
+            "memory: not what the disk gives"
+        );
     }
 
     pub(crate) fn die(&mut self) {

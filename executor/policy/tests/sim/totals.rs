@@ -2,15 +2,19 @@
 //! shows nothing about it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What was seen over all seeds; each must be above zero.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Totals {
+    /// How often a policy was asked for a step.
+    pub(crate) steps: u64,
     seen: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
+        self.steps += other.steps;
         for (what, n) in &other.seen {
             *self.seen.entry(what).or_default() += n;
         }
@@ -18,6 +22,20 @@ impl Totals {
 
     pub(crate) fn count(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
+    }
+
+    /// For people, past no capture: shown by `make simulate` and by a failure.
+    #[allow(clippy::print_stdout)]
+    pub(crate) fn print(&self, seeds: u64, took: Duration) {
+        let seconds = took.as_secs_f64();
+        println!(
+            "simulation: {seeds} seeds, {} policy steps, {seconds:.1} s: {:.0} steps/s with world and checks",
+            self.steps,
+            self.steps as f64 / seconds
+        );
+        for (what, n) in &self.seen {
+            println!("  {n:>9} {what}");
+        }
     }
 
     pub(crate) fn assert_all_seen(&self) {

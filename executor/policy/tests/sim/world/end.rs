@@ -12,13 +12,15 @@ impl World {
         for entry in &step.entries {
             match entry {
                 Entry::Charge(charge) => {
-                    let (look, asked_at) = fresh.expect("a charge rests on a look");
+                    let (look, asked_at) = fresh.expect("charge: without a look");
                     check_charge(charge, &self.exec.config, look, asked_at);
-                    assert!(step.durable, "a charge is durable");
+                    assert!(step.durable, "charge: not durable");
                 }
                 Entry::Sent { attempt, call } => {
                     let history = &self.exec.history;
-                    let charge = history.charge(*attempt).expect("sent under a charge");
+                    let charge = history
+                        .charge(*attempt)
+                        .expect("calls: sent without a charge");
                     let sent = history.restarts_sent_wall_ms(*attempt);
                     let away = self.away_wall_ms.get(attempt).copied().unwrap_or(0);
                     let look = self.attempt_looks.get(attempt);
@@ -35,12 +37,12 @@ impl World {
                 attempt: *attempt,
                 call: *call,
             };
-            assert!(step.entries.contains(&mark), "a call has its mark");
+            assert!(step.entries.contains(&mark), "calls: one without its mark");
         }
     }
 
     /// What was written.
-    pub(super) fn seen(&mut self, step: &Step) {
+    pub(super) fn tally(&mut self, step: &Step) {
         let now = self.now();
         for entry in &step.entries {
             match entry {
@@ -78,12 +80,13 @@ impl World {
         let now = self.now();
         let policy = self.exec.policy.as_ref().expect("it runs in the end");
         let counts = policy.counts(now);
-        assert_eq!(counts.pending, 0, "something is pending for ever");
-        assert_eq!((counts.in_progress, counts.verified), (0, 0));
+        assert_eq!(counts.pending, 0, "pending: for ever");
+        let open = (counts.in_progress, counts.verified);
+        assert_eq!(open, (0, 0), "attempts: some never end");
         for (index, sent) in self.intents.iter().enumerate() {
             assert!(
                 sent.answered.is_some(),
-                "intent {index} was never answered: {sent:?}"
+                "answers: intent {index} has none: {sent:?}"
             );
         }
         self.check_none_left_down();
@@ -108,7 +111,7 @@ impl World {
             let end = self.exec.history.records.iter().find(|record| {
                 matches!(&record.entry, Entry::Outcome { attempt: a, .. } if *a == attempt)
             });
-            let end = end.expect("every attempt has ended");
+            let end = end.expect("attempts: one has not ended");
             // The engine hung for longer than anybody waits, and stopped it then:
             // told as somebody else's doing.
             let finished_ms = container.finished_at.map_or(0, check::wall_ms);
@@ -136,7 +139,7 @@ impl World {
             });
             assert!(
                 held || was_held,
-                "{} was stopped by attempt {attempt} and left down",
+                "left down: {} was stopped by attempt {attempt}",
                 container.name
             );
         }
@@ -174,7 +177,7 @@ impl World {
             self.go_on_until(self.t + 1_300_000);
             let container = &self.docker.containers[&name];
             if !self.has_jumped {
-                assert_ne!(container.started_at, before, "{name} was not served");
+                assert_ne!(container.started_at, before, "served: {name} was not");
                 self.totals.count("served");
             }
         }

@@ -14,6 +14,7 @@ use policy::{
 
 use crate::docker::{Answer, Clock, Docker};
 use crate::exec::Exec;
+use crate::model::{Model, Seen};
 use crate::options::{NAMES, Options};
 use crate::rng::Rng;
 use crate::totals::Totals;
@@ -86,6 +87,13 @@ pub(crate) struct World {
     recent: BTreeMap<String, (u64, Look)>,
     /// What each attempt's last look showed.
     attempt_looks: BTreeMap<AttemptId, Look>,
+    /// What this process has seen of its attempts, and of what is pending: when it
+    /// may be looked at next, none while a look is out.
+    seen: Seen,
+    looked: BTreeMap<PendingKey, Option<Timestamp>>,
+    begun_at: Timestamp,
+    /// When a write last failed.
+    unwritten_at: u64,
     /// When a look for an attempt last found the engine away, ms on the wall.
     away_wall_ms: BTreeMap<AttemptId, u64>,
     answers: VecDeque<Answer>,
@@ -128,6 +136,10 @@ impl World {
             intents: Vec::new(),
             recent: BTreeMap::new(),
             attempt_looks: BTreeMap::new(),
+            seen: Seen::default(),
+            looked: BTreeMap::new(),
+            begun_at: Timestamp(AT0),
+            unwritten_at: 0,
             away_wall_ms: BTreeMap::new(),
             answers: VecDeque::new(),
             calls_out: BTreeSet::new(),
@@ -137,7 +149,8 @@ impl World {
         }
     }
 
-    pub(crate) fn totals(self) -> Totals {
+    pub(crate) fn totals(mut self) -> Totals {
+        self.totals.steps = self.exec.steps;
         self.totals
     }
 
@@ -220,7 +233,7 @@ impl World {
             }
             self.t = next.max(self.t);
             self.events += 1;
-            assert!(self.events < 400_000, "it does not come to rest");
+            assert!(self.events < 400_000, "rest: it does not come to rest");
             if job == Some(next) {
                 let clock = self.clock();
                 let answers = self.docker.run(&mut self.rng, &self.options, clock);
@@ -257,9 +270,13 @@ impl World {
             }
             Event::Called(answer) => self.called(&answer),
             Event::Boot => {
-                let step = self.exec.boot(self.now());
+                let now = self.now();
+                self.seen = Seen::boot(&self.model());
+                self.looked.clear();
+                self.begun_at = now.at;
+                let step = self.exec.boot(now);
                 // What could not be written now comes back by itself.
-                let _ = self.perform(&step, None);
+                let _ = self.write_and_look(&step);
             }
             Event::People => {
                 self.people();
@@ -301,6 +318,11 @@ impl World {
             t: self.t,
             wall_ms: (WALL0 + self.t).saturating_add_signed(self.skew_ms),
         }
+    }
+
+    /// The second opinion, on what is on record by now.
+    fn model(&self) -> Model<'_> {
+        Model::new(&self.exec.history.records, &self.exec.config, self.now())
     }
 
     fn now(&self) -> Now {

@@ -41,7 +41,7 @@ impl World {
     pub(super) fn pause(&mut self, target: Option<&str>) {
         let now = self.now();
         let for_ms = self.rng.chance(800).then(|| self.rng.range(1, 600_000));
-        if let Some(policy) = &self.exec.policy {
+        if let Some(policy) = self.exec.asked() {
             let step = policy.handle_pause(now, target, for_ms);
             let _ = self.perform(&step, None);
         }
@@ -49,7 +49,7 @@ impl World {
 
     pub(super) fn resume(&mut self, target: Option<&str>) {
         let now = self.now();
-        if let Some(policy) = &self.exec.policy {
+        if let Some(policy) = self.exec.asked() {
             let step = policy.handle_resume(now, target, "a person");
             let _ = self.perform(&step, None);
         }

@@ -66,18 +66,24 @@ impl World {
 
     pub(super) fn deliver(&mut self, index: usize) {
         let now = self.now();
-        let Some(policy) = &mut self.exec.policy else {
+        let Some(policy) = self.exec.asked() else {
             return self.send_again(index);
         };
         let input = self.intents[index].input.clone();
-        if let Some(answer) = policy.handle_repeat(now, &input.id) {
+        let answer = policy.handle_repeat(now, &input.id);
+        self.model().check_repeat(&input.id, answer.as_ref());
+        if let Some(answer) = answer {
             self.totals.count("repeat");
             return self.answered(index, answer.verdict);
         }
         let recent = self.recent.get(&input.wire_target);
         if let Some((_, look)) = recent.filter(|(read, _)| self.t - read <= 1_000) {
             let look = look.clone();
-            match policy.handle_intent(now, now.at, &input, &look) {
+            let policy = self.exec.asked().expect("it runs");
+            let step = policy.handle_intent(now, now.at, &input, &look);
+            let model = self.model();
+            model.check_intent(now.at, &input, &look, step.as_ref());
+            match step {
                 Some(step) => {
                     self.totals.count("old facts");
                     return self.decided(index, &step, &look, now.at.0);

@@ -6,22 +6,38 @@ use policy::{Action, AttemptId, Call, Look, Step, Timestamp};
 use super::{AT0, Event, FACTS_MAX_MS, Look2, What, World};
 use crate::docker::Answer;
 use crate::exec::{Faults, Stop};
+use crate::model::Model;
 
 impl World {
     pub(super) fn time_out(&mut self) {
         let now = self.now();
-        let Some(policy) = &mut self.exec.policy else {
+        let Some(policy) = self.exec.asked() else {
             return;
         };
         let step = policy.handle_timeout(now);
         let due = policy.poll_timeout();
         assert!(
             step != Step::default() || due.is_none_or(|due| now.at < due),
-            "a time-out that brings nothing stays due"
+            "rest: a time-out that brings nothing stays due"
         );
-        if self.perform(&step, None) == Err(Stop::Disk) {
+        self.model().check_timeout(self.unwritten_at, &step);
+        if !self.write_and_look(&step) {
             self.again_at = self.t + 1_000;
         }
+    }
+
+    /// Looks depend on no entry: they go out even where nothing can be written.
+    /// False where that is so.
+    pub(super) fn write_and_look(&mut self, step: &Step) -> bool {
+        if self.perform(step, None) != Err(Stop::Disk) {
+            return true;
+        }
+        for action in &step.actions {
+            if let Action::LookForAttempt { .. } | Action::LookForPending { .. } = action {
+                self.act(action);
+            }
+        }
+        false
     }
 
     /// Inspects: read after a while, there after another.
@@ -46,7 +62,6 @@ impl World {
             What::Request(request) => request.target.clone(),
             What::Attempt(_, id) => id.clone(),
             What::Pending(key) => key.as_str().to_owned(),
-            What::Target(name) => name.clone(),
         };
         let (now, clock) = (self.now(), self.clock());
         let mut look = self.docker.inspect(&reference, clock, now.at);
@@ -70,40 +85,59 @@ impl World {
             }
             return;
         }
-        let Some(policy) = &mut self.exec.policy else {
+        let Some(policy) = self.exec.asked() else {
             return;
         };
         let fresh = Some((look, ask.asked_at));
-        let step = match &ask.what {
-            What::Intent(index) => {
-                let input = self.intents[*index].input.clone();
-                let arrived = Timestamp(ask.asked_at);
-                if matches!(look, Look::Unavailable { .. }) {
-                    self.totals.count("no facts");
+        let step =
+            match &ask.what {
+                What::Intent(index) => {
+                    let input = self.intents[*index].input.clone();
+                    let arrived = Timestamp(ask.asked_at);
+                    if matches!(look, Look::Unavailable { .. }) {
+                        self.totals.count("no facts");
+                    }
+                    let step = policy.handle_intent(now, arrived, &input, look);
+                    let model = self.model();
+                    model.check_intent(arrived, &input, look, step.as_ref());
+                    match step {
+                        Some(step) => return self.decided(*index, &step, look, ask.asked_at),
+                        None => panic!("answers: facts read after the intent came are fresh"),
+                    }
                 }
-                match policy.handle_intent(now, arrived, &input, look) {
-                    Some(step) => return self.decided(*index, &step, look, ask.asked_at),
-                    None => panic!("facts read after the intent came are fresh"),
+                What::Request(request) => {
+                    let step = policy.handle_request(now, request, look);
+                    self.model().check_request(request, look, &step);
+                    let _ = self.perform(&step, fresh);
+                    return;
                 }
-            }
-            What::Request(request) => {
-                let step = policy.handle_request(now, request, look);
-                let _ = self.perform(&step, fresh);
-                return;
-            }
-            What::Attempt(attempt, _) => {
-                self.attempt_looks.insert(*attempt, look.clone());
-                if matches!(look, Look::Unavailable { .. }) {
-                    self.away_wall_ms.insert(*attempt, now.wall_ms);
+                What::Attempt(attempt, _) => {
+                    self.attempt_looks.insert(*attempt, look.clone());
+                    if matches!(look, Look::Unavailable { .. }) {
+                        self.away_wall_ms.insert(*attempt, now.wall_ms);
+                    }
+                    self.seen.looked(now, *attempt, look);
+                    let step = policy.handle_attempt_look(now, *attempt, look);
+                    Model::new(&self.exec.history.records, &self.exec.config, now)
+                        .check_attempt_look(&mut self.seen, *attempt, look, &step);
+                    step
                 }
-                policy.handle_attempt_look(now, *attempt, look)
-            }
-            What::Pending(key) => policy.handle_pending_look(now, key, look),
-            What::Target(name) => policy.handle_target_look(now, name, look),
-        };
-        if self.perform(&step, fresh) == Err(Stop::Disk) {
-            // The engine puts it back in after a second.
-            self.after(1_000, Event::Arrive(ask.clone(), look.clone()));
+                What::Pending(key) => {
+                    let step = policy.handle_pending_look(now, key, look);
+                    // What Docker does not answer is asked for ever more rarely.
+                    let is_silent = matches!(look, Look::Unavailable { .. });
+                    let free_at = now.at.plus(if is_silent { 30_000 } else { 1_000 });
+                    self.looked.insert(key.clone(), Some(free_at));
+                    self.model().check_pending_look(key, look, &step);
+                    step
+                }
+            };
+        if self.perform(&step, fresh) == Err(Stop::Disk)
+            && let What::Attempt(attempt, _) = ask.what
+            && let Some(policy) = self.exec.asked()
+        {
+            // Never on the same facts again: a later look brings fresh ones.
+            policy.handle_unwritten(now, attempt);
         }
     }
 
@@ -112,9 +146,10 @@ impl World {
         if answer.epoch != self.exec.epoch {
             return;
         }
-        let Some(policy) = &mut self.exec.policy else {
+        let Some(policy) = self.exec.asked() else {
             return;
         };
+        self.seen.called(now, answer.attempt, &answer.called);
         let step = policy.handle_called(now, answer.attempt, &answer.called);
         if self.perform(&step, None) == Err(Stop::Disk) {
             self.after(1_000, Event::Called(answer.clone()));
@@ -137,7 +172,10 @@ impl World {
             self.stopped(stop);
             return Err(stop);
         }
-        self.seen(step);
+        self.tally(step);
+        for entry in &step.entries {
+            self.seen.written(now.at, entry);
+        }
         for action in &step.actions {
             if self.rng.chance(self.options.dies) {
                 self.stopped(Stop::Died);
@@ -146,11 +184,17 @@ impl World {
             }
             self.act(action);
         }
+        let next = self.exec.policy.as_ref().and_then(|p| p.poll_timeout());
+        let model = self.model();
+        let again = Timestamp(self.unwritten_at + 1_000);
+        model.check_wake(self.begun_at.max(again), &self.looked, next);
+        model.check_attempts_wake(&self.seen, next);
         Ok(())
     }
 
     pub(super) fn stopped(&mut self, stop: Stop) {
         if stop == Stop::Disk {
+            self.unwritten_at = self.now().at.0;
             self.totals.count("disk");
             return;
         }
@@ -176,9 +220,14 @@ impl World {
             Action::LookForAttempt {
                 attempt,
                 container_id,
-            } => self.ask(What::Attempt(*attempt, container_id.clone())),
-            Action::LookForPending { key } => self.ask(What::Pending(key.clone())),
-            Action::LookForTarget { target } => self.ask(What::Target(target.clone())),
+            } => {
+                self.seen.look_out(*attempt);
+                self.ask(What::Attempt(*attempt, container_id.clone()));
+            }
+            Action::LookForPending { key } => {
+                self.looked.insert(key.clone(), None);
+                self.ask(What::Pending(key.clone()));
+            }
             Action::Call {
                 attempt,
                 call,

@@ -1,0 +1,494 @@
+//! What must become of an open attempt when its container is looked at: the table
+//! of `docs/guarantees.md`, line by line, and the watch that follows a restart.
+
+use std::collections::BTreeMap;
+
+use policy::{
+    Action, AttemptId, Call, Called, Cause, Charge, ContainerState, Entry, Facts, Gate,
+    HealthStatus, Look, Now, OnRefusal, Outcome, Step, Timestamp, WallTime,
+};
+
+use super::Model;
+use super::decide::pending_of;
+use super::gates::{Match, Question, Refusal};
+use crate::check::wall_ms;
+
+/// Docker may say nothing about an open attempt for so long, ms.
+const SILENCE_MAX_MS: u64 = 600_000;
+
+/// What one process has seen of open attempts, beside what is on record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    of: BTreeMap<AttemptId, One>,
+}
+
+#[derive(Debug, Clone)]
+struct One {
+    /// Older facts are from before what was done last.
+    facts_from: Timestamp,
+    /// Charged by an earlier process.
+    is_resumed: bool,
+    is_calling: bool,
+    is_queued: bool,
+    is_done: bool,
+    is_refused: bool,
+    silent_since: Option<Timestamp>,
+    away: Option<(Timestamp, u64)>,
+    /// None while a look is out.
+    looked_at: Option<Timestamp>,
+}
+
+impl Seen {
+    /// A new process has read the records.
+    pub(crate) fn boot(model: &Model<'_>) -> Self {
+        let past = model.past;
+        let open = past
+            .charges()
+            .filter(|(_, c)| !c.shadow && past.outcome(c.attempt).is_none());
+        let of = open.map(|(_, c)| (c.attempt, One::new(model.now.at, true)));
+        Self { of: of.collect() }
+    }
+
+    pub(crate) fn written(&mut self, at: Timestamp, entry: &Entry) {
+        match entry {
+            Entry::Charge(charge) if !charge.shadow => {
+                self.of.insert(charge.attempt, One::new(at, false));
+            }
+            Entry::Sent { attempt, .. } => {
+                if let Some(one) = self.of.get_mut(attempt) {
+                    one.facts_from = at;
+                    one.is_calling = true;
+                    (one.is_done, one.is_refused, one.away) = (false, false, None);
+                }
+            }
+            Entry::Restarted { attempt, .. } => {
+                if let Some(one) = self.of.get_mut(attempt) {
+                    one.silent_since = None;
+                }
+            }
+            Entry::Outcome { attempt, .. } => {
+                self.of.remove(attempt);
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn look_out(&mut self, attempt: AttemptId) {
+        if let Some(one) = self.of.get_mut(&attempt) {
+            (one.is_queued, one.is_calling) = (false, false);
+            one.looked_at = None;
+        }
+    }
+
+    pub(crate) fn called(&mut self, now: Now, attempt: AttemptId, called: &Called) {
+        if let Some(one) = self.of.get_mut(&attempt).filter(|one| one.is_calling) {
+            one.is_calling = false;
+            one.facts_from = now.at;
+            one.is_done |= *called == Called::Done;
+            one.is_refused |= matches!(called, Called::Refused { .. });
+        }
+    }
+
+    /// Takes note of a look before the policy has it.
+    pub(crate) fn looked(&mut self, now: Now, attempt: AttemptId, look: &Look) {
+        let Some(one) = self.of.get_mut(&attempt) else {
+            return;
+        };
+        one.looked_at = Some(now.at);
+        if one.is_calling || one.is_queued {
+            return;
+        }
+        match look {
+            Look::Unavailable { .. } => {
+                one.silent_since.get_or_insert(now.at);
+                one.away = Some((now.at, now.wall_ms));
+            }
+            Look::Found(facts) if facts.read_at < one.facts_from => {}
+            _ => one.silent_since = None,
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.of.values().filter(|one| one.is_calling).count()
+    }
+}
+
+impl One {
+    fn new(at: Timestamp, is_resumed: bool) -> Self {
+        Self {
+            facts_from: at,
+            is_resumed,
+            is_calling: false,
+            is_queued: false,
+            is_done: false,
+            is_refused: false,
+            silent_since: None,
+            away: None,
+            looked_at: None,
+        }
+    }
+}
+
+/// What must follow from a look.
+#[derive(Debug, Clone, PartialEq)]
+enum Next {
+    Nothing,
+    Send(Call),
+    /// The restart is done; the watch begins.
+    Done(WallTime),
+    /// It is done, and over already.
+    Fell,
+    End(End),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct End {
+    outcome: Outcome,
+    gate: Option<Gate>,
+    /// A person has to look.
+    is_held: bool,
+    /// What the match asked for is decided again then.
+    again: Option<(Gate, Timestamp)>,
+}
+
+fn end(outcome: Outcome) -> End {
+    End {
+        outcome,
+        gate: None,
+        is_held: false,
+        again: None,
+    }
+}
+
+fn aborted(gate: Gate) -> Next {
+    Next::End(End {
+        gate: Some(gate),
+        ..end(Outcome::Aborted)
+    })
+}
+
+fn held(outcome: Outcome) -> Next {
+    Next::End(End {
+        is_held: true,
+        ..end(outcome)
+    })
+}
+
+impl Model<'_> {
+    /// `seen` before the step is written.
+    pub(crate) fn check_attempt_look(
+        &self,
+        seen: &mut Seen,
+        id: AttemptId,
+        look: &Look,
+        step: &Step,
+    ) {
+        let calls = seen.calls();
+        let open = self.past.outcome(id).is_none();
+        let Some(one) = seen.of.get_mut(&id).filter(|_| open) else {
+            assert!(step.entries.is_empty(), "model: attempt {id} has ended");
+            return;
+        };
+        if one.is_calling || one.is_queued {
+            assert!(
+                step.entries.is_empty(),
+                "model: attempt {id} is being called"
+            );
+            return;
+        }
+        if let Look::Found(facts) = look
+            && facts.read_at < one.facts_from
+        {
+            assert!(step.entries.is_empty(), "model: acts on facts from before");
+            let looks =
+                |a: &Action| matches!(a, Action::LookForAttempt { attempt, .. } if *attempt == id);
+            assert!(step.actions.iter().any(looks), "model: looks again");
+            return;
+        }
+        let (charged_at, charge) = self.past.charge(id).expect("it was charged");
+        let next = match self.past.restarted(id) {
+            Some((at, started_at)) => self.watch(one, charge, at, started_at, look),
+            None => self.table(one, charged_at, charge, look),
+        };
+        let next = match (next, look) {
+            (Next::Send(Call::Restart), Look::Found(facts)) => {
+                let parallel = self.past.config.attempts_parallel.max(1) as usize;
+                match self.before_acting(charge, facts) {
+                    Some((gate, until)) => Next::End(End {
+                        gate: Some(gate),
+                        again: until.map(|until| (gate, until)),
+                        ..end(Outcome::Aborted)
+                    }),
+                    None if calls >= parallel => {
+                        one.is_queued = true;
+                        Next::Nothing
+                    }
+                    None => Next::Send(Call::Restart),
+                }
+            }
+            (next, _) => next,
+        };
+        self.compare(one, charge, look, &next, step);
+    }
+
+    fn compare(&self, one: &One, charge: &Charge, look: &Look, next: &Next, step: &Step) {
+        let id = charge.attempt;
+        match next {
+            Next::Nothing => assert!(
+                step.entries.is_empty(),
+                "model: attempt {id} has to wait: {:?}",
+                step.entries
+            ),
+            Next::Send(call) => {
+                let mark = Entry::Sent {
+                    attempt: id,
+                    call: *call,
+                };
+                assert_eq!(step.entries, [mark], "model: attempt {id}");
+            }
+            Next::Done(started_at) => {
+                let done = Entry::Restarted {
+                    attempt: id,
+                    started_at: *started_at,
+                };
+                assert_eq!(step.entries.first(), Some(&done), "model: attempt {id}");
+                match self.watch(one, charge, self.now.at, *started_at, look) {
+                    Next::End(end) => self.compare_end(charge, &end, step),
+                    _ => assert_eq!(step.entries.len(), 1, "model: the watch begins"),
+                }
+            }
+            Next::Fell => {
+                let done = |entry: &Entry| matches!(entry, Entry::Restarted { .. });
+                assert!(step.entries.iter().any(done), "model: it was restarted");
+                self.compare_end(charge, &end(Outcome::Relapsed), step);
+            }
+            Next::End(end) => self.compare_end(charge, end, step),
+        }
+    }
+
+    fn compare_end(&self, charge: &Charge, end: &End, step: &Step) {
+        let id = charge.attempt;
+        let got = step.entries.iter().find_map(|entry| match entry {
+            Entry::Outcome {
+                attempt,
+                outcome,
+                gate,
+                ..
+            } if *attempt == id => Some((*outcome, *gate)),
+            _ => None,
+        });
+        assert_eq!(
+            got,
+            Some((end.outcome, end.gate)),
+            "model: attempt {id} ends"
+        );
+        let uncured = matches!(end.outcome, Outcome::Relapsed | Outcome::Failed);
+        let recovery = self.past.config.target(&charge.target).recovery;
+        let gives_up = uncured && self.past.uncured(&charge.target) + 1 >= recovery.max_attempts;
+        let is_held = step
+            .entries
+            .iter()
+            .any(|entry| matches!(entry, Entry::Held { target, .. } if *target == charge.target));
+        let must_hold = end.is_held || gives_up;
+        assert_eq!(is_held, must_hold, "model: held after attempt {id}");
+        let is_match = matches!(charge.cause, Cause::Match { .. });
+        let is_kept = self.past.config.on_refusal == OnRefusal::Pending;
+        let failed = end.outcome == Outcome::Failed && !must_hold;
+        let again = match end.again {
+            None if failed => {
+                let (at, _) = self.past.charge(id).expect("it was charged");
+                let over = at.plus(charge.limits.cooldown_ms);
+                Some((Gate::Cooldown, over.max(self.now.at.plus(1_000))))
+            }
+            again => again,
+        };
+        let again = again.filter(|_| is_match && is_kept);
+        let pending = pending_of(step).map(|pending| (pending.gate, pending.due));
+        assert_eq!(pending, again, "model: decided again after attempt {id}");
+    }
+
+    /// The gates whose word may have changed since the charge.
+    fn before_acting(&self, charge: &Charge, facts: &Facts) -> Option<Refusal> {
+        let matched = match &charge.cause {
+            Cause::Person => None,
+            Cause::Match { rule, line, .. } => Some(Match {
+                rule,
+                line: *line,
+                threshold: None,
+                times: Vec::new(),
+                counted_as: None,
+                is_arrival: false,
+            }),
+        };
+        let question = Question {
+            past: self.past,
+            now: self.now,
+            facts,
+            matched,
+            wire_id: Some(&charge.container_id),
+        };
+        let refusal = question.by_container().or_else(|| question.by_pause());
+        let refusal = refusal.or_else(|| question.by_hold());
+        let is_dry_run = self.past.settings(facts).is_dry_run;
+        refusal.or(is_dry_run.then_some((Gate::DryRun, None)))
+    }
+
+    fn table(&self, one: &One, charged_at: Timestamp, charge: &Charge, look: &Look) -> Next {
+        let now = self.now.at;
+        let sent = self.past.sent(charge.attempt);
+        let facts = match look {
+            Look::Found(facts) if facts.id == charge.container_id => facts,
+            Look::Found(_) => return aborted(Gate::NotRunning),
+            Look::Gone => return aborted(Gate::UnknownTarget),
+            Look::Unavailable { .. } => {
+                let silent_ms = one.silent_since.map_or(0, |since| now.since(since));
+                return match (silent_ms >= SILENCE_MAX_MS, sent.is_empty(), one.is_done) {
+                    (false, ..) => Next::Nothing,
+                    (true, true, _) => Next::End(end(Outcome::Failed)),
+                    (true, false, true) => Next::End(end(Outcome::Unknown)),
+                    (true, false, false) => held(Outcome::Unknown),
+                };
+            }
+        };
+        let is_running = facts.state == ContainerState::Running;
+        let is_anew = facts.started_at.is_some_and(|at| at != charge.started_at);
+        if sent.is_empty() && !one.is_resumed && !is_running {
+            return aborted(Gate::NotRunning);
+        }
+        if sent.is_empty() && !one.is_resumed && is_anew {
+            return aborted(Gate::Stale);
+        }
+        let waited = match sent.last() {
+            Some((_, at, _)) => at.plus(charge.stop_wait_ms),
+            None => charged_at.plus(charge.stop_wait_ms),
+        };
+        match (facts.state, is_anew) {
+            (ContainerState::Running, true) => Next::Done(facts.started_at.expect("it runs")),
+            (ContainerState::Running, false) if sent.is_empty() => Next::Send(Call::Restart),
+            (ContainerState::Running, false) => self.once_more(one, &sent, Call::Restart, waited),
+            (_, true) if one.is_done => Next::Fell,
+            (ContainerState::Exited, false) if stopped_by_us(one, charge, &sent, facts) => {
+                let back = one.away.map(|(at, _)| at.plus(charge.stop_wait_ms));
+                self.once_more(
+                    one,
+                    &sent,
+                    Call::Start,
+                    waited.max(back.unwrap_or_default()),
+                )
+            }
+            (ContainerState::Exited, _) => aborted(Gate::NotRunning),
+            _ if now < waited => Next::Nothing,
+            _ => held(Outcome::Unknown),
+        }
+    }
+
+    /// Another call once the wait is over, but no third of a kind.
+    fn once_more(
+        &self,
+        one: &One,
+        sent: &[(Call, Timestamp, u64)],
+        call: Call,
+        waited: Timestamp,
+    ) -> Next {
+        let made = sent.iter().filter(|(made, ..)| *made == call).count();
+        if self.now.at < waited {
+            Next::Nothing
+        } else if made < 2 {
+            Next::Send(call)
+        } else if one.is_refused {
+            Next::End(End {
+                is_held: call == Call::Start,
+                ..end(Outcome::Failed)
+            })
+        } else {
+            held(Outcome::Unknown)
+        }
+    }
+
+    /// Success is never what the engine says.
+    fn watch(
+        &self,
+        one: &One,
+        charge: &Charge,
+        restarted_at: Timestamp,
+        started_at: WallTime,
+        look: &Look,
+    ) -> Next {
+        let now = self.now.at;
+        let recovery = self.past.config.target(&charge.target).recovery;
+        let stable_at = restarted_at.plus(recovery.stable_for_ms);
+        let is_stable = now >= stable_at;
+        let facts = match look {
+            Look::Found(facts) if facts.id == charge.container_id => facts,
+            Look::Found(_) | Look::Gone => return Next::End(end(Outcome::Unknown)),
+            Look::Unavailable { .. } => {
+                let silent_ms = one.silent_since.map_or(0, |since| now.since(since));
+                if is_stable && silent_ms >= SILENCE_MAX_MS {
+                    return Next::End(end(Outcome::Unknown));
+                }
+                return Next::Nothing;
+            }
+        };
+        match facts.state {
+            ContainerState::Running if facts.started_at != Some(started_at) => {
+                return Next::End(end(Outcome::Relapsed));
+            }
+            ContainerState::Running => {}
+            ContainerState::Paused | ContainerState::Removing => {
+                return Next::End(end(Outcome::Unknown));
+            }
+            _ => return Next::End(end(Outcome::Relapsed)),
+        }
+        match facts.health.map(|health| (health.status, health)) {
+            Some((HealthStatus::Unhealthy, _)) => Next::End(end(Outcome::Relapsed)),
+            None | Some((HealthStatus::Healthy, _)) if is_stable => {
+                Next::End(end(Outcome::Recovered))
+            }
+            Some((HealthStatus::Starting, health)) => {
+                let patience_ms = health.start_period_ms + 3 * health.interval_ms;
+                let is_over = is_stable && now >= restarted_at.plus(patience_ms);
+                if is_over {
+                    Next::End(end(Outcome::Unknown))
+                } else {
+                    Next::Nothing
+                }
+            }
+            _ => Next::Nothing,
+        }
+    }
+
+    /// Every open attempt is looked at again before long, unless a call is out.
+    pub(crate) fn check_attempts_wake(&self, seen: &Seen, next: Option<Timestamp>) {
+        for (id, one) in &seen.of {
+            let Some(looked_at) = one.looked_at else {
+                continue;
+            };
+            if one.is_calling || one.is_queued {
+                continue;
+            }
+            let at = looked_at.plus(30_000).max(self.now.at);
+            assert!(
+                next.is_some_and(|next| next <= at),
+                "model: nobody looks after attempt {id}: {next:?}"
+            );
+        }
+    }
+}
+
+/// An engine that went away in the middle of our call ends the container when it
+/// is back.
+fn stopped_by_us(
+    one: &One,
+    charge: &Charge,
+    sent: &[(Call, Timestamp, u64)],
+    facts: &Facts,
+) -> bool {
+    let Some(finished_ms) = facts.finished_at.map(wall_ms) else {
+        return false;
+    };
+    sent.iter().any(|(call, _, sent_ms)| {
+        let last_ms = one.away.map_or(*sent_ms, |(_, away)| away.max(*sent_ms));
+        let ours = *sent_ms..=last_ms + charge.stop_wait_ms;
+        *call == Call::Restart && ours.contains(&finished_ms)
+    })
+}

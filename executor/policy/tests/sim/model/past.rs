@@ -1,0 +1,412 @@
+//! The state of things as the records tell it, worked out anew for each question
+//! by walking them from the beginning. Slow and obvious on purpose.
+
+use std::collections::BTreeMap;
+
+use policy::{
+    AttemptId, Call, Cause, Charge, Config, Entry, Gate, Outcome, Pending, PendingKey, Record,
+    Timestamp, Verdict, WallTime,
+};
+
+use crate::check::wall_ms;
+
+/// A week: so long charges are remembered at least, ms.
+const WEEK_MS: u64 = 7 * 24 * 3_600_000;
+const DAY_MS: u64 = 24 * 3_600_000;
+/// An id is kept for the greatest age of a line and so much more, ms.
+const GRACE_MS: u64 = 5 * 60_000;
+
+/// Everything on record, and the settings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Past<'a> {
+    pub(super) records: &'a [Record],
+    pub(super) config: &'a Config,
+}
+
+/// What is known of an intent's id.
+#[derive(Debug, Clone)]
+pub(super) struct KnownId {
+    pub(super) verdict: Verdict,
+    pub(super) gate: Option<Gate>,
+    key: Option<PendingKey>,
+    until: u64,
+}
+
+/// A pending target: its entry, and when it is due by all that came after.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiting<'a> {
+    pub(super) entry: &'a Pending,
+    pub(super) due: Timestamp,
+}
+
+impl<'a> Past<'a> {
+    pub(super) fn charges(self) -> impl Iterator<Item = (Timestamp, &'a Charge)> {
+        self.records.iter().filter_map(|r| match &r.entry {
+            Entry::Charge(charge) => Some((r.at, charge)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn charge(self, attempt: AttemptId) -> Option<(Timestamp, &'a Charge)> {
+        self.charges().find(|(_, c)| c.attempt == attempt)
+    }
+
+    pub(super) fn last_attempt(self) -> AttemptId {
+        self.charges().map(|(_, c)| c.attempt).max().unwrap_or(0)
+    }
+
+    pub(super) fn outcome(self, of: AttemptId) -> Option<(Timestamp, Outcome)> {
+        self.records.iter().find_map(|r| match r.entry {
+            Entry::Outcome {
+                attempt, outcome, ..
+            } if attempt == of => Some((r.at, outcome)),
+            _ => None,
+        })
+    }
+
+    /// When the engine's answer was known, and the new start.
+    pub(super) fn restarted(self, of: AttemptId) -> Option<(Timestamp, WallTime)> {
+        self.records.iter().find_map(|r| match r.entry {
+            Entry::Restarted {
+                attempt,
+                started_at,
+            } if attempt == of => Some((r.at, started_at)),
+            _ => None,
+        })
+    }
+
+    /// The calls of an attempt, each with both its times.
+    pub(super) fn sent(self, of: AttemptId) -> Vec<(Call, Timestamp, u64)> {
+        let sent = |r: &Record| match r.entry {
+            Entry::Sent { attempt, call } if attempt == of => Some((call, r.at, r.wall_ms)),
+            _ => None,
+        };
+        self.records.iter().filter_map(sent).collect()
+    }
+
+    /// The newest real attempt of a target, if it has not ended.
+    fn open(self, target: &str) -> Option<AttemptId> {
+        let real = |(_, c): &(Timestamp, &Charge)| c.target == target && !c.shadow;
+        let (_, newest) = self.charges().filter(real).last()?;
+        self.outcome(newest.attempt)
+            .is_none()
+            .then_some(newest.attempt)
+    }
+
+    /// From the charge until the engine's answer is known.
+    pub(super) fn in_progress(self, target: &str) -> Option<AttemptId> {
+        self.open(target)
+            .filter(|attempt| self.restarted(*attempt).is_none())
+    }
+
+    /// From then until the end.
+    pub(super) fn watched(self, target: &str) -> Option<AttemptId> {
+        self.open(target)
+            .filter(|attempt| self.restarted(*attempt).is_some())
+    }
+
+    /// How long a charge is remembered, ms.
+    fn memory_ms(self) -> u64 {
+        let targets = self.config.targets.values().chain([&self.config.defaults]);
+        let longest = targets.map(|t| {
+            let cooldown_ms = t.limits.cooldown_ms.max(t.recovery.cooldown_max_ms);
+            cooldown_ms.max(t.limits.window_ms)
+        });
+        longest
+            .chain([self.config.host_window_ms, WEEK_MS])
+            .max()
+            .expect("there are some")
+    }
+
+    /// Attempts in a row that did not cure, of those that are remembered.
+    pub(super) fn uncured(self, target: &str) -> u32 {
+        let memory_ms = self.memory_ms();
+        let mut charged: BTreeMap<AttemptId, Timestamp> = BTreeMap::new();
+        let mut uncured = 0;
+        for record in self.records {
+            match &record.entry {
+                Entry::Charge(c) if c.target == target => {
+                    charged.insert(c.attempt, record.at);
+                }
+                Entry::Outcome {
+                    attempt, outcome, ..
+                } if charged.contains_key(attempt) => match outcome {
+                    Outcome::Recovered => uncured = 0,
+                    Outcome::Relapsed | Outcome::Failed => uncured += 1,
+                    Outcome::Aborted | Outcome::Unknown => {}
+                },
+                Entry::Released { target: freed, .. } if freed == target => uncured = 0,
+                _ => {}
+            }
+            let is_old = |at: &Timestamp| record.at.since(*at) > memory_ms;
+            if charged.values().any(is_old) {
+                charged.retain(|_, at| !is_old(at));
+                if charged.is_empty() {
+                    uncured = 0;
+                }
+            }
+        }
+        uncured
+    }
+
+    pub(super) fn is_held(self, of: &str) -> bool {
+        let mut is_held = false;
+        for record in self.records {
+            match &record.entry {
+                Entry::Held { target, .. } if target == of => is_held = true,
+                Entry::Released { target, .. } if target == of => is_held = false,
+                _ => {}
+            }
+        }
+        is_held
+    }
+
+    /// None where nothing is paused; else the end of what lasts longest, where
+    /// it has one.
+    pub(super) fn paused(self, of: &str, now: Timestamp) -> Option<Option<Timestamp>> {
+        let (mut own, mut all) = (None, None);
+        for record in self.records {
+            match &record.entry {
+                Entry::Paused { target, until } => match target {
+                    Some(name) if name == of => own = Some(*until),
+                    Some(_) => {}
+                    None => all = Some(*until),
+                },
+                Entry::Resumed { target } => {
+                    if target.is_none() {
+                        all = None;
+                    }
+                    if target.as_ref().is_none_or(|name| name == of) {
+                        own = None;
+                    }
+                }
+                _ => {}
+            }
+        }
+        let on = [own, all].into_iter().flatten();
+        let on = on.filter(|until| until.is_none_or(|until| now < until));
+        on.max_by_key(|until| until.map_or(u64::MAX, |until| until.0))
+    }
+
+    /// Until when everything counts as spent after a damaged journal.
+    pub(super) fn closed(self, now: Timestamp) -> Option<Timestamp> {
+        let mut closed = None;
+        for record in self.records {
+            match &record.entry {
+                Entry::FailClosed { until, .. } => closed = Some(*until),
+                Entry::FailClosedEnded => closed = None,
+                _ => {}
+            }
+        }
+        closed.filter(|until| now < *until)
+    }
+
+    /// When restarts of a target (none: of any) were spent, oldest first. A dry
+    /// run counts real ones and its own, a real decision real ones only.
+    pub(super) fn spent(self, of: Option<&str>, is_dry_run: bool) -> Vec<Timestamp> {
+        let of = |target: &str| of.is_none_or(|name| name == target);
+        let mut spent: Vec<Timestamp> = self
+            .records
+            .iter()
+            .filter_map(|r| match &r.entry {
+                Entry::Charge(c) if of(&c.target) && (is_dry_run || !c.shadow) => Some(r.at),
+                Entry::Imported {
+                    target,
+                    restarted_at,
+                } if of(target) => Some((*restarted_at).min(r.at)),
+                _ => None,
+            })
+            .collect();
+        spent.sort();
+        spent
+    }
+
+    /// Everything that is pending.
+    pub(super) fn pendings(self) -> BTreeMap<PendingKey, Waiting<'a>> {
+        let mut all: BTreeMap<PendingKey, Waiting<'a>> = BTreeMap::new();
+        let mut names: BTreeMap<AttemptId, &str> = BTreeMap::new();
+        for record in self.records {
+            let mut wake = |which: &dyn Fn(&str, Gate) -> bool| {
+                for (key, waiting) in &mut all {
+                    if let PendingKey::Target(name) = key
+                        && which(name, waiting.entry.gate)
+                    {
+                        waiting.due = waiting.due.min(record.at);
+                    }
+                }
+            };
+            match &record.entry {
+                Entry::Restarted { attempt, .. } => {
+                    let of = names.get(attempt).copied();
+                    wake(&|name, _| Some(name) == of);
+                }
+                Entry::Outcome { attempt, .. } => {
+                    let of = names.get(attempt).copied();
+                    wake(&|name, gate| Some(name) == of && gate == Gate::InProgress);
+                }
+                Entry::Resumed { target } => {
+                    let of = |name: &str| target.as_ref().is_none_or(|one| one == name);
+                    wake(&|name, gate| of(name) && gate == Gate::Maintenance);
+                }
+                Entry::FailClosedEnded => {
+                    for waiting in all.values_mut() {
+                        if waiting.entry.gate == Gate::Window {
+                            waiting.due = waiting.due.min(record.at);
+                        }
+                    }
+                }
+                Entry::Charge(charge) => {
+                    names.insert(charge.attempt, &charge.target);
+                    if let Cause::Match { .. } = charge.cause {
+                        all.remove(&PendingKey::Target(charge.target.clone()));
+                    }
+                }
+                Entry::PendingEnded { key, .. } => {
+                    all.remove(key);
+                }
+                Entry::Pending(entry) => {
+                    if let Some(was) = &entry.was {
+                        all.remove(was);
+                    }
+                    let due = entry.due;
+                    all.insert(entry.key.clone(), Waiting { entry, due });
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// What an id was answered, as of now.
+    pub(super) fn known(self, id: &str, now: Timestamp) -> Option<KnownId> {
+        let kept_ms = self.config.max_age_ms + GRACE_MS;
+        let mut known: Option<KnownId> = None;
+        for record in self.records {
+            known = known.filter(|known| record.at.0 < known.until);
+            match &record.entry {
+                Entry::Decided {
+                    id: of,
+                    target,
+                    wire_id,
+                    decision,
+                    gate,
+                    line,
+                    ..
+                } if of == id => {
+                    let ahead_ms = wall_ms(*line).saturating_sub(record.wall_ms).min(DAY_MS);
+                    let key = match wire_id {
+                        Some(wire_id) if target.is_empty() => PendingKey::Id(wire_id.clone()),
+                        _ => PendingKey::Target(target.clone()),
+                    };
+                    known = Some(KnownId {
+                        verdict: *decision,
+                        gate: *gate,
+                        key: (*decision == Verdict::Pending).then_some(key),
+                        until: record.at.0 + kept_ms + ahead_ms,
+                    });
+                }
+                Entry::Charge(charge) => {
+                    let Cause::Match { ids, .. } = &charge.cause else {
+                        continue;
+                    };
+                    let key = PendingKey::Target(charge.target.clone());
+                    let was = known.clone().filter(|k| k.key.as_ref() == Some(&key));
+                    if was.is_some() || (known.is_none() && ids.iter().any(|i| i == id)) {
+                        known = Some(KnownId {
+                            verdict: if charge.shadow {
+                                Verdict::Refused
+                            } else {
+                                Verdict::Restart
+                            },
+                            gate: charge.shadow.then_some(Gate::DryRun),
+                            key: None,
+                            until: was.map_or(record.at.0 + kept_ms, |was| was.until),
+                        });
+                    }
+                }
+                Entry::PendingEnded { key, .. } => {
+                    if let Some(known) = &mut known
+                        && known.key.as_ref() == Some(key)
+                    {
+                        known.verdict = Verdict::Refused;
+                        known.key = None;
+                    }
+                }
+                Entry::Pending(Pending {
+                    was: Some(was),
+                    key,
+                    ..
+                }) => {
+                    if let Some(known) = &mut known
+                        && known.key.as_ref() == Some(was)
+                    {
+                        known.key = Some(key.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        let known = known.filter(|known| now.0 < known.until)?;
+        let pendings = self.pendings();
+        match known.key.as_ref().and_then(|key| pendings.get(key)) {
+            Some(waiting) => Some(KnownId {
+                verdict: Verdict::Pending,
+                gate: Some(waiting.entry.gate),
+                ..known
+            }),
+            None => Some(known),
+        }
+    }
+
+    /// The matches of one rule that count for a key, a line for each second:
+    /// (seconds since the epoch, matches).
+    pub(super) fn matches(self, of: &PendingKey, rule: &str) -> Vec<(u64, u32)> {
+        // Under the keys that became this one in time.
+        let mut all: Vec<(PendingKey, u64, u32)> = Vec::new();
+        for record in self.records {
+            match &record.entry {
+                Entry::Decided {
+                    target,
+                    wire_id,
+                    rule: its,
+                    times,
+                    ..
+                } if its == rule => {
+                    let key = match wire_id {
+                        Some(wire_id) if target.is_empty() => PendingKey::Id(wire_id.clone()),
+                        _ => PendingKey::Target(target.clone()),
+                    };
+                    all.extend(times.iter().map(|(s, n)| (key.clone(), *s, *n)));
+                }
+                Entry::Pending(Pending {
+                    was: Some(was),
+                    key,
+                    ..
+                }) => {
+                    for (at, ..) in &mut all {
+                        if at == was {
+                            *at = key.clone();
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        all.retain(|(key, ..)| key == of);
+        all.into_iter().map(|(_, s, n)| (s, n)).collect()
+    }
+
+    /// When something last happened to the newest attempt of a target.
+    pub(super) fn touched(self, target: &str) -> Timestamp {
+        let Some((at, newest)) = self.charges().filter(|(_, c)| c.target == target).last() else {
+            return Timestamp(0);
+        };
+        let restarted = self.restarted(newest.attempt).map(|(at, _)| at);
+        let ended = self.outcome(newest.attempt).map(|(at, _)| at);
+        [Some(at), restarted, ended]
+            .into_iter()
+            .flatten()
+            .max()
+            .expect("one")
+    }
+}

@@ -1,0 +1,177 @@
+//! What must become of a pending target when it is looked at, and when it must
+//! be looked at.
+
+use std::collections::BTreeMap;
+
+use policy::{Action, Entry, Facts, Look, PendingKey, Step, Timestamp};
+
+use super::Model;
+use super::decide::{Newest, Ruling, charge_of, is_well_since, pending_of};
+use super::gates::{Match, Question, is_before};
+
+impl Model<'_> {
+    pub(crate) fn check_pending_look(&self, key: &PendingKey, look: &Look, step: &Step) {
+        let pendings = self.past.pendings();
+        let Some(waiting) = pendings.get(key) else {
+            assert!(step.entries.is_empty(), "model: of what is not pending");
+            return;
+        };
+        let pending = waiting.entry;
+        let facts = match look {
+            Look::Unavailable { .. } => {
+                assert!(step.entries.is_empty(), "model: decided without facts");
+                return;
+            }
+            Look::Gone => return ended(step, key, "gone"),
+            Look::Found(facts) => facts,
+        };
+        if facts.read_at < self.past.touched(&facts.name) {
+            let again = Action::LookForPending { key: key.clone() };
+            assert!(step.entries.is_empty(), "model: decided on old facts");
+            assert!(step.actions.contains(&again), "model: looked at again");
+            return;
+        }
+        let name = PendingKey::Target(facts.name.clone());
+        let mut newest = Newest {
+            rule: pending.rule.clone(),
+            line: pending.line,
+            ids: self.not_charged(pending),
+        };
+        let mut id = pending.container_id.clone();
+        let mut threshold = pending.threshold;
+        let mut expires = pending.expires;
+        if *key != name
+            && let Some(other) = pendings.get(&name)
+        {
+            // Two of one name become one: the newest line wins.
+            let mut ids = self.not_charged(other.entry);
+            ids.extend(
+                newest
+                    .ids
+                    .iter()
+                    .filter(|id| !ids.contains(id))
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+            let too_many = ids.len().saturating_sub(64);
+            newest.ids = ids.split_off(too_many);
+            expires = expires.max(other.entry.expires);
+            if is_before(newest.line, other.entry.line) {
+                newest.rule.clone_from(&other.entry.rule);
+                newest.line = other.entry.line;
+                id.clone_from(&other.entry.container_id);
+                threshold = other.entry.threshold;
+            }
+        }
+        let is_another = id.is_some_and(|id| !facts.id.starts_with(&id));
+        let is_anew = facts
+            .started_at
+            .is_some_and(|start| is_before(newest.line, start));
+        if is_another || is_anew || is_well_since(facts, newest.line) {
+            return ended(step, &name, "over");
+        }
+        let question = Question {
+            past: self.past,
+            now: self.now,
+            facts,
+            matched: Some(Match {
+                rule: &newest.rule,
+                line: newest.line,
+                threshold,
+                times: Vec::new(),
+                counted_as: Some(key),
+                is_arrival: false,
+            }),
+            wire_id: None,
+        };
+        let ruling = self.rule(&question, Some(step));
+        self.check_again(&name, facts, &newest, expires, ruling, step);
+    }
+
+    fn check_again(
+        &self,
+        name: &PendingKey,
+        facts: &Facts,
+        newest: &Newest,
+        expires: Timestamp,
+        ruling: Ruling,
+        step: &Step,
+    ) {
+        match ruling {
+            Ruling::Go { limits, is_shadow } => {
+                self.check_charge(charge_of(step), facts, limits, is_shadow, Some(newest));
+            }
+            Ruling::No((gate, None)) => {
+                assert!(charge_of(step).is_none(), "model: charged against {gate:?}");
+                ended(step, name, gate.as_str());
+            }
+            Ruling::No((gate, Some(due))) => {
+                assert!(charge_of(step).is_none(), "model: charged against {gate:?}");
+                let pending = pending_of(step).expect("model: forgotten");
+                assert_eq!(pending.key, *name, "model: which waits on");
+                assert_eq!((pending.gate, pending.due), (gate, due), "model: due");
+                assert_eq!(pending.expires, expires, "model: it still expires");
+                self.check_newest(pending, newest);
+            }
+        }
+    }
+
+    /// What has waited for long enough is given up, and nothing else.
+    pub(crate) fn check_timeout(&self, written_at: u64, step: &Step) {
+        let pendings = self.past.pendings();
+        for entry in &step.entries {
+            if let Entry::PendingEnded { key, .. } = entry {
+                let expires = pendings.get(key).map(|waiting| waiting.entry.expires);
+                let is_due = expires.is_some_and(|at| at <= self.now.at);
+                assert!(is_due, "model: {key:?} ends before its time");
+            }
+        }
+        for (key, waiting) in &pendings {
+            let is_ended = step.entries.iter().any(
+                |entry| matches!(entry, Entry::PendingEnded { key: ended, .. } if ended == key),
+            );
+            // An end that could not be written is tried again a second later.
+            let is_over = waiting.entry.expires <= self.now.at;
+            let may_wait = self.now.at.0 < written_at + 2_000;
+            assert!(
+                is_ended || !is_over || may_wait,
+                "model: {key:?} is never over"
+            );
+        }
+    }
+
+    /// Each pending target is woken when it is due: `looked` says for each from when
+    /// on it may be looked at again, none where a look is out; all of them not before
+    /// `begun`: the process's begin, or a second after a write that failed.
+    pub(crate) fn check_wake(
+        &self,
+        begun: Timestamp,
+        looked: &BTreeMap<PendingKey, Option<Timestamp>>,
+        next: Option<Timestamp>,
+    ) {
+        for (key, waiting) in self.past.pendings() {
+            let free_at = match looked.get(&key) {
+                None => begun,
+                Some(Some(free_at)) => begun.max(*free_at),
+                Some(None) => continue,
+            };
+            let at = waiting
+                .due
+                .max(free_at)
+                .min(waiting.entry.expires.max(free_at));
+            assert!(
+                next.is_some_and(|next| next <= at.max(self.now.at)),
+                "model: {key:?} is due at {at:?} and nothing wakes: {next:?}"
+            );
+        }
+    }
+}
+
+fn ended(step: &Step, of: &PendingKey, why: &str) {
+    let ends = |entry: &Entry| matches!(entry, Entry::PendingEnded { key, .. } if key == of);
+    assert!(charge_of(step).is_none(), "model: charged, though {why}");
+    assert!(
+        step.entries.iter().any(ends),
+        "model: waits on, though {why}"
+    );
+}
