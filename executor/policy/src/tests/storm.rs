@@ -490,3 +490,27 @@ fn switched_off_it_never_begins() {
     }
     assert_eq!(storm(&bench), None);
 }
+
+#[test]
+fn a_look_because_of_the_storm_ends_no_hold_that_is_for_a_person_to_end() {
+    let mut bench = in_a_storm();
+    let held = Entry::Held {
+        target: "web".into(),
+        why: "?".into(),
+        container_id: Some(container("web").id),
+        started_at: None,
+    };
+    bench.write(held);
+    bench.pass(700_000);
+    let facts = Facts {
+        health: health(HealthStatus::Healthy, Some(bench.wall_now())),
+        ..container("web")
+    };
+    bench.timeout();
+    let step = bench
+        .policy
+        .handle_target_look(bench.now, "web", &found(&facts));
+    bench.take(step);
+    let web = bench.policy.state.target("web").expect("known");
+    assert!(web.held.is_some(), "release_after is 0: never by itself");
+}
