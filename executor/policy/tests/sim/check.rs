@@ -12,6 +12,8 @@ use policy::{
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) records: Vec<Record>,
+    /// What was written to journals that turned out to be damaged later.
+    pub(crate) before: Vec<Record>,
     /// (when, attempt, call)
     pub(crate) calls: Vec<(u64, AttemptId, Call)>,
 }
@@ -49,17 +51,44 @@ impl History {
         self.records.iter().filter_map(sent).collect()
     }
 
-    /// Invariant 1, by the limits that were in force for each charge.
+    /// Invariant 1, by the limits that were in force for each charge; damaged
+    /// journals and imported restarts count.
     pub(crate) fn check_limits(&self, config: &Config) {
-        let charges = self.charges();
-        for (i, (at, charge)) in charges.iter().enumerate() {
-            let before: Vec<u64> = charges[..i]
+        // (when, whose, a dry run's)
+        let mut spent: Vec<(u64, &str, bool)> = Vec::new();
+        let mut damaged = 0;
+        for record in self.before.iter().chain(&self.records) {
+            let charge = match &record.entry {
+                Entry::Charge(charge) => charge,
+                Entry::Imported {
+                    target,
+                    restarted_at,
+                } => {
+                    spent.push((restarted_at.0, target, false));
+                    continue;
+                }
+                Entry::FailClosed { .. } => {
+                    damaged = spent.len();
+                    continue;
+                }
+                // A person has said that what was before does not matter.
+                Entry::FailClosedEnded => {
+                    spent.drain(..damaged);
+                    damaged = 0;
+                    continue;
+                }
+                _ => continue,
+            };
+            let at = record.at.0;
+            let counted = spent
                 .iter()
-                .filter(|(_, c)| c.target == charge.target && (charge.shadow || !c.shadow))
-                .map(|(at, _)| *at)
-                .collect();
+                .filter(|(_, _, shadow)| charge.shadow || !shadow);
+            let own = counted
+                .clone()
+                .filter(|(_, name, _)| *name == charge.target);
+            let own: Vec<u64> = own.map(|(b, ..)| *b).collect();
             let limits = charge.limits;
-            if let Some(last) = before.last() {
+            if let Some(last) = own.iter().max() {
                 assert!(
                     at - last >= limits.cooldown_ms,
                     "budget: two charges of {} within its cooldown: {} ms apart",
@@ -67,20 +96,19 @@ impl History {
                     at - last
                 );
             }
-            let within = before.iter().filter(|b| *b + limits.window_ms > *at);
+            let within = own.iter().filter(|b| **b + limits.window_ms > at);
             let count = 1 + within.count();
             assert!(
                 count <= limits.max_per_window as usize,
                 "budget: {count} charges of {} in its window",
                 charge.target
             );
-            let host = charges[..i]
-                .iter()
-                .filter(|(b, c)| *b + config.host_window_ms > *at && (charge.shadow || !c.shadow));
+            let host = counted.filter(|(b, ..)| *b + config.host_window_ms > at);
             assert!(
                 host.count() < config.host_max as usize,
                 "budget: one charge too many on the host"
             );
+            spent.push((at, &charge.target, charge.shadow));
         }
     }
 
@@ -224,13 +252,20 @@ pub(crate) fn check_charge(charge: &Charge, config: &Config, look: &Look, asked_
     if let Cause::Match { line, .. } = &charge.cause {
         check_line(*line, facts);
         let listed = config.targets.get(&facts.name);
-        let labelled = facts.labels.get("healer.enable").map(String::as_str) == Some("true");
+        let label = facts.labels.get("healer.enable").map(String::as_str);
+        let labelled = label == Some("true");
+        let may = listed.map_or(labelled, |target| {
+            target.enabled || labelled && config.labels_may_loosen
+        });
         assert!(
-            listed.map_or(labelled, |target| target.enabled),
+            may && label != Some("false"),
             "charge: {} is not enabled",
             facts.name
         );
-        let protected = listed.unwrap_or(&config.defaults).protected;
+        let label = facts.labels.get("healer.protect").map(String::as_str);
+        let is_loosened = label == Some("false") && config.labels_may_loosen;
+        let listed = listed.unwrap_or(&config.defaults).protected && !is_loosened;
+        let protected = listed || label == Some("true");
         assert!(!protected, "charge: {} is protected", facts.name);
     }
 }

@@ -46,9 +46,20 @@ struct Job {
     stops_at: Option<u64>,
     starts_at: u64,
     start_fails: bool,
+    lie: Lie,
     answered: bool,
     /// Who waits for an answer.
     epoch: u64,
+}
+
+/// What an engine that lies says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lie {
+    None,
+    /// Done, and it has not even begun.
+    NothingDone,
+    /// The opposite of what came of it.
+    TheOpposite,
 }
 
 /// An answer for the executor.
@@ -63,6 +74,8 @@ pub(crate) struct Answer {
 pub(crate) struct Docker {
     pub(crate) containers: BTreeMap<String, Container>,
     pub(crate) away_until: u64,
+    /// How often it has lied.
+    pub(crate) lies: u64,
     made: u64,
 }
 
@@ -87,6 +100,7 @@ impl Docker {
         let mut docker = Self {
             containers: BTreeMap::new(),
             away_until: 0,
+            lies: 0,
             made: 0,
         };
         for n in 0..options.containers {
@@ -106,6 +120,17 @@ impl Docker {
         if rng.chance(150) {
             let value = rng.pick(&["90s", "1s", "bad"]);
             labels.insert("healer.cooldown".into(), value.into());
+        }
+        for (label, values, often) in [
+            ("healer.max_per_window", ["1", "9", "0"], 60),
+            ("healer.enable", ["false", "true", "perhaps"], 40),
+            ("healer.protect", ["true", "false", "perhaps"], 30),
+            ("healer.dry_run", ["true", "false", "perhaps"], 60),
+            ("com.docker.swarm.service.name", ["web", "web", "web"], 15),
+        ] {
+            if rng.chance(often) {
+                labels.insert(label.into(), rng.pick(&values).into());
+            }
         }
         let container = Container {
             name: name.into(),
@@ -175,7 +200,8 @@ impl Docker {
         let Some(container) = self.containers.values_mut().find(|c| c.id == id) else {
             return answer(refused(404, "no such container"));
         };
-        if container.state == ContainerState::Paused || container.job.is_some() {
+        let can = [ContainerState::Running, ContainerState::Exited].contains(&container.state);
+        if !can || container.job.is_some() {
             return answer(refused(409, "conflict"));
         }
         if rng.chance(options.refuses) {
@@ -195,6 +221,11 @@ impl Docker {
             stops_at,
             starts_at: stops_at.unwrap_or(clock.t + delay_ms) + rng.range(5, 900),
             start_fails: rng.chance(options.halves),
+            lie: if rng.chance(options.lies) {
+                rng.pick(&[Lie::NothingDone, Lie::TheOpposite])
+            } else {
+                Lie::None
+            },
             answered: false,
             epoch,
         });
@@ -224,7 +255,7 @@ impl Docker {
             };
             if job.stops_at.is_some_and(|at| at <= clock.t) {
                 job.stops_at = None;
-                if container.state == ContainerState::Running {
+                if job.lie != Lie::NothingDone && container.state == ContainerState::Running {
                     container.stop(clock, StoppedBy::Healer(job.attempt));
                 }
             }
@@ -232,18 +263,23 @@ impl Docker {
                 container.job = Some(job);
                 continue;
             }
-            let called = if job.start_fails {
-                Called::Refused {
-                    status: 500,
-                    message: "cannot start".into(),
-                }
+            let fails = Called::Refused {
+                status: 500,
+                message: "cannot start".into(),
+            };
+            let is_done = if job.lie == Lie::NothingDone {
+                true
+            } else if job.start_fails {
+                job.lie == Lie::TheOpposite
             } else {
                 if container.state != ContainerState::Running || job.call == Call::Restart {
                     container.start(clock);
                     container.sick = !rng.chance(options.cures);
                 }
-                Called::Done
+                job.lie != Lie::TheOpposite
             };
+            let called = if is_done { Called::Done } else { fails };
+            self.lies += u64::from(job.lie != Lie::None);
             if !job.answered {
                 answers.push(Answer {
                     epoch: job.epoch,
@@ -278,6 +314,18 @@ impl Docker {
             }
         }
         cut
+    }
+
+    /// Attempts' numbers begin anew: what was done under the old ones has no name.
+    pub(crate) fn forget_attempts(&mut self) {
+        for container in self.containers.values_mut() {
+            if let StoppedBy::Healer(attempt) = &mut container.stopped_by {
+                *attempt = 0;
+            }
+            if let Some(job) = &mut container.job {
+                job.attempt = 0;
+            }
+        }
     }
 
     /// The machine starts anew: everything stopped, most of it starts again.

@@ -120,6 +120,23 @@ impl Exec {
         Ok(())
     }
 
+    /// The journal is set aside; a new one begins with this.
+    pub(crate) fn begin_anew(&mut self, first: Record) {
+        let old = std::mem::take(&mut self.history);
+        self.history.before.extend(old.before);
+        self.history.before.extend(old.records);
+        self.history.records.push(first.clone());
+        self.journal = vec![first];
+        self.durable = 1;
+        self.marks_lost.clear();
+    }
+
+    /// From the original's report files, into an empty journal.
+    pub(crate) fn import(&mut self, record: Record) {
+        self.write(&[record]);
+        self.durable = self.journal.len();
+    }
+
     fn write(&mut self, records: &[Record]) {
         self.journal.extend_from_slice(records);
         self.history.records.extend_from_slice(records);

@@ -33,6 +33,14 @@ pub(crate) struct Options {
     pub(crate) refuses: u64,
     pub(crate) hangs: u64,
     pub(crate) halves: u64,
+    /// That the engine says what is not so.
+    pub(crate) lies: u64,
+    /// That a look's result never comes.
+    pub(crate) loses: u64,
+    /// That the journal turns out to be damaged at a start.
+    pub(crate) damages: u64,
+    /// How far the wall clock goes astray in a million milliseconds, ms.
+    pub(crate) drift_ppm: i64,
     /// That an inspect is slow, or is not answered.
     pub(crate) slow: u64,
     /// The engine goes away about so often, ms; 0 = never.
@@ -65,6 +73,8 @@ impl Options {
         let engine_away_every_ms = sometimes(120_000, 900_000);
         let people_every_ms = sometimes(30_000, 600_000);
         let jumps_every_ms = sometimes(200_000, 900_000);
+        let (lies, loses, damages) = (sometimes(5, 100), sometimes(1, 30), sometimes(5, 50));
+        let drift_ppm = i64::try_from(sometimes(1, 500)).expect("small") - 250;
         Self {
             config: config(rng),
             containers: rng.range(1, NAMES.len() as u64),
@@ -81,6 +91,10 @@ impl Options {
             hangs,
             halves,
             slow,
+            lies,
+            loses,
+            damages,
+            drift_ppm,
             engine_away_every_ms,
             people_every_ms,
             jumps_every_ms,

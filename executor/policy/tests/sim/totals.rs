@@ -20,6 +20,12 @@ impl Totals {
         }
     }
 
+    pub(crate) fn count_many(&mut self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.seen.entry(what).or_default() += times;
+        }
+    }
+
     pub(crate) fn count(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
     }
@@ -58,6 +64,13 @@ impl Totals {
             "aborted",
             "unknown",
             "held",
+            "escalated",
+            "noted",
+            "crash",
+            "damaged",
+            "imported",
+            "lost",
+            "lied",
             "well again",
             "storm",
             "all clear",

@@ -11,6 +11,7 @@ use policy::{
 use super::Model;
 use super::decide::pending_of;
 use super::gates::{Match, Question, Refusal};
+use super::storm::SeenTarget;
 use crate::check::wall_ms;
 
 /// Docker may say nothing about an open attempt for so long, ms.
@@ -20,6 +21,8 @@ const SILENCE_MAX_MS: u64 = 600_000;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     of: BTreeMap<AttemptId, One>,
+    /// Targets that are held, or in a storm.
+    pub(super) targets: BTreeMap<String, SeenTarget>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,10 +49,14 @@ impl Seen {
             .charges()
             .filter(|(_, c)| !c.shadow && past.outcome(c.attempt).is_none());
         let of = open.map(|(_, c)| (c.attempt, One::new(model.now.at, true)));
-        Self { of: of.collect() }
+        Self {
+            of: of.collect(),
+            targets: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn written(&mut self, at: Timestamp, entry: &Entry) {
+        self.target_written(entry);
         match entry {
             Entry::Charge(charge) if !charge.shadow => {
                 self.of.insert(charge.attempt, One::new(at, false));
@@ -291,6 +298,10 @@ impl Model<'_> {
             .any(|entry| matches!(entry, Entry::Held { target, .. } if *target == charge.target));
         let must_hold = end.is_held || gives_up;
         assert_eq!(is_held, must_hold, "model: held after attempt {id}");
+        let begins = |entry: &Entry| matches!(entry, Entry::Storm { .. });
+        let got = step.entries.iter().any(begins);
+        let want = self.storm_after(&charge.target, end.outcome);
+        assert_eq!(got, want, "model: a storm after attempt {id}");
         let is_match = matches!(charge.cause, Cause::Match { .. });
         let is_kept = self.past.config.on_refusal == OnRefusal::Pending;
         let failed = end.outcome == Outcome::Failed && !must_hold;
@@ -329,6 +340,7 @@ impl Model<'_> {
         };
         let refusal = question.by_container().or_else(|| question.by_pause());
         let refusal = refusal.or_else(|| question.by_hold());
+        let refusal = refusal.or_else(|| question.by_storm());
         let is_dry_run = self.past.settings(facts).is_dry_run;
         refusal.or(is_dry_run.then_some((Gate::DryRun, None)))
     }

@@ -50,7 +50,7 @@ impl Model<'_> {
             assert_eq!(got, Some((known.verdict, known.gate)), "model: id again");
             return;
         }
-        let Some(rule) = intent.known else {
+        let Some(rule) = &intent.known else {
             return answered(step, Verdict::Refused, Some(Gate::UnknownRule));
         };
         let line = self.no_later(intent.line);
@@ -68,11 +68,18 @@ impl Model<'_> {
                     counts.then(|| question.by_threshold()).flatten()
                 });
                 self.check_told(rule, refusal, step);
+                // A person has to see to it first, unless it is a dry run.
+                let escalates = refusal.is_none() && rule.remedy == RuleRemedy::Escalate;
+                let is_dry_run = self.past.settings(facts).is_dry_run;
+                let holds = escalates && !is_dry_run && !self.past.is_held(&facts.name);
+                let is_hold = |entry: &Entry| matches!(entry, Entry::Held { .. });
+                let got = step.is_some_and(|step| step.entries.iter().any(is_hold));
+                assert_eq!(got, holds, "model: held by an escalation");
             }
         }
     }
 
-    fn check_told(&self, rule: RuleFacts, refusal: Option<Refusal>, step: Option<&Step>) {
+    fn check_told(&self, rule: &RuleFacts, refusal: Option<Refusal>, step: Option<&Step>) {
         match (refusal, rule.remedy) {
             (Some((gate, _)), _) => answered(step, Verdict::Refused, Some(gate)),
             (None, RuleRemedy::Escalate) => answered(step, Verdict::Escalated, None),
@@ -86,7 +93,7 @@ impl Model<'_> {
     fn check_unseen(
         &self,
         intent: &IntentInput,
-        rule: RuleFacts,
+        rule: &RuleFacts,
         line: WallTime,
         step: Option<&Step>,
     ) {
@@ -114,7 +121,7 @@ impl Model<'_> {
         &self,
         arrived: Timestamp,
         intent: &IntentInput,
-        rule: RuleFacts,
+        rule: &RuleFacts,
         line: WallTime,
         facts: &Facts,
         step: Option<&Step>,
@@ -157,14 +164,16 @@ impl Model<'_> {
     /// The whole row for a match. A match of a container that is being watched
     /// ends that attempt as relapsed first.
     pub(super) fn rule(&self, question: &Question<'_>, step: Option<&Step>) -> Ruling {
-        if let Some(refusal) = question.before_budget() {
+        if let Some(refusal) = question.by_container() {
             no_outcome(step);
             return Ruling::No(refusal);
         }
         let facts = question.facts;
         let settings = self.past.settings(facts);
         let mut uncured = self.past.uncured(&facts.name);
-        if let Some(attempt) = self.relapsed(question) {
+        let mut is_held_now = false;
+        let relapsed = self.relapsed(question);
+        if let Some(attempt) = relapsed {
             uncured += 1;
             let has_relapsed = |entry: &Entry| {
                 matches!(entry, Entry::Outcome { attempt: a, outcome: Outcome::Relapsed, .. }
@@ -176,9 +185,24 @@ impl Model<'_> {
             let waits = question.facts.read_at < self.past.touched(&facts.name);
             assert!(is_told || waits, "model: attempt {attempt} has relapsed");
             let max = self.past.config.target(&facts.name).recovery.max_attempts;
-            if uncured >= max {
-                return Ruling::No((Gate::Held, None));
-            }
+            is_held_now = uncured >= max;
+        } else {
+            no_outcome(step);
+        }
+        if let Some(refusal) = question.before_budget() {
+            return Ruling::No(refusal);
+        }
+        if is_held_now {
+            return Ruling::No((Gate::Held, None));
+        }
+        let begins = |entry: &Entry| matches!(entry, Entry::Storm { .. });
+        let got = step.is_some_and(|step| step.entries.iter().any(begins));
+        let has_relapsed = relapsed.is_some();
+        let storm = self.storm_of(question)
+            || has_relapsed && self.storm_after(&facts.name, Outcome::Relapsed);
+        assert_eq!(got, storm, "model: a storm begins");
+        if storm {
+            return Ruling::No((Gate::Storm, Some(self.storm_until(self.now.at))));
         }
         let limits = grown(settings.limits, settings.recovery, uncured);
         match question.by_budget(limits) {
@@ -194,6 +218,9 @@ impl Model<'_> {
     /// what has started in its place since.
     fn relapsed(&self, question: &Question<'_>) -> Option<u64> {
         let matched = question.matched.as_ref()?;
+        if question.by_threshold().is_some() {
+            return None;
+        }
         let facts = question.facts;
         let attempt = self.past.watched(&facts.name)?;
         let (at, started_at) = self.past.restarted(attempt).expect("it is watched");
@@ -205,7 +232,7 @@ impl Model<'_> {
     fn question<'q>(
         &'q self,
         intent: &'q IntentInput,
-        rule: RuleFacts,
+        rule: &RuleFacts,
         line: WallTime,
         facts: &'q Facts,
     ) -> Question<'q> {
@@ -435,7 +462,8 @@ fn answered(step: Option<&Step>, verdict: Verdict, gate: Option<Gate>) {
 }
 
 fn no_outcome(step: Option<&Step>) {
-    let ends = |entry: &Entry| matches!(entry, Entry::Outcome { .. });
+    let relapsed = Outcome::Relapsed;
+    let ends = |e: &Entry| matches!(e, Entry::Outcome { outcome, .. } if *outcome == relapsed);
     let ended = step.is_some_and(|step| step.entries.iter().any(ends));
     assert!(!ended, "model: a refused match ends an attempt");
 }

@@ -3,6 +3,7 @@
 
 use policy::{ContainerState, Facts, Gate, Limits, Now, PendingKey, Recovery, Timestamp, WallTime};
 
+use super::Model;
 use super::past::Past;
 use crate::check::wall_ms;
 
@@ -203,8 +204,20 @@ impl Question<'_> {
             .or_else(|| self.by_threshold())
     }
 
-    /// Cooldown, window, host, by the limits in force.
+    pub(super) fn by_storm(&self) -> Option<Refusal> {
+        let storm = self.past.storm()?;
+        let model = Model {
+            past: self.past,
+            now: self.now,
+        };
+        Some((Gate::Storm, Some(model.storm_until(storm.last_match))))
+    }
+
+    /// Storm, cooldown, window, host, by the limits in force.
     pub(super) fn by_budget(&self, limits: Limits) -> Option<Refusal> {
+        if let Some(refusal) = self.by_storm() {
+            return Some(refusal);
+        }
         let (past, now) = (self.past, self.now.at);
         let is_dry_run = past.settings(self.facts).is_dry_run;
         let own = past.spent(Some(&self.facts.name), is_dry_run);

@@ -11,6 +11,7 @@ mod decide;
 mod gates;
 mod past;
 mod pending;
+mod storm;
 
 use policy::{Config, Now, Record};
 

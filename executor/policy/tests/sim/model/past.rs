@@ -135,7 +135,11 @@ impl<'a> Past<'a> {
                     Outcome::Relapsed | Outcome::Failed => uncured += 1,
                     Outcome::Aborted | Outcome::Unknown => {}
                 },
-                Entry::Released { target: freed, .. } if freed == target => uncured = 0,
+                Entry::Released {
+                    target: freed,
+                    uncured: left,
+                    ..
+                } if freed == target => uncured = *left,
                 _ => {}
             }
             let is_old = |at: &Timestamp| record.at.since(*at) > memory_ms;
@@ -228,9 +232,8 @@ impl<'a> Past<'a> {
         for record in self.records {
             let mut wake = |which: &dyn Fn(&str, Gate) -> bool| {
                 for (key, waiting) in &mut all {
-                    if let PendingKey::Target(name) = key
-                        && which(name, waiting.entry.gate)
-                    {
+                    let is_named = !matches!(key, PendingKey::Id(_));
+                    if is_named && which(key.as_str(), waiting.entry.gate) {
                         waiting.due = waiting.due.min(record.at);
                     }
                 }
@@ -244,13 +247,23 @@ impl<'a> Past<'a> {
                     let of = names.get(attempt).copied();
                     wake(&|name, gate| Some(name) == of && gate == Gate::InProgress);
                 }
-                Entry::Resumed { target } => {
-                    let of = |name: &str| target.as_ref().is_none_or(|one| one == name);
-                    wake(&|name, gate| of(name) && gate == Gate::Maintenance);
+                Entry::Resumed { target: Some(of) } => {
+                    wake(&|name, gate| name == of && gate == Gate::Maintenance);
                 }
-                Entry::FailClosedEnded => {
+                Entry::Resumed { target: None } => {
                     for waiting in all.values_mut() {
-                        if waiting.entry.gate == Gate::Window {
+                        if waiting.entry.gate == Gate::Maintenance {
+                            waiting.due = waiting.due.min(record.at);
+                        }
+                    }
+                }
+                Entry::FailClosedEnded | Entry::StormEnded { .. } => {
+                    let over = match record.entry {
+                        Entry::FailClosedEnded => Gate::Window,
+                        _ => Gate::Storm,
+                    };
+                    for waiting in all.values_mut() {
+                        if waiting.entry.gate == over {
                             waiting.due = waiting.due.min(record.at);
                         }
                     }
@@ -324,11 +337,11 @@ impl<'a> Past<'a> {
                         });
                     }
                 }
-                Entry::PendingEnded { key, .. } => {
+                Entry::PendingEnded { key, decision, .. } => {
                     if let Some(known) = &mut known
                         && known.key.as_ref() == Some(key)
                     {
-                        known.verdict = Verdict::Refused;
+                        known.verdict = *decision;
                         known.key = None;
                     }
                 }

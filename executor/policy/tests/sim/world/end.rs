@@ -1,6 +1,6 @@
 //! What is checked at each step and at the end of a run.
 
-use policy::{Action, ContainerState, Entry, Gate, Look, OnRefusal, Step};
+use policy::{Action, ContainerState, Entry, Gate, Look, OnRefusal, Step, Verdict};
 
 use super::World;
 use crate::check::{self, check_call, check_charge};
@@ -60,6 +60,14 @@ impl World {
                 }
                 Entry::Storm { .. } => self.totals.count("storm"),
                 Entry::StormEnded { by } if by == "all clear" => self.totals.count("all clear"),
+                Entry::Decided {
+                    decision: Verdict::Escalated,
+                    ..
+                } => self.totals.count("escalated"),
+                Entry::Decided {
+                    decision: Verdict::Noted,
+                    ..
+                } => self.totals.count("noted"),
                 _ => {}
             }
         }
@@ -90,6 +98,10 @@ impl World {
             );
         }
         self.check_none_left_down();
+        let (now, clock) = (self.now(), self.clock());
+        let names = self.docker.containers.keys();
+        let look = |name: &String| (name.clone(), self.docker.inspect(name, clock, now.at));
+        self.model().check_calm(&names.map(look).collect());
     }
 
     /// Invariant 7: what we stopped never stays down unnoticed.
@@ -102,7 +114,9 @@ impl World {
                 continue;
             };
             // After a jump the engine's times do not tell whose stop it was.
-            let untold = self.has_jumped || self.exec.marks_lost.contains(&attempt);
+            // Nor where the journal that knew of it was damaged.
+            let is_lost = self.exec.marks_lost.contains(&attempt) || attempt == 0;
+            let untold = self.has_jumped || is_lost;
             if container.state != ContainerState::Exited || untold {
                 continue;
             }
@@ -150,6 +164,13 @@ impl World {
         self.resume(None);
         self.t += 7 * 24 * 3_600_000;
         let names: Vec<String> = self.docker.containers.keys().cloned().collect();
+        let switches = [
+            ("healer.enable", "false"),
+            ("healer.enable", "perhaps"),
+            ("healer.protect", "true"),
+            ("healer.dry_run", "true"),
+            ("com.docker.swarm.service.name", "web"),
+        ];
         for name in names {
             let clock = self.clock();
             let container = self.docker.containers.get_mut(&name).expect("named");
@@ -158,7 +179,12 @@ impl World {
                 && !config.protected
                 && !config.dry_run
                 && !self.exec.config.dry_run
-                && self.exec.config.on_refusal == OnRefusal::Pending;
+                && self.exec.config.on_refusal == OnRefusal::Pending
+                && !self.exec.config.stopped.contains(&name)
+                && !container
+                    .labels
+                    .iter()
+                    .any(|(label, value)| switches.contains(&(&**label, &**value)));
             if container.state != ContainerState::Running {
                 container.start(clock);
             }
@@ -172,7 +198,7 @@ impl World {
             for _ in 0..2 {
                 self.t += 100;
                 let clock = self.clock();
-                self.intent(&name, id.clone(), clock);
+                self.intent(&name, id.clone(), clock, None);
             }
             self.go_on_until(self.t + 1_300_000);
             let container = &self.docker.containers[&name];

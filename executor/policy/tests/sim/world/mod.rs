@@ -1,6 +1,7 @@
 //! One run: time, the engine, people, senders, and the executor in between.
 
 mod end;
+mod nature;
 mod people;
 mod senders;
 mod steps;
@@ -35,9 +36,11 @@ enum Event {
     Arrive(Look2, Look),
     TimeOut { epoch: u64, attempt: AttemptId },
     Called(Answer),
-    Boot,
+    Boot { stood_still_ms: u64 },
     People,
     Jump,
+    Revive { name: String },
+    Aim { name: String },
     EngineAway,
     Flush,
 }
@@ -75,6 +78,8 @@ pub(crate) struct World {
     t: u64,
     /// The wall clock's error, ms.
     skew_ms: i64,
+    /// The policy's clock stood still for so long while the machine was off, ms.
+    off_ms: u64,
     has_jumped: bool,
     is_over: bool,
     again_at: u64,
@@ -126,6 +131,7 @@ impl World {
             options,
             t: 0,
             skew_ms: 0,
+            off_ms: 0,
             has_jumped: false,
             is_over: false,
             again_at: 0,
@@ -151,6 +157,7 @@ impl World {
 
     pub(crate) fn totals(mut self) -> Totals {
         self.totals.steps = self.exec.steps;
+        self.totals.count_many("lied", self.docker.lies);
         self.totals
     }
 
@@ -169,7 +176,7 @@ impl World {
 
     fn begin(&mut self) {
         self.t = 1;
-        self.after(0, Event::Boot);
+        self.after(0, Event::Boot { stood_still_ms: 0 });
         for n in 0..self.options.containers {
             let name = NAMES[usize::try_from(n).expect("an index")].to_owned();
             let wait = self.rng.range(0, self.options.print_every_ms * 2);
@@ -197,6 +204,9 @@ impl World {
         self.options.hangs = 0;
         self.options.halves = 0;
         self.options.slow = 0;
+        self.options.lies = 0;
+        self.options.loses = 0;
+        self.options.damages = 0;
         self.options.cures = 1_000;
         self.options.late = 0;
         self.options.doubles = 0;
@@ -204,7 +214,11 @@ impl World {
         let noise = |event: &Event| {
             matches!(
                 event,
-                Event::Print { .. } | Event::People | Event::Jump | Event::EngineAway
+                Event::Print { .. }
+                    | Event::Aim { .. }
+                    | Event::People
+                    | Event::Jump
+                    | Event::EngineAway
             )
         };
         self.queue.retain(|_, event| !noise(event));
@@ -214,7 +228,15 @@ impl World {
         // The longest anything may take: a pending target's life (it may have
         // waited for an hour's pause), a watch, and all that follows.
         let end = self.t + 6 * 3_600_000;
-        self.go_on_until(end);
+        // Until all is quiet, and for long enough for holds and storms to end.
+        let mut quiet_for = 0;
+        while self.t < end && quiet_for < 3 {
+            self.go_on_until(self.t + 1_200_000);
+            let now = self.now();
+            let counts = self.exec.policy.as_ref().map(|p| p.counts(now));
+            let is_quiet = counts.is_some_and(|c| c.pending + c.in_progress + c.verified == 0);
+            quiet_for = if is_quiet { quiet_for + 1 } else { 0 };
+        }
     }
 
     fn go_on_until(&mut self, end: u64) {
@@ -222,7 +244,7 @@ impl World {
             let queued = self.queue.first_key_value().map(|((t, _), _)| *t);
             let job = self.docker.next();
             let policy = self.exec.policy.as_ref().and_then(|p| p.poll_timeout());
-            let due = policy.map(|at| (at.0 - AT0).max(self.t));
+            let due = policy.map(|at| (at.0 + self.off_ms).saturating_sub(AT0).max(self.t));
             // After a write that failed the engine waits a second.
             let due = due.map(|t| t.max(self.again_at));
             let Some(next) = [queued, job, due].into_iter().flatten().min() else {
@@ -269,8 +291,14 @@ impl World {
                 }
             }
             Event::Called(answer) => self.called(&answer),
-            Event::Boot => {
+            Event::Boot { stood_still_ms } => {
+                self.off_ms += stood_still_ms;
                 let now = self.now();
+                if self.exec.epoch == 0 && self.rng.chance(200) {
+                    self.import();
+                } else if self.exec.epoch > 0 && self.rng.chance(self.options.damages) {
+                    self.damage();
+                }
                 self.seen = Seen::boot(&self.model());
                 self.looked.clear();
                 self.begun_at = now.at;
@@ -284,6 +312,8 @@ impl World {
                 let wait = self.rng.range(1, every_ms * 2);
                 self.after(wait, Event::People);
             }
+            Event::Revive { name } => self.revive(&name),
+            Event::Aim { name } => self.aim(&name),
             Event::Jump => {
                 self.has_jumped = true;
                 self.skew_ms = self
@@ -316,7 +346,7 @@ impl World {
     fn clock(&self) -> Clock {
         Clock {
             t: self.t,
-            wall_ms: (WALL0 + self.t).saturating_add_signed(self.skew_ms),
+            wall_ms: (WALL0 + self.t).saturating_add_signed(self.skew_ms + self.drifted_ms()),
         }
     }
 
@@ -325,9 +355,14 @@ impl World {
         Model::new(&self.exec.history.records, &self.exec.config, self.now())
     }
 
+    /// How far the wall clock has gone astray by itself.
+    fn drifted_ms(&self) -> i64 {
+        i64::try_from(self.t).expect("not for ever") * self.options.drift_ppm / 1_000_000
+    }
+
     fn now(&self) -> Now {
         Now {
-            at: Timestamp(AT0 + self.t),
+            at: Timestamp(AT0 + self.t - self.off_ms),
             wall_ms: self.clock().wall_ms,
         }
     }

@@ -11,7 +11,7 @@ impl World {
         let clock = self.clock();
         let which = self.rng.range(0, names.len() as u64 - 1);
         let name = names[usize::try_from(which).expect("an index")].clone();
-        let deed = self.rng.range(0, 9);
+        let deed = self.rng.range(0, 11);
         self.note(&format_args!("people {deed} {name}"));
         let container = self.docker.containers.get_mut(&name).expect("named");
         match (deed, container.state) {
@@ -21,6 +21,8 @@ impl World {
             (2, ContainerState::Paused) => container.state = ContainerState::Running,
             (3, _) => self.docker.create(&mut self.rng, &name, clock),
             (4, ContainerState::Running) => container.start(clock),
+            (10, _) => self.crash(&name),
+            (11, _) => self.mark_stopped(&name),
             (5, _) => self.pause(Some(&name)),
             (6, _) => self.pause(None),
             (7, _) => self.resume(None),
@@ -35,6 +37,18 @@ impl World {
                 self.ask(What::Request(request));
             }
             _ => {}
+        }
+    }
+
+    /// A marker file keeps a target from being restarted, until it is removed.
+    pub(super) fn mark_stopped(&mut self, name: &str) {
+        let stopped = &mut self.exec.config.stopped;
+        if !stopped.remove(name) {
+            stopped.insert(name.to_owned());
+        }
+        let stopped = stopped.clone();
+        if let Some(policy) = &mut self.exec.policy {
+            policy.set_stopped(stopped);
         }
     }
 

@@ -1,8 +1,9 @@
 //! What containers print, and who carries it to the executor: twice, late, and
 //! until it is answered, as Fluent Bit does.
 
-use policy::{ContainerState, IntentInput, Look, RuleFacts, RuleRemedy, Step, Verdict};
+use policy::{ContainerState, IntentInput, Look, Step, Verdict};
 
+use super::nature::rule_facts;
 use super::{Event, Sent, What, World};
 use crate::docker::Clock;
 
@@ -22,13 +23,22 @@ impl World {
             return;
         }
         let id = container.id.clone();
-        self.intent(name, id, clock);
+        self.intent(name, id, clock, None);
     }
 
-    pub(super) fn intent(&mut self, name: &str, id: String, clock: Clock) {
+    /// A line just printed; on its way for as long as is said, else as it comes.
+    pub(super) fn intent(&mut self, name: &str, id: String, clock: Clock, wait: Option<u64>) {
         let whole_seconds = self.rng.chance(300);
-        let rule = self.rng.pick(&["oom", "nccl", "rare"]);
+        let rule = if self.rng.chance(850) || self.is_over {
+            self.rng.pick(&["oom", "nccl", "rare"])
+        } else {
+            self.rng.pick(&["dead gpu", "xids", "retried", "nobody's"])
+        };
         let mut line = clock.wall();
+        // The sender's clock may be ahead of ours.
+        if self.rng.chance(20) {
+            line.secs += self.rng.range(1, 600);
+        }
         if whole_seconds {
             line.nanos = None;
         }
@@ -38,11 +48,7 @@ impl World {
             wire_target: if by_name { name.to_owned() } else { id.clone() },
             wire_id: (!by_name).then_some(id),
             rule: rule.into(),
-            known: Some(RuleFacts {
-                remedy: RuleRemedy::Restart,
-                threshold: (rule == "rare").then_some((2, 120_000)),
-                ..RuleFacts::default()
-            }),
+            known: rule_facts(rule),
             times: vec![(line.secs, 1)],
             line,
         };
@@ -52,11 +58,13 @@ impl World {
             answered: None,
             tries: 0,
         });
-        let wait = if self.rng.chance(self.options.late) {
-            self.rng.range(1_000, 1_200_000)
-        } else {
-            self.rng.range(3, 50)
-        };
+        let is_late = self.rng.chance(self.options.late);
+        let wait = wait.unwrap_or_else(|| match is_late {
+            // Some just as old as a line may be.
+            true if self.rng.chance(100) => self.options.config.max_age_ms,
+            true => self.rng.range(1_000, 1_200_000),
+            false => self.rng.range(3, 50),
+        });
         self.after(wait, Event::Deliver { intent: index });
         while self.rng.chance(self.options.doubles) {
             let wait = self.rng.range(1, 1_300_000);
@@ -112,8 +120,8 @@ impl World {
     pub(super) fn send_again(&mut self, index: usize) {
         self.totals.count("retry");
         self.intents[index].tries += 1;
-        let tries = u64::from(self.intents[index].tries.min(20));
-        let wait = self.rng.range(1_000, 3_000 * tries);
+        let tries = u64::from(self.intents[index].tries.min(40));
+        let wait = self.rng.range(1_000 * tries, 3_000 * tries);
         self.after(wait, Event::Deliver { intent: index });
     }
 }

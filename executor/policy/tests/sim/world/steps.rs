@@ -3,7 +3,7 @@
 
 use policy::{Action, AttemptId, Call, Look, Step, Timestamp};
 
-use super::{AT0, Event, FACTS_MAX_MS, Look2, What, World};
+use super::{Event, FACTS_MAX_MS, Look2, What, World};
 use crate::docker::Answer;
 use crate::exec::{Faults, Stop};
 use crate::model::Model;
@@ -33,7 +33,10 @@ impl World {
             return true;
         }
         for action in &step.actions {
-            if let Action::LookForAttempt { .. } | Action::LookForPending { .. } = action {
+            if let Action::LookForAttempt { .. }
+            | Action::LookForPending { .. }
+            | Action::LookForTarget { .. } = action
+            {
                 self.act(action);
             }
         }
@@ -50,7 +53,7 @@ impl World {
         };
         let look = Look2 {
             epoch: self.exec.epoch,
-            asked_at: AT0 + self.t,
+            asked_at: self.now().at.0,
             what,
         };
         self.after(wait, Event::Read(look));
@@ -62,6 +65,7 @@ impl World {
             What::Request(request) => request.target.clone(),
             What::Attempt(_, id) => id.clone(),
             What::Pending(key) => key.as_str().to_owned(),
+            What::Target(name) => name.clone(),
         };
         let (now, clock) = (self.now(), self.clock());
         let mut look = self.docker.inspect(&reference, clock, now.at);
@@ -73,7 +77,17 @@ impl World {
         } else if matches!(look, Look::Found(_)) {
             self.recent.insert(reference, (self.t, look.clone()));
         }
-        let wait = self.rng.range(0, 3);
+        if matches!(
+            ask.what,
+            What::Attempt(..) | What::Pending(_) | What::Target(_)
+        ) && self.rng.chance(self.options.loses)
+        {
+            self.totals.count("lost");
+            return;
+        }
+        // What was read may be old when it is there.
+        let slow = self.rng.chance(self.options.slow);
+        let wait = self.rng.range(0, if slow { 2_000 } else { 3 });
         self.after(wait, Event::Arrive(ask, look));
     }
 
@@ -120,6 +134,12 @@ impl World {
                     let step = policy.handle_attempt_look(now, *attempt, look);
                     Model::new(&self.exec.history.records, &self.exec.config, now)
                         .check_attempt_look(&mut self.seen, *attempt, look, &step);
+                    step
+                }
+                What::Target(name) => {
+                    let step = policy.handle_target_look(now, name, look);
+                    Model::new(&self.exec.history.records, &self.exec.config, now)
+                        .check_target_look(&mut self.seen, name, look, &step);
                     step
                 }
                 What::Pending(key) => {
@@ -175,6 +195,7 @@ impl World {
         self.tally(step);
         for entry in &step.entries {
             self.seen.written(now.at, entry);
+            self.edges_of(entry);
         }
         for action in &step.actions {
             if self.rng.chance(self.options.dies) {
@@ -199,7 +220,8 @@ impl World {
             return;
         }
         self.totals.count("died");
-        if self.rng.chance(self.options.power) {
+        let is_power_cut = self.rng.chance(self.options.power);
+        if is_power_cut {
             self.totals.count("power cut");
             self.exec.power_cut();
             let clock = self.clock();
@@ -212,7 +234,14 @@ impl World {
         } else {
             self.rng.range(10, 30_000)
         };
-        self.after(wait, Event::Boot);
+        // The wall clock was behind at boot: nobody knows how long it was off.
+        let is_behind = is_power_cut && self.rng.chance(200);
+        let stood_still_ms = if is_behind {
+            self.rng.range(1, wait)
+        } else {
+            0
+        };
+        self.after(wait, Event::Boot { stood_still_ms });
     }
 
     pub(super) fn act(&mut self, action: &Action) {
@@ -223,6 +252,10 @@ impl World {
             } => {
                 self.seen.look_out(*attempt);
                 self.ask(What::Attempt(*attempt, container_id.clone()));
+            }
+            Action::LookForTarget { target } => {
+                self.seen.target_look_out(target);
+                self.ask(What::Target(target.clone()));
             }
             Action::LookForPending { key } => {
                 self.looked.insert(key.clone(), None);
@@ -240,7 +273,8 @@ impl World {
 
     pub(super) fn call(&mut self, attempt: AttemptId, call: Call, id: &str, wait_ms: u64) {
         let epoch = self.exec.epoch;
-        self.exec.history.calls.push((AT0 + self.t, attempt, call));
+        let at = self.now().at.0;
+        self.exec.history.calls.push((at, attempt, call));
         self.totals.count(match call {
             Call::Restart => "restart",
             Call::Start => "start",
