@@ -388,6 +388,14 @@ impl Model<'_> {
                     waited.max(back.unwrap_or_default()),
                 )
             }
+            // Our late call, or a person's stop after it: nothing tells which.
+            (ContainerState::Exited, true) if stopped_by_us(one, charge, &sent, facts) => {
+                if now < waited {
+                    Next::Nothing
+                } else {
+                    held(Outcome::Unknown)
+                }
+            }
             (ContainerState::Exited, _) => aborted(Gate::NotRunning),
             _ if now < waited => Next::Nothing,
             _ => held(Outcome::Unknown),

@@ -1,6 +1,6 @@
 //! What is checked at each step and at the end of a run.
 
-use policy::{Action, ContainerState, Entry, Gate, Look, OnRefusal, Step, Verdict};
+use policy::{Action, ContainerState, Entry, Look, OnRefusal, Step, Verdict};
 
 use super::World;
 use crate::check::{self, check_call, check_charge};
@@ -133,18 +133,7 @@ impl World {
             let wait_ms = charge.map_or(0, |c| c.stop_wait_ms);
             let sent = self.exec.history.restarts_sent_wall_ms(attempt);
             let in_time = sent.iter().any(|ms| finished_ms <= ms + wait_ms);
-            // Somebody restarted it while our call hung at the engine: whose start
-            // it was that ended cannot be told, and it was told as left alone.
-            let is_anothers = charge.is_some_and(|c| container.started_at != c.started_at);
-            let is_left_alone = is_anothers
-                && matches!(
-                    end.entry,
-                    Entry::Outcome {
-                        gate: Some(Gate::NotRunning),
-                        ..
-                    }
-                );
-            if finished_ms >= end.wall_ms || !in_time || is_left_alone {
+            if finished_ms >= end.wall_ms || !in_time {
                 continue;
             }
             // Somebody may have released the hold since.
