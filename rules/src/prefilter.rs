@@ -17,20 +17,19 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use crate::ansi::ESC;
 use crate::need::Need;
 use crate::rarity::Rarity;
 use crate::rule::RuleIndex;
 
-#[cfg(target_arch = "x86_64")]
-mod avx2;
 mod fragment;
 mod masks;
 mod scan;
 mod splits;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 mod words;
 
-use scan::Scan;
+use scan::{Scan, Stretch};
 use splits::Splits;
 use words::Words;
 
@@ -52,8 +51,7 @@ impl Prefilter {
         }
         let texts: Vec<&[u8]> = distinct.keys().map(|need| need.text.as_slice()).collect();
         let fragments = fragment::choose(&texts, rarity);
-        let bytes = fragments.iter().map(|one| one.bytes.as_slice());
-        let bytes: Vec<&[u8]> = bytes.chain([&[ESC][..]]).collect();
+        let bytes: Vec<&[u8]> = fragments.iter().map(|one| one.bytes.as_slice()).collect();
         Self {
             scan: Scan::new(masks::of(&bytes, rarity)),
             splits: Splits::new(texts.into_iter()),
@@ -63,26 +61,31 @@ impl Prefilter {
 
     /// See [`crate::RuleSet::candidate`].
     pub(crate) fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
-        let mut found = None;
-        self.scan.each(chunk, from, |at| {
-            let is_candidate = if chunk[at] == ESC {
-                self.splits.may_split(chunk, at)
-            } else {
-                self.words.stand_at(chunk, at)
-            };
-            if is_candidate {
-                found = Some(at);
-                return ControlFlow::Break(());
+        let mut found: Option<usize> = None;
+        self.scan.each(chunk, from, |Stretch { words, escapes }| {
+            words.keep(|at| self.words.may_stand_at(chunk, at));
+            words.keep(|at| self.words.may_fit_at(chunk, at));
+            escapes.keep(|at| self.splits.may_split_at(chunk, at));
+            escapes.keep(|at| self.splits.may_fit_at(chunk, at));
+            let word = words.iter().find(|&at| self.words.stand_at(chunk, at));
+            let escape = escapes.iter().find(|&at| self.splits.may_split(chunk, at));
+            found = word.into_iter().chain(escape).min();
+            match found {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
             }
-            ControlFlow::Continue(())
         });
         found
     }
 
     /// Sets the bit of each rule that has a need in a text in normal form.
     pub(crate) fn call(&self, normal: &[u8], called: &mut [u64]) {
-        self.scan.each(normal, 0, |at| {
-            self.words.call_at(normal, at, called);
+        self.scan.each(normal, 0, |Stretch { words, .. }| {
+            words.keep(|at| self.words.may_stand_at(normal, at));
+            words.keep(|at| self.words.may_fit_at(normal, at));
+            for at in words.iter() {
+                self.words.call_at(normal, at, called);
+            }
             ControlFlow::Continue(())
         });
     }

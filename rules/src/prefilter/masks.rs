@@ -10,6 +10,8 @@
 //! halves, so both come for nothing. What fragments share a bucket decides how often the look is
 //! wrong, so fragments that look alike are put together.
 
+use super::scan::{Stretch, blocks};
+use crate::ansi::ESC;
 use crate::rarity::{Rarity, per_mille};
 use crate::window::WINDOW_BYTES;
 
@@ -41,8 +43,52 @@ impl Nibbles {
     }
 }
 
-/// The tables of all fragments.
-pub(super) type Masks = [Nibbles; WINDOW_BYTES];
+/// Buckets by [`folded`] bytes: as many as a vector unit of 64 bytes looks up at once.
+pub(super) type Folded = [[u8; 64]; TABLES];
+
+/// Six bits of a byte. Of the bytes that logs are full of only the two cases of a letter fall
+/// together.
+#[inline(always)]
+pub(super) fn folded(byte: u8) -> u8 {
+    byte >> 1 & 0x20 | byte & 0x1F
+}
+
+/// The tables of all fragments, for each place in a fragment, in two forms.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Masks {
+    pub(super) nibbles: [Nibbles; WINDOW_BYTES],
+    pub(super) folded: [Folded; WINDOW_BYTES],
+}
+
+impl Default for Masks {
+    fn default() -> Self {
+        Self {
+            nibbles: Default::default(),
+            folded: [[[0; 64]; TABLES]; WINDOW_BYTES],
+        }
+    }
+}
+
+impl Masks {
+    /// Lists the places of a text of whole blocks (and a window more) where a fragment may begin
+    /// or an `ESC` stands, by halves of bytes.
+    pub(super) fn look_by_halves(&self, text: &[u8], stretch: &mut Stretch) {
+        let accept = |window: &[u8]| {
+            let each = self.nibbles.iter().zip(window);
+            each.fold(u16::MAX, |all, (nibbles, &byte)| {
+                all & nibbles.buckets(byte)
+            }) != 0
+        };
+        for (block, bytes) in blocks(text) {
+            let (mut words, mut escapes) = (0, 0);
+            for (at, window) in bytes.windows(WINDOW_BYTES).enumerate() {
+                words |= u64::from(accept(window)) << at;
+                escapes |= u64::from(window[0] == ESC) << at;
+            }
+            stretch.push(block, words, escapes);
+        }
+    }
+}
 
 /// Puts the fragments into buckets.
 pub(super) fn of(fragments: &[&[u8]], rarity: &Rarity) -> Masks {
@@ -61,11 +107,18 @@ pub(super) fn of(fragments: &[&[u8]], rarity: &Rarity) -> Masks {
     }
     let mut masks = Masks::default();
     for (at, bucket) in buckets.iter().enumerate() {
-        for (nibbles, place) in masks.iter_mut().zip(bucket.shape.0) {
+        for (nibbles, place) in masks.nibbles.iter_mut().zip(bucket.shape.0) {
             for half in 0..16 {
                 let bit = |set: u16| u8::from(set >> half & 1 == 1) << (at % 8);
                 nibbles.low[at / 8][half] |= bit(place.low);
                 nibbles.high[at / 8][half] |= bit(place.high);
+            }
+        }
+        for fragment in bucket.members.iter().map(|&member| fragments[member]) {
+            for (place, tables) in masks.folded.iter_mut().enumerate() {
+                for raw in accepted(fragment, place) {
+                    tables[at / 8][usize::from(folded(raw))] |= 1 << (at % 8);
+                }
             }
         }
     }
@@ -155,15 +208,7 @@ impl Shape {
     fn of(fragment: &[u8]) -> Self {
         let mut shape = Self::default();
         for (at, halves) in shape.0.iter_mut().enumerate() {
-            let Some(&byte) = fragment.get(at) else {
-                // Behind a short one anything may follow.
-                *halves = Halves {
-                    low: u16::MAX,
-                    high: u16::MAX,
-                };
-                continue;
-            };
-            for raw in raw_forms(byte) {
+            for raw in accepted(fragment, at) {
                 halves.low |= 1 << (raw & 15);
                 halves.high |= 1 << (raw >> 4);
             }
@@ -185,6 +230,13 @@ impl Shape {
         }
         both
     }
+}
+
+/// The raw bytes that may stand at a place of a fragment; behind a short one anything may.
+fn accepted(fragment: &[u8], place: usize) -> Vec<u8> {
+    fragment
+        .get(place)
+        .map_or_else(|| (0..=u8::MAX).collect(), |&byte| raw_forms(byte))
 }
 
 /// The raw bytes that a byte in normal form stands for.
@@ -302,14 +354,16 @@ mod tests {
         let masks = of(&fragments, &Rarity::default());
         for fragment in fragments {
             let mut buckets = u16::MAX;
-            for (at, nibbles) in masks.iter().enumerate() {
-                let forms = fragment
-                    .get(at)
-                    .map_or((0..=255).collect(), |&byte| raw_forms(byte));
-                let accepted = forms.iter().map(|&raw| nibbles.buckets(raw));
-                buckets &= accepted.fold(u16::MAX, |all, one| all & one);
+            let mut by_folded = u16::MAX;
+            for at in 0..WINDOW_BYTES {
+                for raw in accepted(fragment, at) {
+                    buckets &= masks.nibbles[at].buckets(raw);
+                    let of_table = |table: usize| masks.folded[at][table][usize::from(folded(raw))];
+                    by_folded &= u16::from_le_bytes(std::array::from_fn(of_table));
+                }
             }
             assert_ne!(buckets, 0, "{}", String::from_utf8_lossy(fragment));
+            assert_ne!(by_folded, 0, "{}", String::from_utf8_lossy(fragment));
         }
     }
 

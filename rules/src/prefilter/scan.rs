@@ -1,74 +1,193 @@
 //! The pass over all bytes: which places deserve a second look?
 //!
-//! The same answer two ways: by vectors where the processor has AVX2, else byte by byte. A test
-//! holds the two equal.
+//! The text is taken in stretches. In each, vectors (or, on processors without them, plain code)
+//! say for 64 places at a time where a fragment may begin; those places are written to a list;
+//! the list is cut down to those that pass a cheap test; and only then is anything looked at
+//! that may take time. Neither step before the last has a branch that depends on what the text
+//! says: about one place in a hundred is taken in the first step, and a processor that guesses
+//! wrong at each of these would lose more time over it than the step takes.
 
 use std::ops::ControlFlow;
 
-use super::masks::{Masks, Nibbles};
+use super::masks::Masks;
+#[cfg(target_arch = "x86_64")]
+use super::vectors::Vectors;
 use crate::window::WINDOW_BYTES;
+
+/// Places that are looked at together: one bit each.
+pub(super) const BLOCK: usize = 64;
+/// The bytes that they need: the last place's fragment reaches further.
+pub(super) const BLOCK_BYTES: usize = BLOCK + WINDOW_BYTES - 1;
+/// Blocks of the first stretch; each further one has twice as many, up to the most. A caller
+/// that breaks off soon has looked at little in vain.
+const BLOCKS_FIRST: usize = 4;
+const BLOCKS_MAX: usize = 16;
+/// Places that are written to the list whether they are there or not.
+const AT_ONCE: usize = 2;
 
 /// The first look at every byte.
 #[derive(Debug)]
 pub(super) struct Scan {
     masks: Masks,
-    /// Buckets by whole bytes, for the way without vectors.
-    bytes: Box<[[u16; 256]; WINDOW_BYTES]>,
+    #[cfg(target_arch = "x86_64")]
+    vectors: Option<Vectors>,
 }
 
 impl Scan {
     pub(super) fn new(masks: Masks) -> Self {
-        let buckets = |nibbles: Nibbles| {
-            std::array::from_fn(|byte| nibbles.buckets(u8::try_from(byte).expect("below 256")))
-        };
         Self {
             masks,
-            bytes: Box::new(masks.map(buckets)),
+            #[cfg(target_arch = "x86_64")]
+            vectors: Vectors::of_this_processor().next(),
         }
     }
 
-    /// Visits, in ascending order, each place from `from` on where a fragment may begin, until
-    /// the visitor breaks off. Behind the end of the text stand zeros.
+    /// Calls `visit` for one stretch after the other, from `from` on, until it breaks off. Behind
+    /// the end of the text stand zeros.
+    #[inline]
     pub(super) fn each(
         &self,
         text: &[u8],
         from: usize,
-        visit: impl FnMut(usize) -> ControlFlow<()>,
+        mut visit: impl FnMut(&mut Stretch) -> ControlFlow<()>,
     ) {
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            super::avx2::each(&self.masks, text, from, visit);
-            return;
+        let mut stretch = Stretch::default();
+        let mut blocks = BLOCKS_FIRST;
+        let mut start = from;
+        while start < text.len() {
+            stretch.begin(start);
+            let looked_at = self.look(&text[start..], blocks, &mut stretch);
+            if visit(&mut stretch).is_break() {
+                return;
+            }
+            start += looked_at;
+            blocks = BLOCKS_MAX.min(2 * blocks);
         }
-        self.each_by_bytes(text, from, visit);
     }
 
-    fn each_by_bytes(
-        &self,
-        text: &[u8],
-        from: usize,
-        mut visit: impl FnMut(usize) -> ControlFlow<()>,
-    ) {
-        let [first, second, third, fourth] = &*self.bytes;
-        let by = |table: &[u16; 256], byte: u8| table[usize::from(byte)];
-        let mut windows = text.get(from..).unwrap_or_default().windows(WINDOW_BYTES);
-        let mut at = from;
-        for window in windows.by_ref() {
-            let &[a, b, c, d] = window else { return };
-            let buckets = by(first, a) & by(second, b) & by(third, c) & by(fourth, d);
-            if buckets != 0 && visit(at).is_break() {
-                return;
-            }
-            at += 1;
+    /// Lists the places in up to as many blocks, and says how many bytes those are.
+    fn look(&self, text: &[u8], blocks: usize, stretch: &mut Stretch) -> usize {
+        let whole = text.len().saturating_sub(WINDOW_BYTES - 1) / BLOCK;
+        if whole > 0 {
+            let bytes = whole.min(blocks) * BLOCK;
+            self.look_at_blocks(&text[..bytes + WINDOW_BYTES - 1], stretch);
+            return bytes;
         }
-        for at in at..text.len() {
-            let byte = |place: usize| text.get(at + place).copied().unwrap_or(0);
-            let tables = self.bytes.iter().enumerate();
-            let buckets = tables.fold(u16::MAX, |all, (place, table)| all & by(table, byte(place)));
-            if buckets != 0 && visit(at).is_break() {
-                return;
-            }
+        // What is left, with zeros behind it.
+        let mut padded = [0; 2 * BLOCK + WINDOW_BYTES - 1];
+        padded[..text.len()].copy_from_slice(text);
+        self.look_at_blocks(&padded, stretch);
+        stretch.words.cut_off(text.len());
+        text.len()
+    }
+
+    fn look_at_blocks(&self, text: &[u8], stretch: &mut Stretch) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(vectors) = self.vectors {
+            vectors.look(&self.masks, text, stretch);
+            return;
         }
+        self.masks.look_by_halves(text, stretch);
+    }
+}
+
+/// The blocks of a text of whole blocks and a window more.
+#[inline(always)]
+pub(super) fn blocks(text: &[u8]) -> impl Iterator<Item = (usize, &[u8; BLOCK_BYTES])> {
+    let starts = (0..).step_by(BLOCK);
+    starts
+        .map_while(|start| text.get(start..)?.first_chunk())
+        .enumerate()
+}
+
+/// The places of one stretch that deserve a second look.
+#[derive(Default)]
+pub(super) struct Stretch {
+    /// Where a fragment may begin.
+    pub(super) words: Places,
+    /// Where an `ESC` stands.
+    pub(super) escapes: Places,
+}
+
+impl Stretch {
+    fn begin(&mut self, start: usize) {
+        for places in [&mut self.words, &mut self.escapes] {
+            (places.start, places.len) = (start, 0);
+        }
+    }
+
+    /// Adds one more block, one bit for each place. Has to be compiled into its caller, with the
+    /// instructions that count bits.
+    #[inline(always)]
+    pub(super) fn push(&mut self, block: usize, words: u64, escapes: u64) {
+        self.words.push(block, words);
+        // Most logs have either none or some in every block.
+        if escapes != 0 {
+            self.escapes.push(block, escapes);
+        }
+    }
+}
+
+/// Places in a stretch, ascending.
+pub(super) struct Places {
+    /// Where the stretch begins.
+    start: usize,
+    /// From there on.
+    list: [u16; BLOCKS_MAX * BLOCK + AT_ONCE],
+    len: usize,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            start: 0,
+            list: [0; BLOCKS_MAX * BLOCK + AT_ONCE],
+            len: 0,
+        }
+    }
+}
+
+impl Places {
+    #[inline(always)]
+    fn push(&mut self, block: usize, taken: u64) {
+        let start = (block * BLOCK) as u16;
+        let count = taken.count_ones() as usize;
+        let mut rest = taken;
+        // Most blocks have no more, so that the loop below is rarely entered.
+        for slot in &mut self.list[self.len..self.len + AT_ONCE] {
+            *slot = start + rest.trailing_zeros() as u16;
+            rest &= rest.wrapping_sub(1);
+        }
+        for slot in self.list[self.len..self.len + count]
+            .iter_mut()
+            .skip(AT_ONCE)
+        {
+            *slot = start + rest.trailing_zeros() as u16;
+            rest &= rest.wrapping_sub(1);
+        }
+        self.len += count;
+    }
+
+    fn cut_off(&mut self, len: usize) {
+        self.len = self.list[..self.len].partition_point(|&place| usize::from(place) < len);
+    }
+
+    /// Those that pass a test, which should have no branches.
+    #[inline]
+    pub(super) fn keep(&mut self, passes: impl Fn(usize) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.len {
+            let place = self.list[at];
+            self.list[kept] = place;
+            kept += usize::from(passes(self.start + usize::from(place)));
+        }
+        self.len = kept;
+    }
+
+    /// In ascending order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let places = self.list[..self.len].iter();
+        places.map(|&place| self.start + usize::from(place))
     }
 }
 
@@ -78,38 +197,72 @@ mod tests {
 
     use super::super::masks;
     use super::*;
+    use crate::ansi::ESC;
     use crate::rarity::Rarity;
 
-    fn places(run: impl FnOnce(&mut dyn FnMut(usize) -> ControlFlow<()>)) -> Vec<usize> {
-        let mut places = Vec::new();
-        run(&mut |at| {
-            places.push(at);
+    fn scan() -> Scan {
+        let fragments: [&[u8]; 5] = [b"_err", b"out ", b"xid", b" of ", b"tchd"];
+        Scan::new(masks::of(&fragments, &Rarity::default()))
+    }
+
+    /// Words, and escapes.
+    fn places(scan: &Scan, text: &[u8], from: usize) -> [Vec<usize>; 2] {
+        let mut places = [Vec::new(), Vec::new()];
+        scan.each(text, from, |stretch| {
+            places[0].extend(stretch.words.iter());
+            places[1].extend(stretch.escapes.iter());
             ControlFlow::Continue(())
         });
         places
     }
 
-    fn scan() -> Scan {
-        let fragments: [&[u8]; 6] = [b"_err", b"out ", b"xid", b" of ", b"tchd", b"\x1b"];
-        Scan::new(masks::of(&fragments, &Rarity::default()))
+    /// The same the slow way.
+    fn places_by(accepts: impl Fn(usize, u8) -> u16, text: &[u8], from: usize) -> [Vec<usize>; 2] {
+        let byte = |at: usize| text.get(at).copied().unwrap_or(0);
+        let accepted = |at: usize, place: usize| accepts(place, byte(at + place));
+        let is_taken = |&at: &usize| {
+            (0..WINDOW_BYTES).fold(u16::MAX, |all, place| all & accepted(at, place)) != 0
+        };
+        let words = (from..text.len()).filter(is_taken);
+        let escapes = (from..text.len()).filter(|&at| byte(at) == ESC);
+        [words.collect(), escapes.collect()]
     }
 
     proptest! {
         #[test]
-        fn vectors_and_bytes_see_the_same(
+        fn each_kind_of_vectors_and_none_see_what_their_tables_accept(
             text in proptest::collection::vec(
                 prop_oneof![
                     4 => proptest::sample::select(&b"_errout xidoftchXID\t\x1b\0"[..]),
                     1 => any::<u8>(),
                 ],
-                0..300,
+                0..2_500,
             ),
-            from in 0..310_usize,
+            from in 0..2_600_usize,
         ) {
-            let scan = scan();
-            let either = places(|visit| scan.each(&text, from, visit));
-            let by_bytes = places(|visit| scan.each_by_bytes(&text, from, visit));
-            prop_assert_eq!(either, by_bytes);
+            let mut scan = scan();
+            let nibbles = scan.masks.nibbles;
+            let folded = scan.masks.folded;
+            let by_halves =
+                places_by(|place, byte| nibbles[place].buckets(byte), &text, from);
+            let by_folded = places_by(
+                |place, byte| {
+                    let at = usize::from(masks::folded(byte));
+                    u16::from_le_bytes(std::array::from_fn(|table| folded[place][table][at]))
+                },
+                &text,
+                from,
+            );
+            #[cfg(target_arch = "x86_64")]
+            {
+                for vectors in Vectors::of_this_processor() {
+                    scan.vectors = Some(vectors);
+                    let expected = if vectors.have_64_bytes() { &by_folded } else { &by_halves };
+                    prop_assert_eq!(&places(&scan, &text, from), expected);
+                }
+                scan.vectors = None;
+            }
+            prop_assert_eq!(places(&scan, &text, from), by_halves);
         }
     }
 
@@ -117,38 +270,46 @@ mod tests {
     fn every_place_of_a_fragment_in_a_text_is_seen() {
         let scan = scan();
         for len in 0..200 {
-            for (fragment, text) in [("out ", &b"OUT\t"[..]), ("xid", b"xId"), ("esc", b"\x1b")] {
+            for (text, seen) in [
+                (&b"OUT\t"[..], [vec![len], vec![]]),
+                (b"xId", [vec![len], vec![]]),
+                (b"\x1b", [vec![], vec![len]]),
+            ] {
                 let mut whole = vec![b'.'; len];
                 whole.extend(text);
-                assert_eq!(
-                    places(|visit| scan.each(&whole, 0, visit)),
-                    [len],
-                    "{fragment}"
-                );
+                assert_eq!(places(&scan, &whole, 0), seen);
                 whole.extend(vec![b'.'; 77]);
-                assert_eq!(
-                    places(|visit| scan.each(&whole, 0, visit)),
-                    [len],
-                    "{fragment}"
-                );
+                assert_eq!(places(&scan, &whole, 0), seen);
             }
         }
     }
 
     #[test]
+    fn what_does_not_pass_is_not_kept() {
+        let text = b"xid.".repeat(500);
+        let mut seen = Vec::new();
+        scan().each(&text, 3, |stretch| {
+            stretch.words.keep(|at| at % 3 == 0);
+            seen.extend(stretch.words.iter());
+            ControlFlow::Continue(())
+        });
+        let expected: Vec<usize> = (4..2_000).step_by(4).filter(|at| at % 3 == 0).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
     fn a_visitor_can_break_off() {
-        let text = b"xid.xid".repeat(40);
+        let text = b"xid.xid".repeat(1_000);
         for from in [0, 1] {
-            let mut seen = Vec::new();
-            scan().each(&text, from, |at| {
-                seen.push(at);
-                if seen.len() == 2 {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
+            let mut stretches = 0;
+            scan().each(&text, from, |_| {
+                stretches += 1;
+                match stretches {
+                    2 => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
                 }
             });
-            assert_eq!(seen.len(), 2);
+            assert_eq!(stretches, 2);
         }
     }
 }

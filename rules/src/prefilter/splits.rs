@@ -10,15 +10,20 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use crate::ansi::{ESC, sequence_len};
+use crate::ansi::{ESC, SHORT_CSI_BYTES_MAX, sequence_len, short_csi_len};
 use crate::normalise::is_space;
 
+use super::masks::raw_forms;
 use super::words::skip_space;
 
 /// Bytes of a gap that are looked through; a longer one is a candidate. Keeps the scan linear.
 const GAP_BYTES_MAX: usize = 64;
+/// Colours of a gap that are measured without branches.
+const COLOURS: usize = 2;
+/// As many, white space behind each, and two bytes.
+const SHORT_BYTES: usize = COLOURS * (SHORT_CSI_BYTES_MAX + 1) + 2;
 /// As many, at least, for each hash that is known; and bounds.
-const KNOWN_BITS_PER_HASH: usize = 16;
+const KNOWN_BITS_PER_HASH: usize = 32;
 const KNOWN_BITS: RangeInclusive<usize> = 1 << 14..=1 << 22;
 /// In the place of a byte that is not there, since the need ends or begins at the gap.
 const NONE: u8 = 0;
@@ -29,8 +34,7 @@ pub(super) struct Splits {
     needs: Vec<Vec<u8>>,
     /// Sorted by their sides.
     splits: Vec<Split>,
-    /// One bit for the two bytes before a gap in some need; with [`NONE`] as the first one for
-    /// the first byte of a need.
+    /// One bit for two raw bytes that may stand before a gap in some need.
     heads: Box<[u64; (1 << 16) / 64]>,
     /// One bit for a hash of what stands around a gap in some need.
     known: Box<[u64]>,
@@ -63,6 +67,16 @@ enum Gap<'a> {
     Between { sides: Sides, after: &'a [u8] },
 }
 
+/// What follows one or two colours.
+struct Behind {
+    /// Whether there is white space,
+    space: bool,
+    /// and what comes then.
+    after: [u8; 2],
+    /// False where one is no colour, or has many bytes.
+    is_sure: bool,
+}
+
 impl Splits {
     pub(super) fn new<'a>(needs: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut needs: Vec<Vec<u8>> = needs.map(<[u8]>::to_vec).collect();
@@ -87,8 +101,8 @@ impl Splits {
         }
         splits.sort();
         let mut heads = Box::new([0; (1 << 16) / 64]);
-        for split in &splits {
-            let bit = head_bit(last_but_one(&needs[split.need], split), split.sides.before);
+        for (last_but_one, last) in head_pairs(&needs, &splits) {
+            let bit = usize::from(u16::from_be_bytes([last_but_one, last]));
             heads[bit / 64] |= 1 << (bit % 64);
         }
         let hashes: BTreeSet<u64> = splits
@@ -111,11 +125,47 @@ impl Splits {
         }
     }
 
+    /// Whether, by the bytes before it alone, the `ESC` at `at` may be the first one inside a
+    /// need; without branches. One that stands behind a colour is not the first one.
+    #[inline]
+    pub(super) fn may_split_at(&self, chunk: &[u8], at: usize) -> bool {
+        let bytes = u64::from_be_bytes(before(chunk, at));
+        let space = bytes as u8 == b' ';
+        let bytes = bytes >> (8 * u32::from(space));
+        self.may_end_with(bytes as u16) & !ends_a_colour(bytes)
+    }
+
+    /// As [`Self::may_split`], but a little too often, and without branches: for an `ESC` that
+    /// begins a colour with at most one byte of white space on each side. Yes for all others.
+    #[inline]
+    pub(super) fn may_fit_at(&self, chunk: &[u8], at: usize) -> bool {
+        let bytes = u64::from_be_bytes(before(chunk, at));
+        let space_before = is_space(bytes as u8);
+        let bytes = bytes >> (8 * u32::from(space_before));
+        let before = [(bytes >> 8) as u8, bytes as u8];
+        let Some(Behind {
+            space,
+            after,
+            is_sure,
+        }) = Behind::of(chunk, at)
+        else {
+            return true;
+        };
+        let sides = Sides {
+            before: normal(before[1]),
+            after: normal(after[0]),
+            space: space_before | space,
+        };
+        let is_sure = is_sure & !is_space(before[1]) & !is_space(after[0]);
+        let is_escape = (after[0] == ESC) | (after[1] == ESC);
+        let is_known = self.is_known(normal(before[0]), sides, normal(after[1]));
+        !is_sure | is_escape | is_known
+    }
+
     /// Whether the `ESC` at `at` may be the first one inside a need.
     pub(super) fn may_split(&self, chunk: &[u8], at: usize) -> bool {
         let before = match text_before(&chunk[..at]) {
             Some([]) => return false,
-            Some(before) if !self.may_end_with(before) => return false,
             Some(before) => before,
             None => return true,
         };
@@ -132,20 +182,12 @@ impl Splits {
         }
     }
 
-    /// Whether some need has the last two bytes before a gap, or begins with the last one.
-    fn may_end_with(&self, before: &[u8]) -> bool {
-        let is_known = |last_but_one, last| {
-            let bit = head_bit(last_but_one, last);
-            self.heads[bit / 64] >> (bit % 64) & 1 == 1
-        };
-        match *before {
-            [.., one, last] => {
-                let last = normal(last);
-                is_known(normal(one), last) || is_known(NONE, last)
-            }
-            [last] => is_known(NONE, normal(last)),
-            [] => false,
-        }
+    /// Whether some need may have two raw bytes, the last one lowest, before a gap, or begin with
+    /// the last one.
+    #[inline]
+    fn may_end_with(&self, bytes: u16) -> bool {
+        let bit = usize::from(bytes);
+        self.heads[bit / 64] >> (bit % 64) & 1 == 1
     }
 
     /// Whether some need has, around a gap, the two bytes before it and the two after it.
@@ -160,12 +202,19 @@ impl Splits {
             [.., byte, _] => normal(*byte),
             _ => NONE,
         };
+        self.is_known(last_but_one, sides, second)
+    }
+
+    #[inline]
+    fn is_known(&self, last_but_one: u8, sides: Sides, second: u8) -> bool {
         let bits = self.known.len() * 64;
         let is_known = |last_but_one, second| {
             let bit = bit(around(last_but_one, sides, second), bits);
-            self.known[bit / 64] >> (bit % 64) & 1 == 1
+            self.known[bit / 64] >> (bit % 64) & 1
         };
-        is_known(last_but_one, second) || is_known(NONE, second) || is_known(last_but_one, NONE)
+        let known =
+            is_known(last_but_one, second) | is_known(NONE, second) | is_known(last_but_one, NONE);
+        known == 1
     }
 
     /// Whether a need, split there, may stand in raw bytes around a gap: plain before it, up to
@@ -181,6 +230,55 @@ impl Splits {
         let start = self.splits.partition_point(|split| split.sides < sides);
         let count = self.splits[start..].partition_point(|split| split.sides == sides);
         &self.splits[start..start + count]
+    }
+}
+
+/// The eight bytes before a place; white space where there are none.
+#[inline]
+fn before(chunk: &[u8], at: usize) -> [u8; 8] {
+    match chunk[..at].last_chunk() {
+        Some(bytes) => *bytes,
+        None => {
+            let mut bytes = [b' '; 8];
+            bytes[8 - at..].copy_from_slice(&chunk[..at]);
+            bytes
+        }
+    }
+}
+
+/// Whether bytes, the last one lowest, end with a CSI sequence: `ESC [`, up to five bytes
+/// `0x30–0x3F`, `m`.
+#[inline]
+fn ends_a_colour(bytes: u64) -> bool {
+    // What is left of a byte is zero for 0x30–0x3F alone.
+    let others = ((bytes >> 8) ^ 0x3030_3030_3030_3030) & 0xF0F0_F0F0_F0F0_F0F0;
+    let bracket = 8 * (1 + others.trailing_zeros() / 8);
+    let begin = bytes.checked_shr(bracket).unwrap_or(0) as u16;
+    (bytes as u8 == b'm') & (begin == u16::from_be_bytes([ESC, b'[']))
+}
+
+impl Behind {
+    /// Of the `ESC` at `at`, and of one that follows, without branches; None near the end of the
+    /// chunk.
+    #[inline]
+    fn of(chunk: &[u8], at: usize) -> Option<Self> {
+        let bytes: &[u8; SHORT_BYTES] = chunk.get(at..)?.first_chunk()?;
+        let (mut space, mut is_sure) = (false, true);
+        let mut next = 0;
+        for _ in 0..COLOURS {
+            let is_escape = bytes[next] == ESC;
+            let (len, is_short) = short_csi_len(bytes[next..].first_chunk()?);
+            next += len * usize::from(is_escape);
+            is_sure &= is_short | !is_escape;
+            let is_space = is_space(bytes[next]);
+            space |= is_space;
+            next += usize::from(is_space);
+        }
+        Some(Self {
+            space,
+            after: [bytes[next], bytes[next + 1]],
+            is_sure,
+        })
     }
 }
 
@@ -210,8 +308,21 @@ fn last_but_one(need: &[u8], split: &Split) -> u8 {
     split.before.checked_sub(1).map_or(NONE, |at| need[at])
 }
 
-fn head_bit(last_but_one: u8, last: u8) -> usize {
-    usize::from(last_but_one) << 8 | usize::from(last)
+/// The two raw bytes that may stand before a gap: of each need in all raw forms, any byte before
+/// the first one of a need, and white space, of which there may be more.
+fn head_pairs(needs: &[Vec<u8>], splits: &[Split]) -> BTreeSet<(u8, u8)> {
+    let any = || (0..=u8::MAX).collect::<Vec<u8>>();
+    let heads: BTreeSet<(u8, u8)> = splits
+        .iter()
+        .map(|split| (last_but_one(&needs[split.need], split), split.sides.before))
+        .chain([(NONE, b' ')])
+        .collect();
+    let raw = |(one, last): (u8, u8)| {
+        let ones = if one == NONE { any() } else { raw_forms(one) };
+        let pairs = move |last: u8| ones.clone().into_iter().map(move |one| (one, last));
+        raw_forms(last).into_iter().flat_map(pairs)
+    };
+    heads.into_iter().flat_map(raw).collect()
 }
 
 /// The upper bits of a product: as many as number the bits of a filter.
@@ -220,12 +331,23 @@ fn bit(around: u64, bits: usize) -> usize {
 }
 
 /// A raw byte as it stands in a normal text.
+#[inline]
 fn normal(byte: u8) -> u8 {
-    if is_space(byte) {
-        b' '
-    } else {
-        byte.to_ascii_lowercase()
-    }
+    /// Looked up, since the two questions cost more where there are no branches.
+    const NORMAL: [u8; 256] = {
+        let mut bytes = [0; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            bytes[byte] = if is_space(byte as u8) {
+                b' '
+            } else {
+                (byte as u8).to_ascii_lowercase()
+            };
+            byte += 1;
+        }
+        bytes
+    };
+    NORMAL[usize::from(byte)]
 }
 
 /// What stands before white space at the end; None where that is too long to be measured.

@@ -1,6 +1,6 @@
 //! The second look: needs found by their fragments, in raw bytes without escape sequences.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{ControlFlow, Range, RangeInclusive};
 
 use crate::need::{NEED_BYTES_MAX, Need};
@@ -9,7 +9,7 @@ use crate::rule::RuleIndex;
 use crate::window::WINDOW_BYTES;
 
 use super::fragment::Fragment;
-use super::masks::raw_forms;
+use super::masks::{folded, raw_forms};
 
 /// Bits of the filter for each key, at least: one key in so many is there by chance.
 const FILTER_BITS_PER_KEY: usize = 32;
@@ -31,6 +31,9 @@ pub(super) struct Words {
     /// One bit for a hash of a key: most places of the first look end here.
     filter: Box<[u64]>,
     filter_shift: u32,
+    /// The same for a key with what may stand on both sides.
+    beside: Box<[u64]>,
+    beside_shift: u32,
     /// By hash, a key at the next free slot where its own is taken.
     slots: Box<[Slot]>,
     slots_shift: u32,
@@ -86,6 +89,21 @@ impl Words {
         let filter_bits = (by_key.len() * FILTER_BITS_PER_KEY)
             .next_power_of_two()
             .clamp(*FILTER_BITS.start(), *FILTER_BITS.end());
+        let beside: BTreeSet<u64> = by_key
+            .iter()
+            .flat_map(|(&key, places)| {
+                let needs = &needs;
+                let of_place =
+                    move |&(need, offset): &(usize, usize)| Beside::of(&needs[need].text, offset);
+                places
+                    .iter()
+                    .flat_map(of_place)
+                    .map(move |beside| beside.with(key))
+            })
+            .collect();
+        let beside_bits = (beside.len() * FILTER_BITS_PER_KEY)
+            .next_power_of_two()
+            .clamp(*FILTER_BITS.start(), *FILTER_BITS.end());
         let slots = (by_key.len() * SLOTS_PER_KEY).next_power_of_two().max(2);
         let mut words = Self {
             needs,
@@ -93,9 +111,15 @@ impl Words {
             groups: Vec::new(),
             filter: vec![0; filter_bits / 64].into_boxed_slice(),
             filter_shift: u32::BITS - filter_bits.trailing_zeros(),
+            beside: vec![0; beside_bits / 64].into_boxed_slice(),
+            beside_shift: u64::BITS - beside_bits.trailing_zeros(),
             slots: vec![Slot::default(); slots].into_boxed_slice(),
             slots_shift: u32::BITS - slots.trailing_zeros(),
         };
+        for beside in beside {
+            let bit = hash_beside(beside, words.beside_shift);
+            words.beside[bit / 64] |= 1 << (bit % 64);
+        }
         for (key, places) in by_key {
             words.add(key, &places);
         }
@@ -141,7 +165,32 @@ impl Words {
         });
     }
 
-    /// Whether a need stands around its fragment at `at`.
+    /// Whether a fragment may stand at `at`, by a filter; without branches.
+    #[inline]
+    pub(super) fn may_stand_at(&self, raw: &[u8], at: usize) -> bool {
+        let bit = hash(key_at(raw, at), self.filter_shift);
+        self.filter[bit / 64] >> (bit % 64) & 1 == 1
+    }
+
+    /// Whether it may by what stands beside it, too; without branches.
+    #[inline]
+    pub(super) fn may_fit_at(&self, raw: &[u8], at: usize) -> bool {
+        let key = key_at(raw, at);
+        let before = at.checked_sub(1).map_or(0, |before| raw[before]);
+        let after = raw.get(at + WINDOW_BYTES).copied().unwrap_or(0);
+        let (before, after) = (folded(before), folded(after));
+        let is_known = |before, after| {
+            let bit = hash_beside(Beside { before, after }.with(key), self.beside_shift);
+            self.beside[bit / 64] >> (bit % 64) & 1
+        };
+        let known = is_known(before, after)
+            | is_known(Beside::ANY, after)
+            | is_known(before, Beside::ANY)
+            | is_known(Beside::ANY, Beside::ANY);
+        known == 1
+    }
+
+    /// Whether a need stands around its fragment at `at`, which may be there.
     pub(super) fn stand_at(&self, raw: &[u8], at: usize) -> bool {
         self.around(raw, at, |_| ControlFlow::Break(())).is_break()
     }
@@ -164,12 +213,7 @@ impl Words {
         at: usize,
         mut visit: impl FnMut(&'a Wanted) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let key = key_at(raw, at);
-        let bit = hash(key, self.filter_shift);
-        if self.filter[bit / 64] >> (bit % 64) & 1 == 0 {
-            return ControlFlow::Continue(());
-        }
-        let groups = self.groups_of(key);
+        let groups = self.groups_of(key_at(raw, at));
         if groups.is_empty() {
             return ControlFlow::Continue(());
         }
@@ -221,6 +265,50 @@ impl Words {
             at = (at + 1) % self.slots.len();
         }
     }
+}
+
+/// The [`folded`] bytes directly before and behind a fragment in raw bytes, or [`Beside::ANY`]
+/// where the need ends.
+#[derive(Debug, Clone, Copy)]
+struct Beside {
+    before: u8,
+    after: u8,
+}
+
+impl Beside {
+    /// Not a folded byte.
+    const ANY: u8 = 64;
+
+    /// What may stand beside the fragment at `offset` in a need.
+    fn of(need: &[u8], offset: usize) -> impl Iterator<Item = Self> {
+        let end = need.len().min(offset + WINDOW_BYTES);
+        let before = beside(offset.checked_sub(1).map(|at| need[at]), need[offset]);
+        let after = beside(need.get(end).copied(), need[end - 1]);
+        before.into_iter().flat_map(move |before| {
+            after
+                .clone()
+                .into_iter()
+                .map(move |after| Self { before, after })
+        })
+    }
+
+    fn with(self, key: u32) -> u64 {
+        u64::from(key) | u64::from(self.before) << 32 | u64::from(self.after) << 40
+    }
+}
+
+/// What may stand beside `edge`, an end of a fragment, where a need has `byte` there, or ends.
+/// White space at the edge may be a part of a run.
+fn beside(byte: Option<u8>, edge: u8) -> Vec<u8> {
+    let Some(byte) = byte else {
+        return vec![Beside::ANY];
+    };
+    let spaces = (edge == b' ').then_some(b' ');
+    let forms = [Some(byte), spaces]
+        .into_iter()
+        .flatten()
+        .flat_map(raw_forms);
+    forms.map(folded).collect()
 }
 
 /// Up to four bytes on each side of a fragment in normal form, and which of them are known.
@@ -329,6 +417,11 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
 /// The upper bits of a product: as many as there are below `shift`.
 fn hash(key: u32, shift: u32) -> usize {
     (key.wrapping_mul(0x9E37_79B1) >> shift) as usize
+}
+
+/// The same of a key with what stands beside it.
+fn hash_beside(beside: u64, shift: u32) -> usize {
+    (beside.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize
 }
 
 /// The keys of all raw forms of a fragment.
