@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use regex::bytes::Regex;
+use regex_automata::Input;
 
+use crate::limits::RULE_COMPILED_BYTES_MAX;
 use crate::matcher::{Objection, Pattern, Patterns};
 use crate::normalise::{Normalised, Scratch};
+use crate::pattern;
 use crate::rule::{Origin, Rule};
 use crate::set::{RuleSet, called_rules};
 
@@ -95,9 +97,9 @@ fn finding(rule: &Rule, origin: Origin, text: &Normalised) -> Finding {
 /// The first of the patterns that matches at a place where one of them does.
 fn which(patterns: &Patterns, text: &[u8], span: &Range<usize>) -> String {
     let is_it = |pattern: &&Pattern| {
-        let regex = Regex::new(&pattern.regex);
+        let regex = pattern::compiled(&pattern.hir, RULE_COMPILED_BYTES_MAX);
         regex.is_ok_and(|regex| {
-            let found = regex.find_at(text, span.start);
+            let found = regex.find(Input::new(text).range(span.start..));
             found.is_some_and(|found| found.start() == span.start)
         })
     };

@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use regex::bytes::Regex;
+use regex_automata::Input;
+use regex_automata::meta::Regex;
+use regex_syntax::hir::Hir;
 
 use crate::normalise::Normalised;
 use crate::severity::{self, Severities, Severity};
@@ -19,7 +21,7 @@ pub(crate) struct Patterns {
 /// One pattern: as compared, and as a person would write it.
 #[derive(Debug)]
 pub(crate) struct Pattern {
-    pub(crate) regex: String,
+    pub(crate) hir: Hir,
     pub(crate) written: String,
 }
 
@@ -96,7 +98,7 @@ impl Matcher {
         mut told: impl FnMut(Range<usize>, Objection<'a>),
     ) -> Option<Range<usize>> {
         let mut at = 0;
-        while let Some(found) = self.wanted.any.find_at(text.bytes(), at) {
+        while let Some(found) = self.wanted.any.find(Input::new(text.bytes()).range(at..)) {
             let span = found.range();
             let lines = text.lines_of(span.clone());
             match self.objection(text.bytes(), &span, &lines) {

@@ -8,12 +8,10 @@
 //!
 //! How a need is found in raw bytes is the business of `prefilter`.
 
-use std::collections::BTreeSet;
-
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use crate::limits::WORD_BYTES_MIN;
-use crate::rarity::Rarity;
+use crate::rarity::{Packed, Rarity, packed};
 use crate::window::windows;
 
 /// Exact strings that may be multiplied out for one piece of a regex.
@@ -236,10 +234,12 @@ fn cost_ns(rarity: &Rarity, set: &Strings) -> u64 {
     let rarest = |text: &Vec<u8>| {
         let windows = windows(text.trim_ascii()).map(|(_, window)| window);
         windows
-            .map(|window| (rarity.cost_ns(window), window.to_vec()))
+            .map(|window| (rarity.cost_ns(window), packed(window)))
             .min()
     };
-    let distinct: BTreeSet<(u64, Vec<u8>)> = set.iter().filter_map(rarest).collect();
+    let mut distinct: Vec<(u64, Packed)> = set.iter().filter_map(rarest).collect();
+    distinct.sort_unstable();
+    distinct.dedup();
     let looking: u64 = distinct.iter().map(|(cost, _)| cost).sum();
     let judging = set.iter().map(|text| rarity.judging_ns(text));
     looking.saturating_add(judging.fold(0, u64::saturating_add))

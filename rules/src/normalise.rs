@@ -36,6 +36,15 @@ impl Normalised {
         let (mut space, mut newline) = (false, false);
         let mut at = 0;
         while let Some(&byte) = raw.get(at) {
+            // Where nothing has to be left out, eight bytes at a time.
+            if let Some(plain) = raw[at..].first_chunk().and_then(plain_in_lower_case)
+                && (byte != b' ' || !(space || self.bytes.is_empty()))
+            {
+                self.end_space(&mut space, &mut newline);
+                self.bytes.extend(plain);
+                at += plain.len();
+                continue;
+            }
             if byte == ESC {
                 at += sequence_len(&raw[at..]);
                 continue;
@@ -46,15 +55,20 @@ impl Normalised {
                 newline |= byte == b'\n';
                 continue;
             }
-            if space && !self.bytes.is_empty() {
-                if newline {
-                    self.breaks.push(self.bytes.len());
-                }
-                self.bytes.push(b' ');
-            }
-            (space, newline) = (false, false);
+            self.end_space(&mut space, &mut newline);
             self.bytes.push(byte.to_ascii_lowercase());
         }
+    }
+
+    /// Writes the space that stands for a run of white space, if there was one within the text.
+    fn end_space(&mut self, space: &mut bool, newline: &mut bool) {
+        if *space && !self.bytes.is_empty() {
+            if *newline {
+                self.breaks.push(self.bytes.len());
+            }
+            self.bytes.push(b' ');
+        }
+        (*space, *newline) = (false, false);
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -76,6 +90,23 @@ impl Normalised {
 /// ASCII white space: space, tab, newline, vertical tab, form feed, carriage return.
 pub(crate) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// Eight bytes in lower case, if they hold no white space but single spaces, none at the end, and
+/// no control character. The bits of all bytes are worked on at once.
+fn plain_in_lower_case(bytes: &[u8; 8]) -> Option<[u8; 8]> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TOP: u64 = 0x80 * EACH;
+    let bytes = u64::from_le_bytes(*bytes);
+    let low = bytes & !TOP;
+    // The top bit of each byte that is at least so much, of those below 0x80.
+    let at_least = |least: u8| low + u64::from(0x80 - least) * EACH;
+    let is_ascii = !bytes & TOP;
+    let controls = is_ascii & !at_least(b' ');
+    let spaces = is_ascii & at_least(b' ') & !at_least(b' ' + 1);
+    let is_plain = controls == 0 && spaces & (spaces << 8) == 0 && spaces >> 63 == 0;
+    let upper = is_ascii & at_least(b'A') & !at_least(b'Z' + 1);
+    is_plain.then(|| (bytes | upper >> 2).to_le_bytes())
 }
 
 #[cfg(test)]

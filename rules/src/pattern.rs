@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use regex::bytes::RegexBuilder;
+use regex_automata::meta::{BuildError, Regex};
+use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::ast::{self, Ast, Flag, Flags, GroupKind};
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind};
 
@@ -16,6 +17,10 @@ use crate::limits::{
 };
 use crate::matcher::{Pattern, Patterns};
 use crate::normalise::is_space;
+
+/// What says that a class is all but some letters, or an intersection: letters have to be taken
+/// for both cases before that. Elsewhere it is enough to do so afterwards, which is quicker.
+const NOT_OF_LETTERS: [&str; 5] = ["[^", ":^", "&&", "--", "~~"];
 
 /// A regex of no more [`parts`] than this compiles to far less than the limit.
 const PARTS_SURELY_SMALL: usize = 1_000;
@@ -88,10 +93,11 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<Hir, Error> {
     }
     // Compiling takes most of the time that loading takes, and is done once more for all
     // patterns of the rule together.
+    let hir = in_lower_case(&hir);
     if parts(&hir) > PARTS_SURELY_SMALL {
-        compile(pattern, refuse)?;
+        check_size(&hir, refuse)?;
     }
-    Ok(in_lower_case(&hir))
+    Ok(hir)
 }
 
 /// Compiles patterns over normal texts into one; None if there are none. Each of them has been
@@ -107,24 +113,21 @@ pub(crate) fn any(
     let each: Vec<Pattern> = patterns
         .iter()
         .map(|(hir, written)| Pattern {
-            regex: hir.to_string(),
+            hir: hir.clone(),
             written: written.clone(),
         })
         .collect();
     let all = Hir::alternation(patterns.into_iter().map(|(hir, _)| hir).collect());
-    // What is printed says itself where it means bytes and ASCII.
-    let any = RegexBuilder::new(&all.to_string())
-        .nest_limit(4 * REGEX_NESTING_MAX)
-        .size_limit(RULE_COMPILED_BYTES_MAX)
-        .dfa_size_limit(RULE_CACHE_BYTES_MAX)
-        .build()
-        .map_err(|error| {
-            text.error(
-                span,
-                format!("the patterns cannot be compiled together: {error}"),
-                "split the rule, or lower counted repetitions (`{n,m}`)",
-            )
-        })?;
+    let any = compiled(&all, RULE_COMPILED_BYTES_MAX).map_err(|error| {
+        text.error(
+            span,
+            format!(
+                "the patterns cannot be compiled together: {}",
+                because(&error)
+            ),
+            "split the rule, or lower counted repetitions (`{n,m}`)",
+        )
+    })?;
     Ok(Some(Patterns { any, each }))
 }
 
@@ -164,7 +167,7 @@ fn parse(pattern: &str, refuse: Refuse<'_>) -> Result<Ast, Error> {
 
 fn translate(pattern: &str, ast: &Ast, refuse: Refuse<'_>) -> Result<Hir, Error> {
     regex_syntax::hir::translate::TranslatorBuilder::new()
-        .case_insensitive(true)
+        .case_insensitive(NOT_OF_LETTERS.iter().any(|sign| pattern.contains(sign)))
         .unicode(false)
         .utf8(false)
         .build()
@@ -197,25 +200,37 @@ fn parts(hir: &Hir) -> usize {
     }
 }
 
-/// Only to see that it can be, within its limit.
-fn compile(pattern: &str, refuse: Refuse<'_>) -> Result<(), Error> {
-    RegexBuilder::new(pattern)
-        .case_insensitive(true)
-        .unicode(false)
-        .nest_limit(REGEX_NESTING_MAX)
-        .size_limit(REGEX_COMPILED_BYTES_MAX)
-        .build()
-        .map(drop)
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => refuse.with(
-                format!("a regex that compiles to more than {limit} bytes"),
-                "lower its counted repetitions (`{n,m}`) or split it into several regexes",
-            ),
-            other => refuse.with(
-                format!("a regex that cannot be compiled: {other}"),
-                "mend it",
-            ),
-        })
+/// A regex over normal texts that compiles to no more than so many bytes.
+pub(crate) fn compiled(hir: &Hir, bytes_max: usize) -> Result<Regex, Box<BuildError>> {
+    let config = Regex::config()
+        .utf8_empty(false)
+        .which_captures(WhichCaptures::Implicit)
+        .nfa_size_limit(Some(bytes_max))
+        .hybrid_cache_capacity(RULE_CACHE_BYTES_MAX);
+    let regex = Regex::builder().configure(config).build_from_hir(hir);
+    regex.map_err(Box::new)
+}
+
+fn because(error: &BuildError) -> String {
+    match error.size_limit() {
+        Some(limit) => format!("they compile to more than {limit} bytes"),
+        None => error.to_string(),
+    }
+}
+
+/// Only to see that it can be compiled, within its limit.
+fn check_size(hir: &Hir, refuse: Refuse<'_>) -> Result<(), Error> {
+    let compiled = compiled(hir, REGEX_COMPILED_BYTES_MAX).map(drop);
+    compiled.map_err(|error| match error.size_limit() {
+        Some(limit) => refuse.with(
+            format!("a regex that compiles to more than {limit} bytes"),
+            "lower its counted repetitions (`{n,m}`) or split it into several regexes",
+        ),
+        None => refuse.with(
+            format!("a regex that cannot be compiled: {error}"),
+            "mend it",
+        ),
+    })
 }
 
 /// The place of the first flag that would turn on Unicode or turn off case folding.
@@ -250,18 +265,14 @@ fn forbidden_flag(ast: &Ast) -> Option<ast::Span> {
     ast::visit(ast, Finder).err()
 }
 
-/// The same expression for texts that hold no upper-case ASCII letter: `[Cc]` becomes `c`, so
-/// that words can be read from it.
+/// The same expression without case for texts that hold no upper-case ASCII letter: `C` and
+/// `[Cc]` become `c`, so that words can be read from it.
 fn in_lower_case(hir: &Hir) -> Hir {
     match hir.kind() {
         HirKind::Empty => Hir::empty(),
-        HirKind::Literal(literal) => Hir::literal(literal.0.clone()),
+        HirKind::Literal(literal) => Hir::literal(literal.0.to_ascii_lowercase()),
         HirKind::Look(look) => Hir::look(*look),
-        HirKind::Class(Class::Bytes(class)) => {
-            let mut class = class.clone();
-            class.difference(&ClassBytes::new([ClassBytesRange::new(b'A', b'Z')]));
-            Hir::class(Class::Bytes(class))
-        }
+        HirKind::Class(Class::Bytes(class)) => Hir::class(Class::Bytes(class_in_lower_case(class))),
         HirKind::Class(Class::Unicode(class)) => Hir::class(Class::Unicode(class.clone())),
         HirKind::Repetition(repetition) => {
             Hir::repetition(repetition.with(in_lower_case(&repetition.sub)))
@@ -269,5 +280,71 @@ fn in_lower_case(hir: &Hir) -> Hir {
         HirKind::Capture(capture) => in_lower_case(&capture.sub),
         HirKind::Concat(parts) => Hir::concat(parts.iter().map(in_lower_case).collect()),
         HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(in_lower_case).collect()),
+    }
+}
+
+fn class_in_lower_case(class: &ClassBytes) -> ClassBytes {
+    let mut class = class.clone();
+    let is_upper = |range: &ClassBytesRange| range.start() <= b'Z' && range.end() >= b'A';
+    if class.ranges().iter().any(is_upper) {
+        class.case_fold_simple();
+        class.difference(&ClassBytes::new([ClassBytesRange::new(b'A', b'Z')]));
+    }
+    class
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::bytes::RegexBuilder;
+    use regex_automata::Input;
+
+    use super::*;
+
+    #[test]
+    fn case_does_not_count_in_classes_either() {
+        let patterns = [
+            "xA",
+            "x[A-C]",
+            "x[a-c]",
+            "x[^A]",
+            "x[^b-z]",
+            "x[^B-Z]",
+            "x[[:upper:]]",
+            "x[[:^upper:]]",
+            "x[[:lower:]--[C-Z]]",
+            "x[a-z&&[^B]]",
+            "x[A-C~~B-D]",
+            r"x\x41",
+            r"x\W",
+            r"x[\x40-\x42]",
+            "x(?:A|[^C])",
+            "(?i)xB",
+            "x[@-`]",
+        ];
+        for written in patterns {
+            let expected = RegexBuilder::new(written)
+                .case_insensitive(true)
+                .unicode(false)
+                .build()
+                .expect(written);
+            let toml = format!("regexes = ['{written}']");
+            let file: std::collections::BTreeMap<String, Vec<Written>> =
+                toml::from_str(&toml).expect("TOML");
+            let source = "test";
+            let text = Text {
+                source,
+                toml: &toml,
+            };
+            let hir = regex(text, &file["regexes"][0]).expect(written);
+            let regex = compiled(&hir, REGEX_COMPILED_BYTES_MAX).expect(written);
+            for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_uppercase()) {
+                let subject = [b'x', byte];
+                assert_eq!(
+                    regex.is_match(Input::new(&subject)),
+                    expected.is_match(&subject),
+                    "{written} on {byte:#x}"
+                );
+            }
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::need::Need;
 use crate::rarity::Rarity;
 use crate::rule::RuleIndex;
 
+mod filter;
 mod fragment;
 mod masks;
 mod scan;

@@ -27,18 +27,21 @@ const WINDOW_NS: u64 = 4_000_000;
 #[derive(Debug)]
 pub(crate) struct Rarity {
     /// What everyday words bring, in occurrences a GiB.
-    by_words: BTreeMap<Box<[u8]>, u64>,
+    by_words: BTreeMap<Packed, u64>,
 }
+
+/// A window in one number: its bytes, and zeros behind a short one.
+pub(crate) type Packed = u32;
 
 impl Default for Rarity {
     fn default() -> Self {
-        let mut by_words: BTreeMap<Box<[u8]>, u64> = BTreeMap::new();
+        let mut by_words: BTreeMap<Packed, u64> = BTreeMap::new();
         for (per_mib, words) in EVERYDAY {
             for word in words.split_ascii_whitespace() {
                 let spaced = format!(" {word} ").into_bytes();
                 for len in WINDOW_BYTES - 1..=WINDOW_BYTES {
                     for window in spaced.windows(len) {
-                        *by_words.entry(window.into()).or_default() += per_mib << 10;
+                        *by_words.entry(packed(window)).or_default() += per_mib << 10;
                     }
                 }
             }
@@ -56,12 +59,11 @@ impl Rarity {
     }
 
     /// The most frequent windows of everyday words, and how often a GiB has them.
-    pub(crate) fn everyday(&self) -> impl Iterator<Item = (&[u8], u64)> {
-        let windows = self
-            .by_words
-            .iter()
-            .map(|(window, &count)| (&**window, count));
-        windows.filter(|(window, count)| window.len() == WINDOW_BYTES && *count > EVERYDAY_PER_GIB)
+    pub(crate) fn everyday(&self) -> impl Iterator<Item = ([u8; WINDOW_BYTES], u64)> {
+        let windows = self.by_words.iter();
+        windows
+            .map(|(window, &count)| (window.to_be_bytes(), count))
+            .filter(|(window, count)| !window.contains(&0) && *count > EVERYDAY_PER_GIB)
     }
 
     /// Nanoseconds that the records cost over a GiB of logs in which a whole need stands.
@@ -84,8 +86,15 @@ impl Rarity {
             .windows(2)
             .filter(|two| two.iter().all(u8::is_ascii_digit));
         let by_letters = by_letters * DIGIT_AFTER_DIGIT.pow(numbers.count() as u32);
-        by_letters + self.by_words.get(window).unwrap_or(&0) + 1
+        by_letters + self.by_words.get(&packed(window)).unwrap_or(&0) + 1
     }
+}
+
+/// See [`Packed`]; up to four bytes.
+pub(crate) fn packed(window: &[u8]) -> Packed {
+    let mut bytes = [0; WINDOW_BYTES];
+    bytes[..window.len()].copy_from_slice(window);
+    u32::from_be_bytes(bytes)
 }
 
 /// How many of 1,000 bytes are this one, both cases together.

@@ -18,10 +18,9 @@ use crate::window::WINDOW_BYTES;
 pub(super) const BLOCK: usize = 64;
 /// The bytes that they need: the last place's fragment reaches further.
 pub(super) const BLOCK_BYTES: usize = BLOCK + WINDOW_BYTES - 1;
-/// Blocks of the first stretch; each further one has twice as many, up to the most. A caller
-/// that breaks off soon has looked at little in vain.
-const BLOCKS_FIRST: usize = 4;
-const BLOCKS_MAX: usize = 16;
+/// Blocks of one stretch. Places in it fit in a byte, so that lists are small; a caller that breaks
+/// off has looked at little in vain.
+const BLOCKS: usize = 4;
 /// Places that are written to the list whether they are there or not.
 const AT_ONCE: usize = 2;
 
@@ -52,24 +51,22 @@ impl Scan {
         mut visit: impl FnMut(&mut Stretch) -> ControlFlow<()>,
     ) {
         let mut stretch = Stretch::default();
-        let mut blocks = BLOCKS_FIRST;
         let mut start = from;
         while start < text.len() {
             stretch.begin(start);
-            let looked_at = self.look(&text[start..], blocks, &mut stretch);
+            let looked_at = self.look(&text[start..], &mut stretch);
             if visit(&mut stretch).is_break() {
                 return;
             }
             start += looked_at;
-            blocks = BLOCKS_MAX.min(2 * blocks);
         }
     }
 
-    /// Lists the places in up to as many blocks, and says how many bytes those are.
-    fn look(&self, text: &[u8], blocks: usize, stretch: &mut Stretch) -> usize {
+    /// Lists the places in what comes first, and says how many bytes that is.
+    fn look(&self, text: &[u8], stretch: &mut Stretch) -> usize {
         let whole = text.len().saturating_sub(WINDOW_BYTES - 1) / BLOCK;
         if whole > 0 {
-            let bytes = whole.min(blocks) * BLOCK;
+            let bytes = whole.min(BLOCKS) * BLOCK;
             self.look_at_blocks(&text[..bytes + WINDOW_BYTES - 1], stretch);
             return bytes;
         }
@@ -133,7 +130,7 @@ pub(super) struct Places {
     /// Where the stretch begins.
     start: usize,
     /// From there on.
-    list: [u16; BLOCKS_MAX * BLOCK + AT_ONCE],
+    list: [u8; BLOCKS * BLOCK + AT_ONCE],
     len: usize,
 }
 
@@ -141,7 +138,7 @@ impl Default for Places {
     fn default() -> Self {
         Self {
             start: 0,
-            list: [0; BLOCKS_MAX * BLOCK + AT_ONCE],
+            list: [0; BLOCKS * BLOCK + AT_ONCE],
             len: 0,
         }
     }
@@ -150,19 +147,19 @@ impl Default for Places {
 impl Places {
     #[inline(always)]
     fn push(&mut self, block: usize, taken: u64) {
-        let start = (block * BLOCK) as u16;
+        let start = (block * BLOCK) as u8;
         let count = taken.count_ones() as usize;
         let mut rest = taken;
         // Most blocks have no more, so that the loop below is rarely entered.
         for slot in &mut self.list[self.len..self.len + AT_ONCE] {
-            *slot = start + rest.trailing_zeros() as u16;
+            *slot = start.wrapping_add(rest.trailing_zeros() as u8);
             rest &= rest.wrapping_sub(1);
         }
         for slot in self.list[self.len..self.len + count]
             .iter_mut()
             .skip(AT_ONCE)
         {
-            *slot = start + rest.trailing_zeros() as u16;
+            *slot = start.wrapping_add(rest.trailing_zeros() as u8);
             rest &= rest.wrapping_sub(1);
         }
         self.len += count;

@@ -7,12 +7,10 @@
 //! such sequences at every other word, so nearly all have to be turned away at once: two bytes
 //! on each side are hashed, and a bit says whether some need has them so.
 
-use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
-
 use crate::ansi::{ESC, SHORT_CSI_BYTES_MAX, sequence_len, short_csi_len};
 use crate::normalise::is_space;
 
+use super::filter::Filter;
 use super::masks::raw_forms;
 use super::words::skip_space;
 
@@ -22,9 +20,6 @@ const GAP_BYTES_MAX: usize = 64;
 const COLOURS: usize = 2;
 /// As many, white space behind each, and two bytes.
 const SHORT_BYTES: usize = COLOURS * (SHORT_CSI_BYTES_MAX + 1) + 2;
-/// As many, at least, for each hash that is known; and bounds.
-const KNOWN_BITS_PER_HASH: usize = 32;
-const KNOWN_BITS: RangeInclusive<usize> = 1 << 14..=1 << 22;
 /// In the place of a byte that is not there, since the need ends or begins at the gap.
 const NONE: u8 = 0;
 
@@ -35,10 +30,13 @@ pub(super) struct Splits {
     /// Sorted by their sides.
     splits: Vec<Split>,
     /// One bit for two raw bytes that may stand before a gap in some need.
-    heads: Box<[u64; (1 << 16) / 64]>,
-    /// One bit for a hash of what stands around a gap in some need.
-    known: Box<[u64]>,
+    heads: Box<Heads>,
+    /// What stands around a gap in some need.
+    known: Filter,
 }
+
+/// One bit for each two bytes.
+type Heads = [u64; (1 << 16) / 64];
 
 /// A place in a need between two of its bytes; a space there belongs to the place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,28 +98,18 @@ impl Splits {
             }
         }
         splits.sort();
-        let mut heads = Box::new([0; (1 << 16) / 64]);
-        for (last_but_one, last) in head_pairs(&needs, &splits) {
-            let bit = usize::from(u16::from_be_bytes([last_but_one, last]));
-            heads[bit / 64] |= 1 << (bit % 64);
-        }
-        let hashes: BTreeSet<u64> = splits
-            .iter()
+        let heads = heads(&needs, &splits);
+        let around = splits.iter();
+        let mut known: Vec<u64> = around
             .map(|split| around_split(&needs[split.need], split))
             .collect();
-        let bits = (hashes.len() * KNOWN_BITS_PER_HASH)
-            .next_power_of_two()
-            .clamp(*KNOWN_BITS.start(), *KNOWN_BITS.end());
-        let mut known = vec![0; bits / 64].into_boxed_slice();
-        for hash in hashes {
-            let bit = bit(hash, bits);
-            known[bit / 64] |= 1 << (bit % 64);
-        }
+        known.sort_unstable();
+        known.dedup();
         Self {
             needs,
             splits,
             heads,
-            known,
+            known: Filter::of(known.into_iter()),
         }
     }
 
@@ -207,14 +195,11 @@ impl Splits {
 
     #[inline]
     fn is_known(&self, last_but_one: u8, sides: Sides, second: u8) -> bool {
-        let bits = self.known.len() * 64;
         let is_known = |last_but_one, second| {
-            let bit = bit(around(last_but_one, sides, second), bits);
-            self.known[bit / 64] >> (bit % 64) & 1
+            let around = around(last_but_one, sides, second);
+            self.known.may_hold(around)
         };
-        let known =
-            is_known(last_but_one, second) | is_known(NONE, second) | is_known(last_but_one, NONE);
-        known == 1
+        is_known(last_but_one, second) | is_known(NONE, second) | is_known(last_but_one, NONE)
     }
 
     /// Whether a need, split there, may stand in raw bytes around a gap: plain before it, up to
@@ -308,26 +293,30 @@ fn last_but_one(need: &[u8], split: &Split) -> u8 {
     split.before.checked_sub(1).map_or(NONE, |at| need[at])
 }
 
-/// The two raw bytes that may stand before a gap: of each need in all raw forms, any byte before
-/// the first one of a need, and white space, of which there may be more.
-fn head_pairs(needs: &[Vec<u8>], splits: &[Split]) -> BTreeSet<(u8, u8)> {
-    let any = || (0..=u8::MAX).collect::<Vec<u8>>();
-    let heads: BTreeSet<(u8, u8)> = splits
+/// One bit for each two raw bytes that may stand before a gap: of each need in all raw forms, any
+/// byte before the first one of a need, and white space, of which there may be more.
+fn heads(needs: &[Vec<u8>], splits: &[Split]) -> Box<Heads> {
+    let mut pairs: Vec<(u8, u8)> = splits
         .iter()
         .map(|split| (last_but_one(&needs[split.need], split), split.sides.before))
         .chain([(NONE, b' ')])
         .collect();
-    let raw = |(one, last): (u8, u8)| {
-        let ones = if one == NONE { any() } else { raw_forms(one) };
-        let pairs = move |last: u8| ones.clone().into_iter().map(move |one| (one, last));
-        raw_forms(last).into_iter().flat_map(pairs)
-    };
-    heads.into_iter().flat_map(raw).collect()
-}
-
-/// The upper bits of a product: as many as number the bits of a filter.
-fn bit(around: u64, bits: usize) -> usize {
-    (around.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - bits.trailing_zeros())) as usize
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut heads = Box::new([0; _]);
+    for (last_but_one, last) in pairs {
+        let before = match last_but_one {
+            NONE => (0..=u8::MAX).collect(),
+            byte => raw_forms(byte),
+        };
+        for last in raw_forms(last) {
+            for &before in &before {
+                let bit = usize::from(u16::from_be_bytes([before, last]));
+                heads[bit / 64] |= 1 << (bit % 64);
+            }
+        }
+    }
+    heads
 }
 
 /// A raw byte as it stands in a normal text.

@@ -1,20 +1,17 @@
 //! The second look: needs found by their fragments, in raw bytes without escape sequences.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{ControlFlow, Range, RangeInclusive};
+use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::need::{NEED_BYTES_MAX, Need};
 use crate::normalise::is_space;
 use crate::rule::RuleIndex;
 use crate::window::WINDOW_BYTES;
 
+use super::filter::Filter;
 use super::fragment::Fragment;
 use super::masks::{folded, raw_forms};
 
-/// Bits of the filter for each key, at least: one key in so many is there by chance.
-const FILTER_BITS_PER_KEY: usize = 32;
-/// Bounds of the filter's size: small ones may as well be sparse.
-const FILTER_BITS: RangeInclusive<usize> = 1 << 14..=1 << 22;
 /// Slots for each key.
 const SLOTS_PER_KEY: usize = 4;
 /// Bytes on each side of a fragment that are compared at once.
@@ -28,12 +25,10 @@ pub(super) struct Words {
     places: Vec<Place>,
     /// Those of one fragment together.
     groups: Vec<Group>,
-    /// One bit for a hash of a key: most places of the first look end here.
-    filter: Box<[u64]>,
-    filter_shift: u32,
-    /// The same for a key with what may stand on both sides.
-    beside: Box<[u64]>,
-    beside_shift: u32,
+    /// The keys: most places of the first look end here.
+    filter: Filter,
+    /// Keys with what may stand beside them.
+    beside: Filter,
     /// By hash, a key at the next free slot where its own is taken.
     slots: Box<[Slot]>,
     slots_shift: u32,
@@ -80,69 +75,53 @@ impl Words {
                 rules,
             })
             .collect();
-        let mut by_key: BTreeMap<u32, Vec<(usize, usize)>> = BTreeMap::new();
-        for fragment in fragments {
+        // Nearly always one, but what is looked up without case may fall together.
+        let mut by_key: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (index, fragment) in fragments.iter().enumerate() {
             for key in keys_of(&fragment.bytes) {
-                by_key.entry(key).or_default().extend(&fragment.places);
+                by_key.entry(key).or_default().push(index);
             }
         }
-        let filter_bits = (by_key.len() * FILTER_BITS_PER_KEY)
-            .next_power_of_two()
-            .clamp(*FILTER_BITS.start(), *FILTER_BITS.end());
-        let beside: BTreeSet<u64> = by_key
-            .iter()
-            .flat_map(|(&key, places)| {
-                let needs = &needs;
-                let of_place =
-                    move |&(need, offset): &(usize, usize)| Beside::of(&needs[need].text, offset);
-                places
-                    .iter()
-                    .flat_map(of_place)
-                    .map(move |beside| beside.with(key))
-            })
-            .collect();
-        let beside_bits = (beside.len() * FILTER_BITS_PER_KEY)
-            .next_power_of_two()
-            .clamp(*FILTER_BITS.start(), *FILTER_BITS.end());
+        let beside = besides(&needs, &by_key, fragments);
         let slots = (by_key.len() * SLOTS_PER_KEY).next_power_of_two().max(2);
         let mut words = Self {
             needs,
             places: Vec::new(),
             groups: Vec::new(),
-            filter: vec![0; filter_bits / 64].into_boxed_slice(),
-            filter_shift: u32::BITS - filter_bits.trailing_zeros(),
-            beside: vec![0; beside_bits / 64].into_boxed_slice(),
-            beside_shift: u64::BITS - beside_bits.trailing_zeros(),
+            filter: Filter::of(by_key.keys().map(|&key| u64::from(key))),
+            beside: Filter::of(beside.into_iter()),
             slots: vec![Slot::default(); slots].into_boxed_slice(),
             slots_shift: u32::BITS - slots.trailing_zeros(),
         };
-        for beside in beside {
-            let bit = hash_beside(beside, words.beside_shift);
-            words.beside[bit / 64] |= 1 << (bit % 64);
-        }
-        for (key, places) in by_key {
-            words.add(key, &places);
+        let mut groups: BTreeMap<&[usize], Range<u32>> = BTreeMap::new();
+        for (&key, indexes) in &by_key {
+            let groups = groups
+                .entry(indexes)
+                .or_insert_with(|| words.add_groups(indexes, fragments));
+            words.add_slot(key, groups.clone());
         }
         words
     }
 
-    fn add(&mut self, key: u32, places: &[(usize, usize)]) {
-        let bit = hash(key, self.filter_shift);
-        self.filter[bit / 64] |= 1 << (bit % 64);
+    /// Adds the groups of fragments that have a key in common.
+    fn add_groups(&mut self, indexes: &[usize], fragments: &[Fragment]) -> Range<u32> {
         let start = small(self.groups.len());
         let mut by_sides: BTreeMap<Sides, Vec<(usize, usize)>> = BTreeMap::new();
-        for &(need, offset) in places {
+        for &(need, offset) in indexes.iter().flat_map(|&index| &fragments[index].places) {
             let sides = Sides::of(&self.needs[need].text, offset);
             by_sides.entry(sides).or_default().push((need, offset));
         }
         for (sides, places) in by_sides {
             self.add_group(sides, &places);
         }
+        start..small(self.groups.len())
+    }
+
+    fn add_slot(&mut self, key: u32, groups: Range<u32>) {
         let mut at = hash(key, self.slots_shift);
         while !self.slots[at].groups.is_empty() {
             at = (at + 1) % self.slots.len();
         }
-        let groups = start..small(self.groups.len());
         self.slots[at] = Slot { key, groups };
     }
 
@@ -165,11 +144,10 @@ impl Words {
         });
     }
 
-    /// Whether a fragment may stand at `at`, by a filter; without branches.
+    /// Whether a fragment may stand at `at`; without branches.
     #[inline]
     pub(super) fn may_stand_at(&self, raw: &[u8], at: usize) -> bool {
-        let bit = hash(key_at(raw, at), self.filter_shift);
-        self.filter[bit / 64] >> (bit % 64) & 1 == 1
+        self.filter.may_hold(u64::from(key_at(raw, at)))
     }
 
     /// Whether it may by what stands beside it, too; without branches.
@@ -179,60 +157,48 @@ impl Words {
         let before = at.checked_sub(1).map_or(0, |before| raw[before]);
         let after = raw.get(at + WINDOW_BYTES).copied().unwrap_or(0);
         let (before, after) = (folded(before), folded(after));
-        let is_known = |before, after| {
-            let bit = hash_beside(Beside { before, after }.with(key), self.beside_shift);
-            self.beside[bit / 64] >> (bit % 64) & 1
-        };
-        let known = is_known(before, after)
+        let is_known = |before, after| self.beside.may_hold(Beside { before, after }.with(key));
+        is_known(before, after)
             | is_known(Beside::ANY, after)
             | is_known(before, Beside::ANY)
-            | is_known(Beside::ANY, Beside::ANY);
-        known == 1
+            | is_known(Beside::ANY, Beside::ANY)
+    }
+
+    /// Sets the bit of each rule that has a need around its fragment at `at` in a normal text:
+    /// what can be compared byte by byte.
+    pub(super) fn call_at(&self, normal: &[u8], at: usize, called: &mut [u64]) {
+        let groups = self.groups_of(key_at(normal, at));
+        if groups.is_empty() {
+            return;
+        }
+        let sides = normal_sides_at(normal, at);
+        for group in groups.iter().filter(|group| group.sides.agree_with(sides)) {
+            for place in self.places_of(group) {
+                let wanted = &self.needs[place.need as usize];
+                let start = at.checked_sub(place.offset as usize);
+                if start.is_some_and(|start| normal[start..].starts_with(&wanted.text)) {
+                    for &rule in &wanted.rules {
+                        called[rule / 64] |= 1 << (rule % 64);
+                    }
+                }
+            }
+        }
     }
 
     /// Whether a need stands around its fragment at `at`, which may be there.
     pub(super) fn stand_at(&self, raw: &[u8], at: usize) -> bool {
-        self.around(raw, at, |_| ControlFlow::Break(())).is_break()
-    }
-
-    /// Sets the bit of each rule that has a need around its fragment at `at`.
-    pub(super) fn call_at(&self, normal: &[u8], at: usize, called: &mut [u64]) {
-        let whole = self.around(normal, at, |wanted| {
-            for &rule in &wanted.rules {
-                called[rule / 64] |= 1 << (rule % 64);
-            }
-            ControlFlow::Continue(())
-        });
-        debug_assert!(whole.is_continue());
-    }
-
-    /// Visits each need that stands around its fragment at `at`.
-    fn around<'a>(
-        &'a self,
-        raw: &[u8],
-        at: usize,
-        mut visit: impl FnMut(&'a Wanted) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
         let groups = self.groups_of(key_at(raw, at));
         if groups.is_empty() {
-            return ControlFlow::Continue(());
+            return false;
         }
         let sides = sides_at(raw, at);
-        for group in groups.iter().filter(|group| group.sides.agree_with(sides)) {
-            self.compare(group, raw, at, &mut visit)?;
-        }
-        ControlFlow::Continue(())
+        let mut groups = groups.iter().filter(|group| group.sides.agree_with(sides));
+        groups.any(|group| self.one_stands_at(group, raw, at))
     }
 
-    /// Visits each need of a group that stands around its fragment at `at`. The raw bytes are
-    /// brought into normal form once for all of them.
-    fn compare<'a>(
-        &'a self,
-        group: &Group,
-        raw: &[u8],
-        at: usize,
-        visit: &mut impl FnMut(&'a Wanted) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
+    /// Whether a need of a group stands around its fragment at `at`. The raw bytes are brought
+    /// into normal form once for all of them.
+    fn one_stands_at(&self, group: &Group, raw: &[u8], at: usize) -> bool {
         // White space at `at` belongs to the head: it may be the last of a run.
         let (mut head, mut tail) = ([0; NEED_BYTES_MAX], [0; NEED_BYTES_MAX]);
         let raw_head = in_normal_form(raw[..=at].iter().rev());
@@ -243,15 +209,15 @@ impl Words {
         for (byte, raw) in tail[..group.tail_bytes].iter_mut().zip(raw_tail) {
             *byte = raw;
         }
-        let places = group.places.start as usize..group.places.end as usize;
-        for place in &self.places[places] {
+        self.places_of(group).iter().any(|place| {
             let wanted = &self.needs[place.need as usize];
             let (wanted_head, wanted_tail) = wanted.parts(place.offset as usize);
-            if tail.starts_with(wanted_tail) && head[..group.head_bytes].ends_with(wanted_head) {
-                visit(wanted)?;
-            }
-        }
-        ControlFlow::Continue(())
+            tail.starts_with(wanted_tail) && head[..group.head_bytes].ends_with(wanted_head)
+        })
+    }
+
+    fn places_of(&self, group: &Group) -> &[Place] {
+        &self.places[group.places.start as usize..group.places.end as usize]
     }
 
     fn groups_of(&self, key: u32) -> &[Group] {
@@ -269,7 +235,7 @@ impl Words {
 
 /// The [`folded`] bytes directly before and behind a fragment in raw bytes, or [`Beside::ANY`]
 /// where the need ends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Beside {
     before: u8,
     after: u8,
@@ -295,6 +261,32 @@ impl Beside {
     fn with(self, key: u32) -> u64 {
         u64::from(key) | u64::from(self.before) << 32 | u64::from(self.after) << 40
     }
+}
+
+/// All keys with what may stand beside them.
+fn besides(
+    needs: &[Wanted],
+    by_key: &BTreeMap<u32, Vec<usize>>,
+    fragments: &[Fragment],
+) -> Vec<u64> {
+    let of_fragment = |fragment: &Fragment| {
+        let places = fragment.places.iter();
+        let mut besides: Vec<Beside> = places
+            .flat_map(|&(need, offset)| Beside::of(&needs[need].text, offset))
+            .collect();
+        besides.sort_unstable();
+        besides.dedup();
+        besides
+    };
+    let besides: Vec<Vec<Beside>> = fragments.iter().map(of_fragment).collect();
+    let of_key = |(&key, indexes)| {
+        let indexes: &Vec<usize> = indexes;
+        let besides = indexes.iter().flat_map(|&index| &besides[index]);
+        besides
+            .map(move |beside| beside.with(key))
+            .collect::<Vec<_>>()
+    };
+    by_key.iter().flat_map(of_key).collect()
 }
 
 /// What may stand beside `edge`, an end of a fragment, where a need has `byte` there, or ends.
@@ -385,6 +377,20 @@ fn sides_at(raw: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(sides)
 }
 
+/// The same in a normal text, where runs are spaces.
+fn normal_sides_at(normal: &[u8], at: usize) -> u64 {
+    let before: [u8; SIDE_BYTES] = match normal[..at].last_chunk() {
+        Some(bytes) => *bytes,
+        None => {
+            let mut bytes = [0; SIDE_BYTES];
+            bytes[SIDE_BYTES - at..].copy_from_slice(&normal[..at]);
+            bytes
+        }
+    };
+    let after: [u8; SIDE_BYTES] = padded(normal.get(at + WINDOW_BYTES..).unwrap_or_default());
+    u64::from(u32::from_le_bytes(before)) | u64::from(u32::from_le_bytes(after)) << 32
+}
+
 fn in_normal_form<'a>(mut raw: impl Iterator<Item = &'a u8> + Clone) -> impl Iterator<Item = u8> {
     std::iter::from_fn(move || {
         let byte = *raw.next()?;
@@ -417,11 +423,6 @@ fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
 /// The upper bits of a product: as many as there are below `shift`.
 fn hash(key: u32, shift: u32) -> usize {
     (key.wrapping_mul(0x9E37_79B1) >> shift) as usize
-}
-
-/// The same of a key with what stands beside it.
-fn hash_beside(beside: u64, shift: u32) -> usize {
-    (beside.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> shift) as usize
 }
 
 /// The keys of all raw forms of a fragment.
