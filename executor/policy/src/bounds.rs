@@ -51,6 +51,10 @@ pub const CALLED_MAX: usize = 4_096;
 /// Attempts in a row that the storm breaker can be set to.
 pub const STORM_ATTEMPTS_MAX: usize = 100;
 
+/// Targets of one storm that are named and looked at. What matches beyond it puts
+/// the all-clear off, too.
+pub const STORM_TARGETS_MAX: usize = 1_000;
+
 /// Targets that are held, or in a storm that may be over, are looked at this
 /// often, ms.
 pub const TARGET_LOOK_MS: u64 = 10_000;

@@ -19,7 +19,7 @@
 //! What is where: `intent`, `told`, `request` and `pending` decide, by
 //! `gates` and `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
 //! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
-//! `snapshot` compaction, `status` the views; `bounds` names every limit.
+//! `snapshot` compaction, `status` and `history` the views; `bounds` names every limit.
 //!
 //! Deliberately not here: HTTP, files, clocks, notifications, and any knowledge
 //! of what a log line says.
@@ -34,6 +34,7 @@ mod facts;
 mod figures;
 mod gate;
 mod gates;
+mod history;
 mod intent;
 mod judge;
 mod labels;
@@ -53,6 +54,7 @@ mod time;
 mod timeout;
 mod told;
 mod verify;
+mod waits;
 mod well;
 mod worse;
 
@@ -64,6 +66,7 @@ pub use config::*;
 pub use entry::*;
 pub use facts::*;
 pub use gate::*;
+pub use history::*;
 pub use labels::{
     LABEL_COOLDOWN, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW,
     LABELS, Standing, standing,
@@ -74,3 +77,4 @@ pub use state::Happened;
 pub use status::*;
 pub use step::*;
 pub use time::*;
+pub use waits::*;

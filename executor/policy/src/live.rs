@@ -77,6 +77,21 @@ pub(crate) struct LivePending {
     pub(crate) end_not_before: Timestamp,
     /// Looks in a row that Docker did not answer.
     pub(crate) silent: u32,
+    /// The newest look has confirmed nothing: when that was, and the next look.
+    pub(crate) unconfirmed: Option<(Timestamp, Timestamp)>,
+}
+
+impl LivePending {
+    /// When it is to be looked at, being due then by the state. What has yet to be
+    /// confirmed is, whenever something was that may have confirmed it, and now and
+    /// then.
+    pub(crate) fn wake(&self, due: Timestamp) -> Timestamp {
+        let next = match self.unconfirmed {
+            Some((looked_at, next)) if due <= looked_at => next,
+            _ => due,
+        };
+        self.lost_at.unwrap_or(next).max(self.not_before)
+    }
 }
 
 /// A target that is held, or in a storm.
@@ -189,31 +204,22 @@ impl Live {
                 self.escalations_told.retain(|(of, _)| of != target);
             }
             Entry::StormEnded { .. } => self.targets.clear(),
-            // A match says that it is not well, and may confirm another's.
+            // A match says that it is not well.
             Entry::Decided {
                 target,
                 rule,
                 remedy,
                 gate,
                 ..
-            } if !rule.is_empty() && gate.is_none_or(|gate| gate >= Gate::NotRunning) => {
-                if *remedy != RuleRemedy::Note
-                    && let Some(live) = self.targets.get_mut(target)
-                {
+            } if *remedy != RuleRemedy::Note
+                && !rule.is_empty()
+                && gate.is_none_or(|gate| gate >= Gate::NotRunning) =>
+            {
+                if let Some(live) = self.targets.get_mut(target) {
                     live.well = None;
                 }
-                self.look_for_confirmed(target, at);
             }
             _ => {}
-        }
-    }
-
-    /// What waits for a confirmation of this target's need not wait longer.
-    fn look_for_confirmed(&mut self, target: &str, at: Timestamp) {
-        for (key, live) in &mut self.pendings {
-            if matches!(key, PendingKey::Rule { .. }) && key.is_of(target) {
-                live.not_before = live.not_before.min(at);
-            }
         }
     }
 

@@ -184,7 +184,8 @@ impl Policy {
         if is_unconfirmed && pending.gate == Gate::Unconfirmed {
             // Nothing new: neither written nor told.
             if let Some(live) = self.live.pendings.get_mut(&pending.key) {
-                live.not_before = due;
+                live.unconfirmed = Some((now.at, due));
+                live.not_before = now.at;
             }
             return;
         }

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::figures::left;
-use crate::state::{Attempt, Spent, Target};
+use crate::state::{Spent, Target};
 use crate::{
-    AttemptId, Cause, Gate, Happened, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Outcome, PendingKey,
-    Policy, Timestamp, UNKNOWN_RULE_MS, WallTime,
+    AttemptView, Gate, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, PendingKey, Policy, Timestamp,
+    UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -126,70 +126,6 @@ pub struct PendingStatus {
     pub expires_ms: u64,
 }
 
-/// One attempt, for history and report files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct AttemptView {
-    /// Its number.
-    pub attempt: AttemptId,
-    /// Canonical name.
-    pub target: String,
-    /// 64 hex digits.
-    pub container_id: String,
-    /// The rule that matched; none for a person's request.
-    pub rule: Option<String>,
-    /// The newest line; none for a person's request.
-    pub line: Option<WallTime>,
-    /// When it was charged, ms since the epoch.
-    pub charged_wall_ms: u64,
-    /// When the first call went out.
-    pub sent_wall_ms: Option<u64>,
-    /// When the engine's answer was known.
-    pub restarted_wall_ms: Option<u64>,
-    /// From the charge until the engine's answer was known, ms.
-    pub duration_ms: Option<u64>,
-    /// When it ended.
-    pub ended_wall_ms: Option<u64>,
-    /// None while it is open.
-    pub outcome: Option<Outcome>,
-    /// For `aborted`.
-    pub gate: Option<Gate>,
-    /// How it ended, for people.
-    pub detail: String,
-    /// The limits in force for it.
-    pub limits: Limits,
-    /// Charges in its window, this one included.
-    pub window_count: u32,
-    /// Their times, seconds since the epoch, ascending, this one included.
-    pub window_epochs: Vec<u64>,
-    /// A dry run.
-    pub shadow: bool,
-}
-
-/// One line of `healer history`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum HistoryItem {
-    /// An attempt.
-    Attempt(AttemptView),
-    /// Refusals of one kind.
-    Refusal {
-        /// Canonical name, or as the wire names it.
-        target: String,
-        /// Empty for a person's request.
-        rule: String,
-        /// None for wrong use.
-        gate: Option<Gate>,
-        /// The newest one's figures.
-        detail: String,
-        /// How many of this kind.
-        count: u64,
-        /// The newest one's time, ms since the epoch.
-        wall_ms: u64,
-    },
-    /// A hold, a storm, a pause, or its end.
-    Happened(Happened),
-}
-
 impl Policy {
     /// Everything that `healer status` shows.
     pub fn status(&self, now: Now) -> Status {
@@ -282,48 +218,6 @@ impl Policy {
         })
     }
 
-    /// Attempts, refusals and what else happened, newest first, of one target or
-    /// of all.
-    pub fn history(&self, target: Option<&str>, limit: usize) -> Vec<HistoryItem> {
-        let is_meant = |name: &str| target.is_none_or(|one| one == name);
-        let attempts = self.state.attempts.values().rev();
-        let attempts = attempts
-            .filter(|a| is_meant(&a.charge.target))
-            .take(limit)
-            .map(|a| (a.wall_ms, HistoryItem::Attempt(self.view(a))));
-        let refusals = self.state.refusals.iter().rev();
-        let refusals = refusals
-            .filter(|r| is_meant(&r.target))
-            .take(limit)
-            .map(|r| {
-                let item = HistoryItem::Refusal {
-                    target: r.target.clone(),
-                    rule: r.rule.clone(),
-                    gate: r.gate,
-                    detail: r.detail.clone(),
-                    count: r.count,
-                    wall_ms: r.wall_ms,
-                };
-                (r.wall_ms, item)
-            });
-        // What concerns all concerns each.
-        let happened = self.state.happenings.iter().rev();
-        let happened = happened
-            .filter(|h| h.target.is_empty() || is_meant(&h.target))
-            .take(limit)
-            .map(|h| (h.wall_ms, HistoryItem::Happened(h.clone())));
-        let mut all: Vec<(u64, HistoryItem)> = attempts.chain(refusals).chain(happened).collect();
-        all.sort_by_key(|(wall_ms, _)| std::cmp::Reverse(*wall_ms));
-        all.truncate(limit);
-        all.into_iter().map(|(_, item)| item).collect()
-    }
-
-    /// One attempt, for report files and answers; none where it is unknown or
-    /// long gone.
-    pub fn attempt(&self, id: AttemptId) -> Option<AttemptView> {
-        self.state.attempts.get(&id).map(|a| self.view(a))
-    }
-
     /// Attempts without an outcome, oldest first.
     pub fn open_attempts(&self) -> Vec<AttemptView> {
         let open = self
@@ -400,56 +294,6 @@ impl Policy {
         status.state = state_of(&status, target);
         status
     }
-
-    fn view(&self, attempt: &Attempt) -> AttemptView {
-        let charge = &attempt.charge;
-        let (rule, line) = match &charge.cause {
-            Cause::Match { rule, line, .. } => (Some(rule.clone()), Some(*line)),
-            Cause::Person => (None, None),
-        };
-        let end = attempt.end.as_ref();
-        let window_epochs = self.window_epochs(attempt);
-        AttemptView {
-            attempt: charge.attempt,
-            target: charge.target.clone(),
-            container_id: charge.container_id.clone(),
-            rule,
-            line,
-            charged_wall_ms: attempt.wall_ms,
-            sent_wall_ms: attempt.sent.first().map(|s| s.wall_ms),
-            restarted_wall_ms: attempt.restarted.map(|r| r.wall_ms),
-            duration_ms: attempt.restarted.map(|r| r.at.since(attempt.at)),
-            ended_wall_ms: end.map(|e| e.wall_ms),
-            outcome: end.map(|e| e.outcome),
-            gate: end.and_then(|e| e.gate),
-            detail: end.map_or_else(String::new, |e| e.detail.clone()),
-            limits: charge.limits,
-            window_count: count(window_epochs.len()),
-            window_epochs,
-            shadow: charge.shadow,
-        }
-    }
-
-    /// The charges that counted in the attempt's window, itself included.
-    fn window_epochs(&self, attempt: &Attempt) -> Vec<u64> {
-        let charge = &attempt.charge;
-        let Some(target) = self.state.target(&charge.target) else {
-            return vec![attempt.wall_ms / 1_000];
-        };
-        let counts = |s: &&Spent| {
-            let is_earlier = match s.attempt {
-                Some(id) => id <= charge.attempt,
-                None => s.at <= attempt.at,
-            };
-            is_earlier && attempt.at.since(s.at) < charge.limits.window_ms
-                || s.attempt == Some(charge.attempt)
-        };
-        target
-            .counting(charge.shadow)
-            .filter(counts)
-            .map(|s| s.wall_ms / 1_000)
-            .collect()
-    }
 }
 
 fn state_of(status: &TargetStatus, target: &Target) -> TargetState {
@@ -476,6 +320,6 @@ fn paused_for(pause: crate::state::Pause, now: Now) -> Option<PausedFor> {
     })
 }
 
-fn count(n: usize) -> u32 {
+pub(crate) fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }

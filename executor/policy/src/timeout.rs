@@ -109,8 +109,8 @@ impl Policy {
     /// When a pending target needs attention.
     fn pending_wake(&self, key: &PendingKey, pending: &Pending) -> Timestamp {
         let live = self.live.pendings.get(key).copied().unwrap_or_default();
-        let due = live.lost_at.unwrap_or(pending.due).max(live.not_before);
-        due.min(pending.expires.max(live.end_not_before))
+        live.wake(pending.due)
+            .min(pending.expires.max(live.end_not_before))
     }
 
     fn looks_out(&self, now: Timestamp) -> usize {

@@ -9,8 +9,8 @@ use crate::figures::limit;
 use crate::live::Phase;
 use crate::state::{Attempt, Restarted};
 use crate::{
-    AttemptId, ContainerState, Facts, HealthStatus, Look, Now, Outcome, Policy, SILENCE_MAX_MS,
-    Step, Timestamp, VERIFY_LOOK_MS,
+    AttemptId, ContainerState, Facts, Gate, HealthStatus, Look, Now, Outcome, Policy, RuleRemedy,
+    SILENCE_MAX_MS, Step, Timestamp, VERIFY_LOOK_MS,
 };
 
 /// What a look at a watched container says.
@@ -39,6 +39,7 @@ impl Policy {
             .target(&attempt.charge.target)
             .recovery
             .stable_for_ms;
+        let is_in_doubt = self.is_in_doubt(attempt, restarted);
         let Some(live) = self.live.attempts.get_mut(&id) else {
             return;
         };
@@ -56,10 +57,26 @@ impl Policy {
                 live.phase = Phase::LookAt(deadline.min(now.at.plus(VERIFY_LOOK_MS)));
             }
             Watch::Silent => live.look_later(now.at, None),
+            Watch::End(Outcome::Recovered, _) if is_in_doubt => live.look_later(now.at, None),
             Watch::End(outcome, detail) => {
                 self.end_attempt(step, id, attempt, Ending::new(outcome, detail));
             }
         }
+    }
+}
+
+impl Policy {
+    /// A match since the restart waits for facts or for what confirms it: whether
+    /// the rules stayed silent is not known yet.
+    fn is_in_doubt(&self, attempt: &Attempt, restarted: Restarted) -> bool {
+        let is_its = |id: &String| attempt.charge.container_id.starts_with(id.as_str());
+        self.state.pendings.values().any(|pending| {
+            pending.container_id.as_ref().is_some_and(is_its)
+                && matches!(pending.gate, Gate::NoFacts | Gate::Unconfirmed)
+                && pending.remedy == RuleRemedy::Restart
+                && !pending.line.is_before(restarted.started_at)
+                && !self.config.shadow_rules.contains(&pending.rule)
+        })
     }
 }
 

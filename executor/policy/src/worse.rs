@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::figures::limit;
 use crate::gates::{self, Ask, Refusal, Who};
 use crate::state::Storm;
-use crate::{AttemptId, Entry, Event, Now, Outcome, Policy, Step, Timestamp};
+use crate::{AttemptId, Entry, Event, Now, Outcome, Policy, STORM_TARGETS_MAX, Step, Timestamp};
 
 /// What is named in its words; the rest is a number.
 const NAMED_MAX: usize = 8;
@@ -67,8 +67,8 @@ impl Policy {
         }
         let from = Timestamp(asking.now.at.0.saturating_sub(limits.within_ms));
         let called = self.state.storms.called_by(matched.rule, from);
-        let mut targets: BTreeSet<String> = called.map(str::to_owned).collect();
-        targets.insert(asking.facts.name.clone());
+        let mut targets = BTreeSet::from([asking.facts.name.clone()]);
+        targets.extend(called.take(STORM_TARGETS_MAX - 1).map(str::to_owned));
         if targets.len() < usize::try_from(limits.targets).ok()? {
             return None;
         }

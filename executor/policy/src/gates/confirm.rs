@@ -61,7 +61,9 @@ fn has_matched(ask: &Ask<'_>, matched: &Matched<'_>, rule: &str, within_ms: u64)
     let from = started.map_or(0, |start| start.secs);
     let within_s = within_ms.div_ceil(1_000);
     let counted = &ask.state.counted;
-    let keys = [Some(&key), matched.counted_as];
+    // Where Docker was slow to say whose they are, by the id on the wire.
+    let by_id = PendingKey::Id(ask.facts.id.clone());
+    let keys = [Some(&key), matched.counted_as, Some(&by_id)];
     let mut seconds = keys
         .into_iter()
         .flatten()

@@ -214,6 +214,20 @@ impl State {
         }
     }
 
+    /// What a match may confirm is looked at now: just after any look that has
+    /// not seen it.
+    fn wake_unconfirmed(&mut self, of: &PendingKey, rule: &str, at: Timestamp) {
+        for (key, pending) in &mut self.pendings {
+            let is_its = match of {
+                PendingKey::Id(id) => pending.container_id.as_ref() == Some(id),
+                known => key.is_of(known.as_str()),
+            };
+            if is_its && may_confirm(pending, rule) {
+                pending.due = at.plus(1);
+            }
+        }
+    }
+
     fn pending(&mut self, pending: &Pending) {
         if let Some(was) = &pending.was {
             self.pendings.remove(was);
@@ -259,7 +273,7 @@ impl State {
             _ => PendingKey::Target(target.clone()),
         };
         self.counted.add(key.clone(), rule, times);
-        self.wake_pending(target, record.at, |pending| may_confirm(pending, rule));
+        self.wake_unconfirmed(&key, rule, record.at);
         if *remedy != RuleRemedy::Note {
             self.storms
                 .decided(record.at, target, rule, *decision, *gate);

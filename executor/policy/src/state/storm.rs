@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    AttemptId, CALLED_MAX, Entry, Gate, Outcome, Record, STORM_ATTEMPTS_MAX, Timestamp, Verdict,
+    AttemptId, CALLED_MAX, Entry, Gate, Outcome, Record, STORM_ATTEMPTS_MAX, STORM_TARGETS_MAX,
+    Timestamp, Verdict,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,7 +61,9 @@ impl Storms {
             let is_its = gate == Some(Gate::Storm) || storm.targets.contains(target);
             if is_its && gate.is_none_or(|gate| gate >= Gate::Maintenance) {
                 storm.last_match = storm.last_match.max(at);
-                storm.targets.insert(target.to_owned());
+                if storm.targets.len() < STORM_TARGETS_MAX {
+                    storm.targets.insert(target.to_owned());
+                }
             }
         }
         let is_call = match gate {

@@ -439,6 +439,86 @@ fn an_unconfirmed_match_is_no_relapse() {
 }
 
 #[test]
+fn a_match_that_has_yet_to_be_confirmed_keeps_the_attempt_in_doubt() {
+    for confirmed in [true, false] {
+        let mut bench = Bench::new();
+        let mut facts = facts();
+        let id = bench.matched(&facts).attempt.expect("an attempt");
+        bench.restart(id, &mut facts);
+        // Ten seconds before the watch would be over.
+        bench.pass(50_000);
+        let intent = unsure(&mut bench, &["xid"]);
+        bench.decide(&intent, &found(&facts));
+        bench.pass(10_000);
+        bench.timeout();
+        bench.look(id, &found(&facts));
+        assert_eq!(bench.outcome(id), None);
+        if confirmed {
+            let xid = witness(&mut bench, "xid", RuleRemedy::Note);
+            bench.decide(&xid, &found(&facts));
+        } else {
+            bench.pass(20_000);
+        }
+        bench.pass(1);
+        bench.timeout();
+        bench.pending_look(&key(), &found(&facts));
+        bench.pass(1_000);
+        bench.timeout();
+        bench.look(id, &found(&facts));
+        let want = if confirmed {
+            Outcome::Relapsed
+        } else {
+            Outcome::Recovered
+        };
+        assert_eq!(bench.outcome(id), Some(want));
+    }
+}
+
+#[test]
+fn a_match_that_waits_for_facts_keeps_the_attempt_in_doubt() {
+    let mut bench = Bench::new();
+    let mut facts = facts();
+    let id = bench.matched(&facts).attempt.expect("an attempt");
+    bench.restart(id, &mut facts);
+    bench.pass(60_000);
+    let intent = bench.new_intent("oom");
+    bench.decide(&intent, &away());
+    bench.timeout();
+    bench.look(id, &found(&facts));
+    assert_eq!(bench.outcome(id), None);
+    bench.pass(1_000);
+    bench.pending_look(&PendingKey::Id(ID.into()), &found(&facts));
+    assert_eq!(bench.outcome(id), Some(Outcome::Relapsed));
+}
+
+#[test]
+fn a_witness_whose_container_docker_did_not_tell_in_time_counts_too() {
+    let mut bench = Bench::new();
+    let intent = unsure(&mut bench, &["xid"]);
+    decide(&mut bench, &intent);
+    assert_eq!(wait(&mut bench, 10_000, running), []);
+    let xid = witness(&mut bench, "xid", RuleRemedy::Note);
+    bench.decide(&xid, &away());
+    assert_eq!(charges(&wait(&mut bench, 1, running)), 1);
+}
+
+#[test]
+fn only_what_may_confirm_it_has_it_looked_at_out_of_turn() {
+    let mut bench = Bench::new();
+    let intent = unsure(&mut bench, &["xid", "unhealthy"]);
+    decide(&mut bench, &intent);
+    wait(&mut bench, CONFIRM_LOOK_MS, running);
+    let next = bench.policy.poll_timeout();
+    assert_eq!(next, Some(bench.now.at.plus(CONFIRM_LOOK_MS)));
+    let other = witness(&mut bench, "nccl", RuleRemedy::Note);
+    decide(&mut bench, &other);
+    assert_eq!(bench.policy.poll_timeout(), next);
+    let xid = witness(&mut bench, "xid", RuleRemedy::Note);
+    decide(&mut bench, &xid);
+    assert_eq!(bench.policy.poll_timeout(), Some(bench.now.at.plus(1)));
+}
+
+#[test]
 fn a_person_needs_no_confirmation() {
     let mut bench = Bench::new();
     let intent = unsure(&mut bench, &["exit"]);
@@ -459,6 +539,7 @@ fn it_waits_on_over_a_crash_and_over_compaction() {
     bench.pass(10_000);
     let xid = witness(&mut bench, "xid", RuleRemedy::Note);
     decide(&mut bench, &xid);
+    bench.pass(1);
     let step = bench.crash();
     assert_eq!(step.actions, [Action::LookForPending { key: key() }]);
     let look = running(&bench);
