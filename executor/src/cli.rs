@@ -10,6 +10,7 @@ pub(crate) mod client;
 mod explain;
 mod output;
 mod pause;
+mod replay;
 mod restart;
 mod rules;
 mod run;
@@ -66,6 +67,8 @@ enum Command {
     Scan(scan::ScanArgs),
     /// Why a line matches a rule, or why it does not
     Explain(explain::ExplainArgs),
+    /// What would have been restarted, when, and what refused and why, by a log on its own clock
+    Replay(replay::ReplayArgs),
     /// The rules: a list, one in full, a test of a rule file
     Rules(rules::RulesArgs),
 }
@@ -111,6 +114,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Check(args) => check::check(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
         Command::Explain(args) => explain::explain(&settings, &args),
+        Command::Replay(args) => replay::replay(&settings, &args),
         Command::Rules(args) => rules::rules(&settings, &args),
     };
     match done {

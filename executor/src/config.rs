@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use error::ConfigError;
-pub use keys::nearest;
+pub use keys::{is_key, nearest};
 pub use load::{CONFIG_PATH, Sources};
 pub use reload::Reload;
 pub use values::{parse_duration_ms, show_duration_ms};

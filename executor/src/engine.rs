@@ -43,6 +43,7 @@ use self::batch::{Batch, Input};
 use self::inbox::Completion;
 pub use self::inbox::{Handle, Message, QUEUE_MAX};
 use self::intents::WaitingIntent;
+pub(crate) use self::intents::rule_facts;
 use self::looks::Looks;
 pub use self::one_shot::restart_once;
 use self::tell::IdsTold;

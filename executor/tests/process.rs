@@ -3,6 +3,8 @@
 
 #[path = "process/check.rs"]
 mod check;
+#[path = "process/replay.rs"]
+mod replay;
 #[path = "process/rules.rs"]
 mod rules;
 #[path = "process/run.rs"]

@@ -2,10 +2,10 @@
 //! and (`--send`) as the way in for Fluentd, cron and shell scripts.
 
 mod batch;
-mod lines;
-mod record;
+pub(super) mod lines;
+pub(super) mod record;
 mod sender;
-mod time;
+pub(super) mod time;
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};

@@ -108,6 +108,11 @@ pub(super) fn set(file: &mut ConfigFile, path: &str, text: &str) -> Result<(), S
     (known.set)(file, text)
 }
 
+/// Whether a key outside `[targets.NAME]` is called so, in full.
+pub fn is_key(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path == path)
+}
+
 fn unknown(path: &str, known: impl Iterator<Item = &'static str>) -> String {
     match nearest(path, known) {
         Some(near) => format!("unknown key; did you mean {near}?"),

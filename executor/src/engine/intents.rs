@@ -148,16 +148,7 @@ impl<D: Docker + 'static> Engine<D> {
     }
 
     fn input(&self, intent: &Intent, line: WallTime, ids: Option<&[String]>) -> IntentInput {
-        let known = self.rules.find(&intent.rule).map(|rule| RuleFacts {
-            remedy: match rule.remedy {
-                rules::Remedy::Restart => RuleRemedy::Restart,
-                rules::Remedy::Escalate => RuleRemedy::Escalate,
-                rules::Remedy::Note => RuleRemedy::Note,
-            },
-            threshold: rule.threshold.map(|t| (t.count, t.within_ms)),
-            confirm: rule.confirm.as_ref().map(confirm),
-            confirms: self.rules.confirms(&intent.rule),
-        });
+        let known = rule_facts(&self.rules, &intent.rule);
         IntentInput {
             id: intent.id.clone(),
             wire_id: ids.and_then(|ids| ids.first().cloned()),
@@ -168,6 +159,21 @@ impl<D: Docker + 'static> Engine<D> {
             line,
         }
     }
+}
+
+/// What the executor's own copy of a rule calls for; none where it knows none.
+pub(crate) fn rule_facts(rules: &rules::RuleBook, name: &str) -> Option<RuleFacts> {
+    let rule = rules.find(name)?;
+    Some(RuleFacts {
+        remedy: match rule.remedy {
+            rules::Remedy::Restart => RuleRemedy::Restart,
+            rules::Remedy::Escalate => RuleRemedy::Escalate,
+            rules::Remedy::Note => RuleRemedy::Note,
+        },
+        threshold: rule.threshold.map(|t| (t.count, t.within_ms)),
+        confirm: rule.confirm.as_ref().map(confirm),
+        confirms: rules.confirms(name),
+    })
 }
 
 fn confirm(confirm: &rules::Confirm) -> policy::Confirm {

@@ -8,26 +8,26 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Most bytes of a line that are judged; the rest of it is skipped.
-pub(super) const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(in crate::cli) const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A file, or stdin.
-pub(super) struct Lines {
+pub(in crate::cli) struct Lines {
     reader: BufReader<File>,
     /// Pauses in it mean something: it is a pipe, not a regular file.
-    pub(super) is_stream: bool,
+    pub(in crate::cli) is_stream: bool,
     line: Vec<u8>,
 }
 
 /// One line, without its newline.
-pub(super) struct Line<'a> {
-    pub(super) bytes: &'a [u8],
+pub(in crate::cli) struct Line<'a> {
+    pub(in crate::cli) bytes: &'a [u8],
     /// It was longer than [`LINE_BYTES_MAX`].
-    pub(super) cut: bool,
+    pub(in crate::cli) cut: bool,
 }
 
 impl Lines {
     /// `-` is stdin.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(in crate::cli) fn open(path: &Path) -> io::Result<Self> {
         let file = if path == Path::new("-") {
             File::from(io::stdin().as_fd().try_clone_to_owned()?)
         } else {
@@ -45,12 +45,12 @@ impl Lines {
     }
 
     /// True where the next line is in memory already.
-    pub(super) fn has_line(&self) -> bool {
+    pub(in crate::cli) fn has_line(&self) -> bool {
         self.reader.buffer().contains(&b'\n')
     }
 
     /// Waits until there is something to read; false where `wait_ms` passed first.
-    pub(super) fn wait(&self, wait_ms: u64) -> io::Result<bool> {
+    pub(in crate::cli) fn wait(&self, wait_ms: u64) -> io::Result<bool> {
         let input = self.reader.get_ref();
         let mut fds = [PollFd::new(input, PollFlags::IN)];
         let wait = Timespec {
@@ -65,7 +65,7 @@ impl Lines {
     }
 
     /// The next line; none at the end.
-    pub(super) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
+    pub(in crate::cli) fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
         let limit = LINE_BYTES_MAX as u64 + 1;
         let read = (&mut self.reader)

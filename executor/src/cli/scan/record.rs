@@ -24,16 +24,16 @@ const ID_DIGITS: usize = 64;
 
 /// The texts to judge, the record's own time, and where it was read.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Record<'a> {
-    pub(super) texts: Vec<Cow<'a, [u8]>>,
-    pub(super) time: Option<RecordTime>,
+pub(in crate::cli) struct Record<'a> {
+    pub(in crate::cli) texts: Vec<Cow<'a, [u8]>>,
+    pub(in crate::cli) time: Option<RecordTime>,
     /// Every value of [`PATH_KEY`]; more than one is a conflict.
     paths: Vec<Cow<'a, str>>,
 }
 
 impl<'a> Record<'a> {
     /// Never fails: what is not a record with a text field is plain text.
-    pub(super) fn of(line: &'a [u8]) -> Self {
+    pub(in crate::cli) fn of(line: &'a [u8]) -> Self {
         if line.trim_ascii_start().first() == Some(&b'{')
             && let Ok(Fields(record)) = serde_json::from_slice::<Fields<'_>>(line)
             && !record.texts.is_empty()
@@ -49,7 +49,7 @@ impl<'a> Record<'a> {
     /// The container id in the path of the file that the record was read from:
     /// the log driver made that path, the container could not choose it. None
     /// where there is no path, more than one, or not exactly one id in it.
-    pub(super) fn container_id(&self) -> Option<&str> {
+    pub(in crate::cli) fn container_id(&self) -> Option<&str> {
         let [path] = &*self.paths else { return None };
         let mut ids = path
             .split(|c: char| !c.is_ascii_hexdigit())

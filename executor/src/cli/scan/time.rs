@@ -6,14 +6,14 @@ use executor_api::LastMatch;
 
 /// Seconds since the epoch, and nanoseconds where the source has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RecordTime {
-    pub(super) secs: u64,
-    pub(super) nanos: Option<u32>,
+pub(in crate::cli) struct RecordTime {
+    pub(in crate::cli) secs: u64,
+    pub(in crate::cli) nanos: Option<u32>,
 }
 
 impl RecordTime {
     /// The wall clock's.
-    pub(super) fn now() -> Self {
+    pub(in crate::cli) fn now() -> Self {
         // A clock before 1970 tells nothing; 0 makes such a match stale.
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -26,7 +26,7 @@ impl RecordTime {
 
     /// RFC 3339 with `Z`, an offset or neither (then UTC), or seconds since the
     /// epoch with or without a fraction.
-    pub(super) fn from_text(text: &str) -> Option<Self> {
+    pub(in crate::cli) fn from_text(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
             return from_epoch(text);
@@ -45,7 +45,7 @@ impl RecordTime {
         })
     }
 
-    pub(super) fn to_last(self) -> LastMatch {
+    pub(in crate::cli) fn to_last(self) -> LastMatch {
         LastMatch(self.secs, self.nanos)
     }
 }
