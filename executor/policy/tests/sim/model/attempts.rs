@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use policy::{
     Action, AttemptId, Call, Called, Cause, Charge, ContainerState, Entry, Facts, Gate,
-    HealthStatus, Look, Now, OnRefusal, Outcome, Step, Timestamp, WallTime,
+    HealthStatus, Look, Now, OnRefusal, Outcome, RuleRemedy, Step, Timestamp, WallTime,
 };
 
 use super::Model;
@@ -462,7 +462,11 @@ impl Model<'_> {
         match facts.health.map(|health| (health.status, health)) {
             Some((HealthStatus::Unhealthy, _)) => Next::End(end(Outcome::Relapsed)),
             None | Some((HealthStatus::Healthy, _)) if is_stable => {
-                Next::End(end(Outcome::Recovered))
+                if self.is_in_doubt(charge, started_at) {
+                    Next::Nothing
+                } else {
+                    Next::End(end(Outcome::Recovered))
+                }
             }
             Some((HealthStatus::Starting, health)) => {
                 let patience_ms = health.start_period_ms + 3 * health.interval_ms;
@@ -475,6 +479,20 @@ impl Model<'_> {
             }
             _ => Next::Nothing,
         }
+    }
+
+    /// A match since the restart waits for facts or for its confirmation.
+    fn is_in_doubt(&self, charge: &Charge, started_at: WallTime) -> bool {
+        let pendings = self.past.pendings();
+        let mut all = pendings.values().map(|waiting| waiting.entry);
+        all.any(|pending| {
+            let id = pending.container_id.as_deref();
+            id.is_some_and(|id| charge.container_id.starts_with(id))
+                && [Gate::NoFacts, Gate::Unconfirmed].contains(&pending.gate)
+                && pending.remedy == RuleRemedy::Restart
+                && !pending.line.is_before(started_at)
+                && !self.past.config.shadow_rules.contains(&pending.rule)
+        })
     }
 
     /// Every open attempt is looked at again before long, unless a call is out.
