@@ -122,3 +122,19 @@ fn every_metric_is_described() {
         );
     }
 }
+
+#[test]
+fn every_gate_is_described_in_the_order_of_asking() {
+    let in_order = |document: &str, from: &str| {
+        let text = repository_file(document);
+        let (_, mut rest) = text.split_once(from).expect("the part about gates");
+        for gate in policy::Gate::ALL {
+            let name = format!("`{}`", gate.as_str());
+            let place = rest.find(&name);
+            let place = place.unwrap_or_else(|| panic!("{document}: {name} is not there, or late"));
+            rest = &rest[place + name.len()..];
+        }
+    };
+    in_order("docs/protocol.md", "Gates, in the order");
+    in_order("docs/executor.md", "| gate | refuses where");
+}

@@ -274,7 +274,7 @@ impl Policy {
             .as_ref()
             .and_then(|key| self.state.pendings.get(key));
         if let Some(pending) = pending {
-            let wait = left(pending.due, now.at);
+            let wait = left(pending.next(), now.at);
             let detail = format!("Pending: decided again in {wait}");
             return Some(decided(Verdict::Pending, Some(pending.gate), detail));
         }

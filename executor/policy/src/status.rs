@@ -282,7 +282,7 @@ impl Policy {
                 gate: p.gate,
                 rule: p.rule.clone(),
                 line: p.line,
-                due_ms: p.due.since(now.at),
+                due_ms: p.next().since(now.at),
                 expires_ms: p.expires.since(now.at),
             }),
             held: target.held.as_ref().map(|held| held.why.clone()),

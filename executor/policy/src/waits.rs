@@ -71,6 +71,17 @@ pub enum PendingKey {
     Shadow(String),
 }
 
+impl Pending {
+    /// When it is decided again at the latest.
+    pub(crate) fn next(&self) -> Timestamp {
+        let awaits = self
+            .awaits
+            .as_ref()
+            .filter(|_| self.gate == Gate::Unconfirmed);
+        awaits.map_or(self.due, |awaits| awaits.until)
+    }
+}
+
 impl PendingKey {
     /// The name or the id.
     pub fn as_str(&self) -> &str {

@@ -51,7 +51,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0..3_u8).prop_map(|target| Op::Ask { target }),
         4 => (0..7_u8).prop_map(|kind| Op::Look { kind }),
         3 => any::<bool>().prop_map(|done| Op::Called { done }),
-        3 => (0..6_u8).prop_map(|kind| Op::PendingLook { kind }),
+        3 => (0..8_u8).prop_map(|kind| Op::PendingLook { kind }),
         1 => (proptest::option::of(0..3_u8), proptest::option::of(0..500_u64))
             .prop_map(|(target, for_s)| Op::Pause { target, for_s }),
         1 => proptest::option::of(0..3_u8).prop_map(|target| Op::Resume { target }),
@@ -241,6 +241,51 @@ proptest! {
         state.forget(bench.now.at, &bench.config);
         prop_assert_eq!(&again.state, &state);
         prop_assert_eq!(again.snapshot(bench.now), bench.policy.snapshot(bench.now));
+    }
+
+    #[test]
+    fn a_time_out_that_was_handled_is_not_due_any_more(
+        ops in proptest::collection::vec(op(), 1..60)
+    ) {
+        let mut bench = bench();
+        for op in &ops {
+            run(&mut bench, op);
+            bench.timeout();
+            let next = bench.policy.poll_timeout();
+            prop_assert!(next.is_none_or(|at| at > bench.now.at), "{op:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_real_is_charged_in_a_hold_a_storm_or_a_trial(
+        ops in proptest::collection::vec(op(), 1..80)
+    ) {
+        let mut bench = bench();
+        for op in &ops {
+            let from = bench.journal.len();
+            let before = bench.policy.state.clone();
+            run(&mut bench, op);
+            for record in &bench.journal[from..] {
+                let Entry::Charge(charge) = &record.entry else {
+                    continue;
+                };
+                let rule = match &charge.cause {
+                    Cause::Match { rule, .. } => rule,
+                    Cause::Person => "",
+                };
+                let held = before.target(&charge.target).is_some_and(|t| t.held.is_some());
+                prop_assert!(!held && before.storms.on.is_none());
+                prop_assert_eq!(charge.shadow, rule == "rule4");
+                // Rule 3 wants another one's match, or sickness.
+                let witnesses = before.counted.with(
+                    &PendingKey::Target(charge.target.clone()), "rule2", &[], 0,
+                );
+                let key = PendingKey::Id(charge.container_id.clone());
+                let unseen = before.counted.with(&key, "rule2", &[], 0);
+                let sick = matches!(op, Op::PendingLook { kind: 6 });
+                prop_assert!(rule != "rule3" || sick || !witnesses.is_empty() || !unseen.is_empty());
+            }
+        }
     }
 
     #[test]

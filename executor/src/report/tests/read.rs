@@ -168,6 +168,7 @@ fn markers_say_what_they_want_by_their_names() {
         "resume-a",
         "b.stopped",
         "resume-c.stopped",
+        "resume",
         "resume-",
         ".stopped",
         "resume-/",
@@ -185,6 +186,7 @@ fn markers_say_what_they_want_by_their_names() {
         .collect();
     let expected = [
         (MarkKind::Stopped, "b"),
+        (MarkKind::ResumeAll, ""),
         (MarkKind::Resume, "a"),
         (MarkKind::Stopped, "resume-c"),
     ];
