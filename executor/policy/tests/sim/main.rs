@@ -17,6 +17,8 @@ mod totals;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use totals::Totals;
@@ -46,29 +48,61 @@ fn outcome(seed: u64, trace: Trace) -> Result<Totals, String> {
     })
 }
 
+/// All seeds, on as many threads as there are cores: each run is its own world, so
+/// what a seed does is the same on any. The lowest seed that fails, with its words.
+fn run_all(seeds: std::ops::Range<u64>) -> Result<Totals, (u64, String)> {
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let threads = number("SIM_THREADS").unwrap_or(cores).max(1);
+    let next = AtomicU64::new(seeds.start);
+    let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    let totals = Mutex::new(Totals::default());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut own = Totals::default();
+                let begun = Instant::now();
+                // Taken in order: whatever is below one that fails is run to its end.
+                while failed.lock().expect("no panic").is_none() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        break;
+                    }
+                    match outcome(seed, Trace::Off) {
+                        Ok(one) => own.add(&one),
+                        Err(why) => {
+                            let mut failed = failed.lock().expect("no panic");
+                            if failed.as_ref().is_none_or(|(other, _)| seed < *other) {
+                                *failed = Some((seed, why));
+                            }
+                        }
+                    }
+                }
+                own.busy = begun.elapsed();
+                totals.lock().expect("no panic").add(&own);
+            });
+        }
+    });
+    match failed.into_inner().expect("no panic") {
+        Some(failed) => Err(failed),
+        None => Ok(totals.into_inner().expect("no panic")),
+    }
+}
+
 #[test]
 fn every_seed_keeps_the_invariants() {
-    let (seeds, trace) = match number("SIM_SEED") {
-        Some(seed) => (seed..seed + 1, Trace::Shown),
-        None => {
-            let from = number("SIM_FROM").unwrap_or(0);
-            (
-                from..from + number("SIM_SEEDS").unwrap_or(SEEDS),
-                Trace::Off,
-            )
+    let failed = |(seed, why)| panic!("seed {seed} (again with SIM_SEED={seed}): {why}");
+    if let Some(seed) = number("SIM_SEED") {
+        if let Err(why) = outcome(seed, Trace::Shown) {
+            failed((seed, why));
         }
-    };
-    let mut totals = Totals::default();
-    let begun = Instant::now();
-    for seed in seeds.clone() {
-        match outcome(seed, trace) {
-            Ok(one) => totals.add(&one),
-            Err(why) => panic!("seed {seed} (again with SIM_SEED={seed}): {why}"),
-        }
+        return;
     }
-    totals.print(seeds.end - seeds.start, begun.elapsed());
+    let from = number("SIM_FROM").unwrap_or(0);
+    let seeds = number("SIM_SEEDS").unwrap_or(SEEDS);
+    let totals = run_all(from..from + seeds).unwrap_or_else(failed);
+    totals.print(seeds);
     // A simulation in which nothing happens shows nothing.
-    if seeds.end - seeds.start >= 150 {
+    if seeds >= 150 {
         totals.assert_all_seen();
     }
 }

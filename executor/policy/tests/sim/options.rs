@@ -67,7 +67,7 @@ impl Options {
         };
         let (doubles, late) = (sometimes(50, 400), sometimes(20, 200));
         let (dies, disk) = (sometimes(2, 60), sometimes(5, 80));
-        let (power, compacts) = (sometimes(100, 500), sometimes(10, 300));
+        let (power, compacts) = (sometimes(100, 500), sometimes(3, 60));
         let (refuses, hangs, halves) = (sometimes(20, 400), sometimes(10, 200), sometimes(20, 300));
         let slow = sometimes(10, 300);
         let engine_away_every_ms = sometimes(120_000, 900_000);

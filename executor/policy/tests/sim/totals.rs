@@ -9,12 +9,15 @@ use std::time::Duration;
 pub(crate) struct Totals {
     /// How often a policy was asked for a step.
     pub(crate) steps: u64,
+    /// Of all threads together.
+    pub(crate) busy: Duration,
     seen: BTreeMap<&'static str, u64>,
 }
 
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
         self.steps += other.steps;
+        self.busy += other.busy;
         for (what, n) in &other.seen {
             *self.seen.entry(what).or_default() += n;
         }
@@ -30,12 +33,13 @@ impl Totals {
         *self.seen.entry(what).or_default() += 1;
     }
 
-    /// For people, past no capture: shown by `make simulate` and by a failure.
+    /// For people: shown by `make simulate` and by a failure.
     #[allow(clippy::print_stdout)]
-    pub(crate) fn print(&self, seeds: u64, took: Duration) {
-        let seconds = took.as_secs_f64();
+    pub(crate) fn print(&self, seeds: u64) {
+        let seconds = self.busy.as_secs_f64();
         println!(
-            "simulation: {seeds} seeds, {} policy steps, {seconds:.1} s: {:.0} steps/s with world and checks",
+            "simulation: {seeds} seeds, {} policy steps, {seconds:.1} s of a core: {:.0} steps/s with \
+             world and checks",
             self.steps,
             self.steps as f64 / seconds
         );

@@ -23,12 +23,18 @@ pub(super) struct Past<'a> {
     pub(super) config: &'a Config,
 }
 
-/// What is known of an intent's id.
-#[derive(Debug, Clone)]
+/// The answer that is known for an intent's id.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct KnownId {
     pub(super) verdict: Verdict,
     pub(super) gate: Option<Gate>,
-    key: Option<PendingKey>,
+}
+
+/// The same in the making.
+struct Known<'a> {
+    verdict: Verdict,
+    gate: Option<Gate>,
+    key: Option<&'a PendingKey>,
     until: u64,
 }
 
@@ -226,52 +232,37 @@ impl<'a> Past<'a> {
     }
 
     /// Everything that is pending.
-    pub(super) fn pendings(self) -> BTreeMap<PendingKey, Waiting<'a>> {
-        let mut all: BTreeMap<PendingKey, Waiting<'a>> = BTreeMap::new();
-        let mut names: BTreeMap<AttemptId, &str> = BTreeMap::new();
+    pub(super) fn pendings(self) -> BTreeMap<&'a PendingKey, Waiting<'a>> {
+        let mut all: BTreeMap<&'a PendingKey, Waiting<'a>> = BTreeMap::new();
+        let mut names: Vec<(AttemptId, &str)> = Vec::new();
         for record in self.records {
-            let mut wake = |which: &dyn Fn(&str, Gate) -> bool| {
-                for (key, waiting) in &mut all {
-                    let is_named = !matches!(key, PendingKey::Id(_));
-                    if is_named && which(key.as_str(), waiting.entry.gate) {
-                        waiting.due = waiting.due.min(record.at);
-                    }
-                }
+            let name_of = |attempt: &AttemptId| {
+                let mut charged = names.iter().rev();
+                charged.find(|(of, _)| of == attempt).map(|(_, name)| *name)
             };
             match &record.entry {
                 Entry::Restarted { attempt, .. } => {
-                    let of = names.get(attempt).copied();
-                    wake(&|name, _| Some(name) == of);
+                    let of = name_of(attempt);
+                    wake(&mut all, record, |name, _| name.is_some() && name == of);
                 }
                 Entry::Outcome { attempt, .. } => {
-                    let of = names.get(attempt).copied();
-                    wake(&|name, gate| Some(name) == of && gate == Gate::InProgress);
+                    let of = name_of(attempt);
+                    let waits = Gate::InProgress;
+                    wake(&mut all, record, |name, gate| {
+                        gate == waits && name.is_some() && name == of
+                    });
                 }
-                Entry::Resumed { target: Some(of) } => {
-                    wake(&|name, gate| name == of && gate == Gate::Maintenance);
+                Entry::Resumed { target } => wake(&mut all, record, |name, gate| {
+                    gate == Gate::Maintenance && (target.is_none() || name == target.as_deref())
+                }),
+                Entry::FailClosedEnded => {
+                    wake(&mut all, record, |_, gate| gate == Gate::Window);
                 }
-                Entry::Resumed { target: None } => {
-                    for waiting in all.values_mut() {
-                        if waiting.entry.gate == Gate::Maintenance {
-                            waiting.due = waiting.due.min(record.at);
-                        }
-                    }
-                }
-                Entry::FailClosedEnded | Entry::StormEnded { .. } => {
-                    let over = match record.entry {
-                        Entry::FailClosedEnded => Gate::Window,
-                        _ => Gate::Storm,
-                    };
-                    for waiting in all.values_mut() {
-                        if waiting.entry.gate == over {
-                            waiting.due = waiting.due.min(record.at);
-                        }
-                    }
-                }
+                Entry::StormEnded { .. } => wake(&mut all, record, |_, gate| gate == Gate::Storm),
                 Entry::Charge(charge) => {
-                    names.insert(charge.attempt, &charge.target);
-                    if let Cause::Match { .. } = charge.cause {
-                        all.remove(&PendingKey::Target(charge.target.clone()));
+                    names.push((charge.attempt, &charge.target));
+                    if let Cause::Match { rule, .. } = &charge.cause {
+                        all.retain(|key, _| !is_charged(key, charge, rule));
                     }
                 }
                 Entry::PendingEnded { key, .. } => {
@@ -282,7 +273,7 @@ impl<'a> Past<'a> {
                         all.remove(was);
                     }
                     let due = entry.due;
-                    all.insert(entry.key.clone(), Waiting { entry, due });
+                    all.insert(&entry.key, Waiting { entry, due });
                 }
                 _ => {}
             }
@@ -293,39 +284,41 @@ impl<'a> Past<'a> {
     /// What an id was answered, as of now.
     pub(super) fn known(self, id: &str, now: Timestamp) -> Option<KnownId> {
         let kept_ms = self.config.max_age_ms + GRACE_MS;
-        let mut known: Option<KnownId> = None;
-        for record in self.records {
+        let mut known: Option<Known<'a>> = None;
+        for (number, record) in self.records.iter().enumerate() {
             known = known.filter(|known| record.at.0 < known.until);
             match &record.entry {
                 Entry::Decided {
                     id: of,
-                    target,
-                    wire_id,
                     decision,
                     gate,
                     line,
                     ..
                 } if of == id => {
                     let ahead_ms = wall_ms(*line).saturating_sub(record.wall_ms).min(DAY_MS);
-                    let key = match wire_id {
-                        Some(wire_id) if target.is_empty() => PendingKey::Id(wire_id.clone()),
-                        _ => PendingKey::Target(target.clone()),
-                    };
-                    known = Some(KnownId {
+                    // What it waits in was written just before it.
+                    let waits_in = self.records[..number].last().map(|r| &r.entry);
+                    known = Some(Known {
                         verdict: *decision,
                         gate: *gate,
-                        key: (*decision == Verdict::Pending).then_some(key),
+                        key: match waits_in {
+                            Some(Entry::Pending(entry)) if *decision == Verdict::Pending => {
+                                Some(&entry.key)
+                            }
+                            _ => None,
+                        },
                         until: record.at.0 + kept_ms + ahead_ms,
                     });
                 }
                 Entry::Charge(charge) => {
-                    let Cause::Match { ids, .. } = &charge.cause else {
+                    let Cause::Match { rule, ids, .. } = &charge.cause else {
                         continue;
                     };
-                    let key = PendingKey::Target(charge.target.clone());
-                    let was = known.clone().filter(|k| k.key.as_ref() == Some(&key));
-                    if was.is_some() || (known.is_none() && ids.iter().any(|i| i == id)) {
-                        known = Some(KnownId {
+                    let waited = known.as_ref().and_then(|known| known.key);
+                    let was = waited.is_some_and(|key| is_charged(key, charge, rule));
+                    if was || (known.is_none() && ids.iter().any(|i| i == id)) {
+                        let until = known.as_ref().filter(|_| was).map(|known| known.until);
+                        known = Some(Known {
                             verdict: if charge.shadow {
                                 Verdict::Refused
                             } else {
@@ -333,13 +326,13 @@ impl<'a> Past<'a> {
                             },
                             gate: charge.shadow.then_some(Gate::DryRun),
                             key: None,
-                            until: was.map_or(record.at.0 + kept_ms, |was| was.until),
+                            until: until.unwrap_or(record.at.0 + kept_ms),
                         });
                     }
                 }
                 Entry::PendingEnded { key, decision, .. } => {
                     if let Some(known) = &mut known
-                        && known.key.as_ref() == Some(key)
+                        && known.key == Some(key)
                     {
                         known.verdict = *decision;
                         known.key = None;
@@ -351,24 +344,26 @@ impl<'a> Past<'a> {
                     ..
                 }) => {
                     if let Some(known) = &mut known
-                        && known.key.as_ref() == Some(was)
+                        && known.key == Some(was)
                     {
-                        known.key = Some(key.clone());
+                        known.key = Some(key);
                     }
                 }
                 _ => {}
             }
         }
         let known = known.filter(|known| now.0 < known.until)?;
-        let pendings = self.pendings();
-        match known.key.as_ref().and_then(|key| pendings.get(key)) {
-            Some(waiting) => Some(KnownId {
+        let waiting = known.key.and_then(|key| self.pendings().get(key).copied());
+        Some(match waiting {
+            Some(waiting) => KnownId {
                 verdict: Verdict::Pending,
                 gate: Some(waiting.entry.gate),
-                ..known
-            }),
-            None => Some(known),
-        }
+            },
+            None => KnownId {
+                verdict: known.verdict,
+                gate: known.gate,
+            },
+        })
     }
 
     /// The matches of one rule that count for a key, a line for each second:
@@ -421,5 +416,30 @@ impl<'a> Past<'a> {
             .flatten()
             .max()
             .expect("one")
+    }
+}
+
+/// Those that `which` takes, by their name (none: only an id is known) and the
+/// gate that refused them, need not wait longer.
+fn wake(
+    all: &mut BTreeMap<&PendingKey, Waiting<'_>>,
+    record: &Record,
+    which: impl Fn(Option<&str>, Gate) -> bool,
+) {
+    for (key, waiting) in all {
+        let name = (!matches!(key, PendingKey::Id(_))).then(|| key.as_str());
+        if which(name, waiting.entry.gate) {
+            waiting.due = waiting.due.min(record.at);
+        }
+    }
+}
+
+/// Whether what waits so is what a charge answers.
+fn is_charged(key: &PendingKey, charge: &Charge, by: &str) -> bool {
+    match key {
+        PendingKey::Target(name) => *name == charge.target && !charge.shadow_rule,
+        PendingKey::Shadow(name) => *name == charge.target && charge.shadow_rule,
+        PendingKey::Rule { target, rule } => *target == charge.target && rule == by,
+        PendingKey::Id(_) => false,
     }
 }

@@ -121,14 +121,14 @@ impl Model<'_> {
         let pendings = self.past.pendings();
         for entry in &step.entries {
             if let Entry::PendingEnded { key, .. } = entry {
-                let expires = pendings.get(key).map(|waiting| waiting.entry.expires);
+                let expires = pendings.get(&key).map(|waiting| waiting.entry.expires);
                 let is_due = expires.is_some_and(|at| at <= self.now.at);
                 assert!(is_due, "model: {key:?} ends before its time");
             }
         }
         for (key, waiting) in &pendings {
             let is_ended = step.entries.iter().any(
-                |entry| matches!(entry, Entry::PendingEnded { key: ended, .. } if ended == key),
+                |entry| matches!(entry, Entry::PendingEnded { key: ended, .. } if ended == *key),
             );
             // An end that could not be written is tried again a second later.
             let is_over = waiting.entry.expires <= self.now.at;
@@ -150,7 +150,7 @@ impl Model<'_> {
         next: Option<Timestamp>,
     ) {
         for (key, waiting) in self.past.pendings() {
-            let free_at = match looked.get(&key) {
+            let free_at = match looked.get(key) {
                 None => begun,
                 Some(Some(free_at)) => begun.max(*free_at),
                 Some(None) => continue,
