@@ -82,7 +82,9 @@ impl RuleSet {
     ///
     /// No false negatives: for every text at `chunk[a..b]` with `a >= from` that [`Self::judge`]
     /// accepts, the answer is an offset below `b`; and with `from == a`, one within the text. So
-    /// a caller judges the record around the answer and asks again from that record's end.
+    /// a caller judges the record around the answer and asks again from that record's end. (One
+    /// exception: where the bytes before a text and its first ones together happen to be a colour
+    /// sequence, a word that begins with that sequence's `m` and is cut by another one behind it.)
     pub fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
         self.prefilter.candidate(chunk, from)
     }

@@ -3,9 +3,8 @@
 //! The text is taken in stretches. In each, vectors (or, on processors without them, plain code)
 //! say for 64 places at a time where a fragment may begin; those places are written to a list;
 //! the list is cut down to those that pass a cheap test; and only then is anything looked at
-//! that may take time. Neither step before the last has a branch that depends on what the text
-//! says: about one place in a hundred is taken in the first step, and a processor that guesses
-//! wrong at each of these would lose more time over it than the step takes.
+//! that may take time. No step before the last has a branch at each place that is taken: it
+//! would be guessed wrong every other time.
 
 use std::ops::ControlFlow;
 

@@ -61,7 +61,7 @@ enum Gap<'a> {
     AtTheEnd,
     /// Too long, or of an end that depends on where the text ends.
     Unclear,
-    /// Raw bytes go up to `before_end`, and on at `after_start`.
+    /// These stand on both sides, and the raw bytes go on so.
     Between { sides: Sides, after: &'a [u8] },
 }
 
