@@ -37,13 +37,13 @@ fn csi_len(text: &[u8]) -> usize {
 }
 
 /// Bytes of a CSI sequence with 8 parameter bytes.
-pub(crate) const SHORT_CSI_BYTES_MAX: usize = 11;
+const SHORT_CSI_BYTES_MAX: usize = 11;
 
 /// Colours are CSI sequences with few parameter bytes and nothing else before the final byte:
 /// these are measured without a branch. The length, and whether it is such a sequence; where it
 /// is not, the length is one that is not beyond the text.
 #[inline]
-pub(crate) fn short_csi_len(text: &[u8; SHORT_CSI_BYTES_MAX]) -> (usize, bool) {
+fn short_csi_len(text: &[u8; SHORT_CSI_BYTES_MAX]) -> (usize, bool) {
     let [_, kind, parameters @ .., _] = text;
     let bytes = u64::from_le_bytes(*parameters);
     // What is left of a byte is zero for 0x30–0x3F alone.

@@ -64,10 +64,6 @@ impl Prefilter {
     pub(crate) fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
         let mut found: Option<usize> = None;
         self.scan.each(chunk, from, |Stretch { words, escapes }| {
-            words.keep(|at| self.words.may_stand_at(chunk, at));
-            words.keep(|at| self.words.may_fit_at(chunk, at));
-            escapes.keep(|at| self.splits.may_split_at(chunk, at));
-            escapes.keep(|at| self.splits.may_fit_at(chunk, at));
             let word = words.iter().find(|&at| self.words.stand_at(chunk, at));
             let escape = escapes.iter().find(|&at| self.splits.may_split(chunk, at));
             found = word.into_iter().chain(escape).min();
@@ -82,8 +78,6 @@ impl Prefilter {
     /// Sets the bit of each rule that has a need in a text in normal form.
     pub(crate) fn call(&self, normal: &[u8], called: &mut [u64]) {
         self.scan.each(normal, 0, |Stretch { words, .. }| {
-            words.keep(|at| self.words.may_stand_at(normal, at));
-            words.keep(|at| self.words.may_fit_at(normal, at));
             for at in words.iter() {
                 self.words.call_at(normal, at, called);
             }

@@ -72,7 +72,7 @@ impl Default for Masks {
 }
 
 impl Masks {
-    /// Lists the places of a text of whole blocks (and a window more) where a fragment may begin
+    /// Sets the places of a text of whole blocks (and a window more) where a fragment may begin
     /// or an `ESC` stands, by halves of bytes.
     pub(super) fn look_by_halves(&self, text: &[u8], stretch: &mut Stretch) {
         let accept = |window: &[u8]| {
@@ -87,7 +87,7 @@ impl Masks {
                 words |= u64::from(accept(window)) << at;
                 escapes |= u64::from(window[0] == ESC) << at;
             }
-            stretch.push(block, words, escapes);
+            stretch.set(block, words, escapes);
         }
     }
 }

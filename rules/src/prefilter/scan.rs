@@ -1,10 +1,8 @@
 //! The pass over all bytes: which places deserve a second look?
 //!
-//! The text is taken in stretches. In each, vectors (or, on processors without them, plain code)
-//! say for 64 places at a time where a fragment may begin; those places are written to a list;
-//! the list is cut down to those that pass a cheap test; and only then is anything looked at
-//! that may take time. No step before the last has a branch at each place that is taken: it
-//! would be guessed wrong every other time.
+//! Vectors (or, on processors without them, plain code) say for 64 places at a time where a
+//! fragment may begin and where an `ESC` stands, for some blocks of 64 in a row; then a visitor
+//! sees to those places.
 
 use std::ops::ControlFlow;
 
@@ -17,11 +15,9 @@ use crate::window::WINDOW_BYTES;
 pub(super) const BLOCK: usize = 64;
 /// The bytes that they need: the last place's fragment reaches further.
 pub(super) const BLOCK_BYTES: usize = BLOCK + WINDOW_BYTES - 1;
-/// Blocks of one stretch. Places in it fit in a byte, so that lists are small; a caller that breaks
-/// off has looked at little in vain.
+/// Blocks of one stretch: enough to load the tables seldom, and a caller that breaks off has
+/// looked at little in vain.
 const BLOCKS: usize = 4;
-/// Places that are written to the list whether they are there or not.
-const AT_ONCE: usize = 2;
 
 /// The first look at every byte.
 #[derive(Debug)]
@@ -61,7 +57,7 @@ impl Scan {
         }
     }
 
-    /// Lists the places in what comes first, and says how many bytes that is.
+    /// Looks at what comes first, and says how many bytes that is.
     fn look(&self, text: &[u8], stretch: &mut Stretch) -> usize {
         let whole = text.len().saturating_sub(WINDOW_BYTES - 1) / BLOCK;
         if whole > 0 {
@@ -108,82 +104,57 @@ pub(super) struct Stretch {
 impl Stretch {
     fn begin(&mut self, start: usize) {
         for places in [&mut self.words, &mut self.escapes] {
-            (places.start, places.len) = (start, 0);
+            *places = Places {
+                start,
+                bits: [0; BLOCKS],
+            };
         }
     }
 
-    /// Adds one more block, one bit for each place. Has to be compiled into its caller, with the
-    /// instructions that count bits.
-    #[inline(always)]
-    pub(super) fn push(&mut self, block: usize, words: u64, escapes: u64) {
-        self.words.push(block, words);
-        // Most logs have either none or some in every block.
-        if escapes != 0 {
-            self.escapes.push(block, escapes);
-        }
+    /// Sets a block's places, one bit each.
+    #[inline]
+    pub(super) fn set(&mut self, block: usize, words: u64, escapes: u64) {
+        self.words.bits[block] = words;
+        self.escapes.bits[block] = escapes;
     }
 }
 
-/// Places in a stretch, ascending.
+/// Places in a stretch, one bit each.
+#[derive(Default)]
 pub(super) struct Places {
     /// Where the stretch begins.
     start: usize,
-    /// From there on.
-    list: [u8; BLOCKS * BLOCK + AT_ONCE],
-    len: usize,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Self {
-            start: 0,
-            list: [0; BLOCKS * BLOCK + AT_ONCE],
-            len: 0,
-        }
-    }
+    bits: [u64; BLOCKS],
 }
 
 impl Places {
-    #[inline(always)]
-    fn push(&mut self, block: usize, taken: u64) {
-        let start = (block * BLOCK) as u8;
-        let count = taken.count_ones() as usize;
-        let mut rest = taken;
-        // Most blocks have no more, so that the loop below is rarely entered.
-        for slot in &mut self.list[self.len..self.len + AT_ONCE] {
-            *slot = start.wrapping_add(rest.trailing_zeros() as u8);
-            rest &= rest.wrapping_sub(1);
-        }
-        for slot in self.list[self.len..self.len + count]
-            .iter_mut()
-            .skip(AT_ONCE)
-        {
-            *slot = start.wrapping_add(rest.trailing_zeros() as u8);
-            rest &= rest.wrapping_sub(1);
-        }
-        self.len += count;
-    }
-
     fn cut_off(&mut self, len: usize) {
-        self.len = self.list[..self.len].partition_point(|&place| usize::from(place) < len);
-    }
-
-    /// Those that pass a test, which should have no branches.
-    #[inline]
-    pub(super) fn keep(&mut self, passes: impl Fn(usize) -> bool) {
-        let mut kept = 0;
-        for at in 0..self.len {
-            let place = self.list[at];
-            self.list[kept] = place;
-            kept += usize::from(passes(self.start + usize::from(place)));
+        for (block, bits) in self.bits.iter_mut().enumerate() {
+            let len = len.saturating_sub(block * BLOCK);
+            if len < BLOCK {
+                *bits &= (1 << len) - 1;
+            }
         }
-        self.len = kept;
     }
 
     /// In ascending order.
+    #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
-        let places = self.list[..self.len].iter();
-        places.map(|&place| self.start + usize::from(place))
+        let start = self.start;
+        self.bits
+            .into_iter()
+            .enumerate()
+            .flat_map(move |(block, bits)| {
+                let mut rest = bits;
+                std::iter::from_fn(move || {
+                    if rest == 0 {
+                        return None;
+                    }
+                    let at = start + block * BLOCK + rest.trailing_zeros() as usize;
+                    rest &= rest - 1;
+                    Some(at)
+                })
+            })
     }
 }
 
@@ -278,19 +249,6 @@ mod tests {
                 assert_eq!(places(&scan, &whole, 0), seen);
             }
         }
-    }
-
-    #[test]
-    fn what_does_not_pass_is_not_kept() {
-        let text = b"xid.".repeat(500);
-        let mut seen = Vec::new();
-        scan().each(&text, 3, |stretch| {
-            stretch.words.keep(|at| at % 3 == 0);
-            seen.extend(stretch.words.iter());
-            ControlFlow::Continue(())
-        });
-        let expected: Vec<usize> = (4..2_000).step_by(4).filter(|at| at % 3 == 0).collect();
-        assert_eq!(seen, expected);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! such sequences at every other word, so nearly all have to be turned away at once: two bytes
 //! on each side are hashed, and a bit says whether some need has them so.
 
-use crate::ansi::{ESC, SHORT_CSI_BYTES_MAX, sequence_len, short_csi_len};
+use crate::ansi::{ESC, sequence_len};
 use crate::normalise::is_space;
 
 use super::filter::Filter;
@@ -16,10 +16,6 @@ use super::words::skip_space;
 
 /// Bytes of a gap that are looked through; a longer one is a candidate. Keeps the scan linear.
 const GAP_BYTES_MAX: usize = 64;
-/// Colours of a gap that are measured without branches.
-const COLOURS: usize = 2;
-/// As many, white space behind each, and two bytes.
-const SHORT_BYTES: usize = COLOURS * (SHORT_CSI_BYTES_MAX + 1) + 2;
 /// In the place of a byte that is not there, since the need ends or begins at the gap.
 const NONE: u8 = 0;
 
@@ -65,16 +61,6 @@ enum Gap<'a> {
     Between { sides: Sides, after: &'a [u8] },
 }
 
-/// What follows one or two colours.
-struct Behind {
-    /// Whether there is white space,
-    space: bool,
-    /// and what comes then.
-    after: [u8; 2],
-    /// False where one is no colour, or has many bytes.
-    is_sure: bool,
-}
-
 impl Splits {
     pub(super) fn new<'a>(needs: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut needs: Vec<Vec<u8>> = needs.map(<[u8]>::to_vec).collect();
@@ -113,45 +99,23 @@ impl Splits {
         }
     }
 
-    /// Whether, by the bytes before it alone, the `ESC` at `at` may be the first one inside a
-    /// need; without branches. One that stands behind a colour is not the first one.
+    /// Whether the `ESC` at `at` may be the first one inside a need.
     #[inline]
-    pub(super) fn may_split_at(&self, chunk: &[u8], at: usize) -> bool {
+    pub(super) fn may_split(&self, chunk: &[u8], at: usize) -> bool {
+        self.may_be_first(chunk, at) && self.is_split(chunk, at)
+    }
+
+    /// The same by the bytes before it alone, which is the end for most of them. One that stands
+    /// behind a colour is not the first one.
+    #[inline]
+    fn may_be_first(&self, chunk: &[u8], at: usize) -> bool {
         let bytes = u64::from_be_bytes(before(chunk, at));
         let space = bytes as u8 == b' ';
         let bytes = bytes >> (8 * u32::from(space));
-        self.may_end_with(bytes as u16) & !ends_a_colour(bytes)
+        self.may_end_with(bytes as u16) && !ends_a_colour(bytes)
     }
 
-    /// As [`Self::may_split`], but a little too often, and without branches: for an `ESC` that
-    /// begins a colour with at most one byte of white space on each side. Yes for all others.
-    #[inline]
-    pub(super) fn may_fit_at(&self, chunk: &[u8], at: usize) -> bool {
-        let bytes = u64::from_be_bytes(before(chunk, at));
-        let space_before = is_space(bytes as u8);
-        let bytes = bytes >> (8 * u32::from(space_before));
-        let before = [(bytes >> 8) as u8, bytes as u8];
-        let Some(Behind {
-            space,
-            after,
-            is_sure,
-        }) = Behind::of(chunk, at)
-        else {
-            return true;
-        };
-        let sides = Sides {
-            before: normal(before[1]),
-            after: normal(after[0]),
-            space: space_before | space,
-        };
-        let is_sure = is_sure & !is_space(before[1]) & !is_space(after[0]);
-        let is_escape = (after[0] == ESC) | (after[1] == ESC);
-        let is_known = self.is_known(normal(before[0]), sides, normal(after[1]));
-        !is_sure | is_escape | is_known
-    }
-
-    /// Whether the `ESC` at `at` may be the first one inside a need.
-    pub(super) fn may_split(&self, chunk: &[u8], at: usize) -> bool {
+    fn is_split(&self, chunk: &[u8], at: usize) -> bool {
         let before = match text_before(&chunk[..at]) {
             Some([]) => return false,
             Some(before) => before,
@@ -190,16 +154,11 @@ impl Splits {
             [.., byte, _] => normal(*byte),
             _ => NONE,
         };
-        self.is_known(last_but_one, sides, second)
-    }
-
-    #[inline]
-    fn is_known(&self, last_but_one: u8, sides: Sides, second: u8) -> bool {
         let is_known = |last_but_one, second| {
             let around = around(last_but_one, sides, second);
             self.known.may_hold(around)
         };
-        is_known(last_but_one, second) | is_known(NONE, second) | is_known(last_but_one, NONE)
+        is_known(last_but_one, second) || is_known(NONE, second) || is_known(last_but_one, NONE)
     }
 
     /// Whether a need, split there, may stand in raw bytes around a gap: plain before it, up to
@@ -240,31 +199,6 @@ fn ends_a_colour(bytes: u64) -> bool {
     let bracket = 8 * (1 + others.trailing_zeros() / 8);
     let begin = bytes.checked_shr(bracket).unwrap_or(0) as u16;
     (bytes as u8 == b'm') & (begin == u16::from_be_bytes([ESC, b'[']))
-}
-
-impl Behind {
-    /// Of the `ESC` at `at`, and of one that follows, without branches; None near the end of the
-    /// chunk.
-    #[inline]
-    fn of(chunk: &[u8], at: usize) -> Option<Self> {
-        let bytes: &[u8; SHORT_BYTES] = chunk.get(at..)?.first_chunk()?;
-        let (mut space, mut is_sure) = (false, true);
-        let mut next = 0;
-        for _ in 0..COLOURS {
-            let is_escape = bytes[next] == ESC;
-            let (len, is_short) = short_csi_len(bytes[next..].first_chunk()?);
-            next += len * usize::from(is_escape);
-            is_sure &= is_short | !is_escape;
-            let is_space = is_space(bytes[next]);
-            space |= is_space;
-            next += usize::from(is_space);
-        }
-        Some(Self {
-            space,
-            after: [bytes[next], bytes[next + 1]],
-            is_sure,
-        })
-    }
 }
 
 /// What stands around a gap: the last byte but one before it, the bytes beside it, the second

@@ -39,10 +39,8 @@ enum Kind {
 impl Vectors {
     /// All that this processor has, the best first.
     pub(super) fn of_this_processor() -> impl Iterator<Item = Self> {
-        let bits = is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("bmi1");
-        let avx2 = bits && is_x86_feature_detected!("avx2");
-        let avx512 =
-            avx2 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi");
+        let avx2 = is_x86_feature_detected!("avx2");
+        let avx512 = is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vbmi");
         let kinds = [(avx512, Kind::Avx512), (avx2, Kind::Avx2)];
         let there = kinds.into_iter().filter(|(is_there, _)| *is_there);
         there.map(|(_, kind)| Self(kind))
@@ -65,7 +63,7 @@ impl Vectors {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vbmi,popcnt,bmi1")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
 fn look_by_avx512(masks: &Masks, text: &[u8], stretch: &mut Stretch) {
     let escape = _mm512_set1_epi8(ESC.cast_signed());
     let tables = masks.folded.each_ref().map(|folded| load_each(folded));
@@ -82,7 +80,7 @@ fn look_by_avx512(masks: &Masks, text: &[u8], stretch: &mut Stretch) {
         };
         let any = _mm512_or_si512(all(0), all(1));
         let escapes = _mm512_cmpeq_epi8_mask(load_block(part(bytes, 0)), escape);
-        stretch.push(block, _mm512_test_epi8_mask(any, any), escapes);
+        stretch.set(block, _mm512_test_epi8_mask(any, any), escapes);
     }
 }
 
@@ -106,7 +104,7 @@ fn load_block(bytes: &[u8; BLOCK]) -> __m512i {
     unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
 }
 
-#[target_feature(enable = "avx2,popcnt,bmi1")]
+#[target_feature(enable = "avx2")]
 fn look_by_avx2(masks: &Masks, text: &[u8], stretch: &mut Stretch) {
     let tables = masks.nibbles.map(|nibbles| Tables::new(nibbles));
     for (block, bytes) in blocks(text) {
@@ -114,7 +112,7 @@ fn look_by_avx2(masks: &Masks, text: &[u8], stretch: &mut Stretch) {
         let second = look_at_half(&tables, part(bytes, HALF));
         let both =
             |bits: fn([u32; 2]) -> u32| u64::from(bits(first)) | u64::from(bits(second)) << HALF;
-        stretch.push(
+        stretch.set(
             block,
             both(|[words, _]| words),
             both(|[_, escapes]| escapes),

@@ -144,33 +144,30 @@ impl Words {
         });
     }
 
-    /// Whether a fragment may stand at `at`; without branches.
+    /// Whether a fragment may stand at `at`, by itself and by what stands beside it.
     #[inline]
-    pub(super) fn may_stand_at(&self, raw: &[u8], at: usize) -> bool {
-        self.filter.may_hold(u64::from(key_at(raw, at)))
-    }
-
-    /// Whether it may by what stands beside it, too; without branches.
-    #[inline]
-    pub(super) fn may_fit_at(&self, raw: &[u8], at: usize) -> bool {
+    fn may_stand_at(&self, raw: &[u8], at: usize) -> bool {
         let key = key_at(raw, at);
+        if !self.filter.may_hold(u64::from(key)) {
+            return false;
+        }
         let before = at.checked_sub(1).map_or(0, |before| raw[before]);
         let after = raw.get(at + WINDOW_BYTES).copied().unwrap_or(0);
         let (before, after) = (folded(before), folded(after));
         let is_known = |before, after| self.beside.may_hold(Beside { before, after }.with(key));
         is_known(before, after)
-            | is_known(Beside::ANY, after)
-            | is_known(before, Beside::ANY)
-            | is_known(Beside::ANY, Beside::ANY)
+            || is_known(Beside::ANY, after)
+            || is_known(before, Beside::ANY)
+            || is_known(Beside::ANY, Beside::ANY)
     }
 
     /// Sets the bit of each rule that has a need around its fragment at `at` in a normal text:
     /// what can be compared byte by byte.
     pub(super) fn call_at(&self, normal: &[u8], at: usize, called: &mut [u64]) {
-        let groups = self.groups_of(key_at(normal, at));
-        if groups.is_empty() {
+        if !self.may_stand_at(normal, at) {
             return;
         }
+        let groups = self.groups_of(key_at(normal, at));
         let sides = normal_sides_at(normal, at);
         for group in groups.iter().filter(|group| group.sides.agree_with(sides)) {
             for place in self.places_of(group) {
@@ -185,20 +182,22 @@ impl Words {
         }
     }
 
-    /// Whether a need stands around its fragment at `at`, which may be there.
+    /// Whether a need stands around its fragment at `at`.
+    #[inline]
     pub(super) fn stand_at(&self, raw: &[u8], at: usize) -> bool {
+        self.may_stand_at(raw, at) && self.one_stands_at(raw, at)
+    }
+
+    fn one_stands_at(&self, raw: &[u8], at: usize) -> bool {
         let groups = self.groups_of(key_at(raw, at));
-        if groups.is_empty() {
-            return false;
-        }
         let sides = sides_at(raw, at);
         let mut groups = groups.iter().filter(|group| group.sides.agree_with(sides));
-        groups.any(|group| self.one_stands_at(group, raw, at))
+        groups.any(|group| self.one_of_group_stands_at(group, raw, at))
     }
 
     /// Whether a need of a group stands around its fragment at `at`. The raw bytes are brought
     /// into normal form once for all of them.
-    fn one_stands_at(&self, group: &Group, raw: &[u8], at: usize) -> bool {
+    fn one_of_group_stands_at(&self, group: &Group, raw: &[u8], at: usize) -> bool {
         // White space at `at` belongs to the head: it may be the last of a run.
         let (mut head, mut tail) = ([0; NEED_BYTES_MAX], [0; NEED_BYTES_MAX]);
         let raw_head = in_normal_form(raw[..=at].iter().rev());
