@@ -128,6 +128,8 @@ fn source_code_and_documents_are_no_messages() {
         "journalctl -k | grep 'NVRM: Xid (PCI:0000:3b:00): 79'",
         r#"  entry := "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.","#,
         "Xid 79 stands for a GPU that has fallen off the bus",
+        "Server bug: CUDA error: misaligned address after an update",
+        "CUDA error: out of memory as the cache grows",
     ] {
         let judged = set.judge(line.as_bytes(), Origin::Any, &mut scratch);
         let name = judged.map(|index| &set.rules()[index].name);
