@@ -21,7 +21,7 @@ fn held(hint: &str, spec: &Spec) -> Option<(&'static Engine, Executor, Container
     eventually_restarted(&container, &started_before);
     executor.eventually_is(&container.name, "verifying");
     let answer = executor.decide(&oom(by_id(&container.id)));
-    assert_answer(&answer, "refused", "held", "1 restarts without recovery");
+    assert_answer(&answer, "refused", "held", "1 restart without recovery");
     Some((engine, executor, container))
 }
 

@@ -152,10 +152,12 @@ impl Policy {
             .collect();
         tried.reverse();
         tried.push(format!("{id} {}", outcome.as_str()));
-        Some(format!(
-            "{uncured} restarts without recovery (attempts {})",
-            tried.join(", ")
-        ))
+        let (restarts, attempts) = match uncured {
+            1 => ("1 restart".to_owned(), "attempt"),
+            n => (format!("{n} restarts"), "attempts"),
+        };
+        let tried = tried.join(", ");
+        Some(format!("{restarts} without recovery ({attempts} {tried})"))
     }
 }
 

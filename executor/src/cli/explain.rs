@@ -8,7 +8,7 @@ use rules::{Explanation, Finding, Origin, Scratch};
 
 use super::Settings;
 use super::output::{Failure, printable};
-use super::rules::{load, print};
+use super::rules::{confirmed_by, load, print};
 use super::scan;
 
 /// Most bytes of a line that is read from stdin.
@@ -83,6 +83,9 @@ fn tell(looked: &[Explanation<'_>], told: &mut String) {
             told.push_str(&format!("  {}\n", rule.summary));
             if !rule.why.is_empty() {
                 told.push_str(&format!("  why: {}\n", rule.why));
+            }
+            if let Some(confirm) = &rule.confirm {
+                told.push_str(&format!("  to be confirmed by {}\n", confirmed_by(confirm)));
             }
             for link in &rule.links {
                 told.push_str(&format!("  see: {link}\n"));

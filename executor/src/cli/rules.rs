@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use executor_api::ExitCode;
-use rules::{Confirmation, Rule, RuleSet};
+use rules::{Confirm, Confirmation, Rule, RuleSet};
 
 use super::Settings;
 use super::output::{Failure, tell_error};
@@ -122,10 +122,7 @@ fn in_full(rule: &Rule) -> String {
         );
     }
     if let Some(confirm) = &rule.confirm {
-        let by: Vec<String> = confirm.by.iter().map(confirmation).collect();
-        let seconds = confirm.within_ms as f64 / 1_000.0;
-        let by = by.join(", or ");
-        line("confirmed by", &format!("{by}, within {seconds} s"));
+        line("confirmed by", &confirmed_by(confirm));
     }
     if rule.sticky {
         line("sticky", "words of recovery do not excuse it");
@@ -144,6 +141,13 @@ fn in_full(rule: &Rule) -> String {
         line("does not match", &one_line(example));
     }
     text
+}
+
+/// What confirms a match, and how soon.
+pub(super) fn confirmed_by(confirm: &Confirm) -> String {
+    let by: Vec<String> = confirm.by.iter().map(confirmation).collect();
+    let seconds = confirm.within_ms as f64 / 1_000.0;
+    format!("{}, within {seconds} s", by.join(", or "))
 }
 
 fn confirmation(confirmation: &Confirmation) -> String {

@@ -114,6 +114,36 @@ fn an_explanation_says_what_matched_why_and_what_to_do() {
 }
 
 #[test]
+fn what_a_rule_wants_confirmed_is_shown_and_explained() {
+    let place = Place::new();
+    let path = place.path("mine.toml");
+    let rule = "[[rule]]\nname = 'mine'\nsummary = 's'\nremedy = 'restart'\n\
+                literals = ['melted']\n\
+                confirm = { by = ['unhealthy', 'rule:cuda-oom'], within = '90s' }\n";
+    std::fs::write(&path, rule).unwrap();
+    let rules = format!("cuda,{}", path.display());
+    let words = "an unhealthy container, or rule `cuda-oom`, within 90 s\n";
+    let shown = run(
+        &mut healer(&["rules", "show", "--rules", &rules, "mine"]),
+        b"",
+    );
+    let shown = out(&shown);
+    assert!(
+        shown.contains(&format!("  confirmed by: {words}")),
+        "{shown}"
+    );
+    let told = run(
+        &mut healer(&["explain", "--rules", &rules, "it melted"]),
+        b"",
+    );
+    let told = out(&told);
+    assert!(
+        told.contains(&format!("  to be confirmed by {words}")),
+        "{told}"
+    );
+}
+
+#[test]
 fn an_explanation_says_what_excused_a_line_and_reads_records_from_stdin() {
     let explain = |args: &[&str], input: &[u8]| {
         let args = [&["explain", "--rules", "gpu"], args].concat();

@@ -273,7 +273,9 @@ impl State {
             _ => PendingKey::Target(target.clone()),
         };
         self.counted.add(key.clone(), rule, times);
-        self.wake_unconfirmed(&key, rule, record.at);
+        if !times.is_empty() {
+            self.wake_unconfirmed(&key, rule, record.at);
+        }
         if *remedy != RuleRemedy::Note {
             self.storms
                 .decided(record.at, target, rule, *decision, *gate);
