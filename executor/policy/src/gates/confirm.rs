@@ -2,9 +2,7 @@
 
 use super::{Ask, Matched, Refusal, Who};
 use crate::figures::{left, limit, wall_ms};
-use crate::{
-    Awaits, CONFIRM_LOOK_MS, Confirmation, Facts, Gate, HealthStatus, PendingKey, RuleRemedy,
-};
+use crate::{Awaits, CONFIRM_LOOK_MS, Confirmation, Gate, HealthStatus, PendingKey, RuleRemedy};
 
 /// By time until then, for good after that.
 pub(super) fn unconfirmed(ask: &Ask<'_>) -> Option<Refusal> {
@@ -47,7 +45,7 @@ fn is_confirmed(ask: &Ask<'_>, matched: &Matched<'_>, awaits: &Awaits, by: &Conf
             health.status == HealthStatus::Unhealthy
                 && (ask.facts.read_at <= awaits.until || found_ms.is_some_and(is_near))
         }),
-        Confirmation::Exit => ask.facts.finished_at.map(wall_ms).is_some_and(is_near),
+        Confirmation::Exit => ended_ms(ask).is_some_and(is_near),
     }
 }
 
@@ -81,15 +79,32 @@ pub(super) fn tells_of_its_end(ask: &Ask<'_>) -> bool {
     matched.remedy != RuleRemedy::Restart
         && matched
             .awaits
-            .is_some_and(|awaits| has_ended_since(&matched, awaits, ask.facts))
+            .is_some_and(|awaits| has_ended_since(ask, &matched, awaits))
 }
 
-fn has_ended_since(matched: &Matched<'_>, awaits: &Awaits, facts: &Facts) -> bool {
+fn has_ended_since(ask: &Ask<'_>, matched: &Matched<'_>, awaits: &Awaits) -> bool {
     let line_ms = wall_ms(matched.line);
+    let in_time = line_ms..=line_ms.saturating_add(awaits.confirm.within_ms);
     awaits.confirm.by.contains(&Confirmation::Exit)
-        && facts.finished_at.map(wall_ms).is_some_and(|ms| {
-            (line_ms..=line_ms.saturating_add(awaits.confirm.within_ms)).contains(&ms)
-        })
+        && ended_ms(ask).is_some_and(|ms| in_time.contains(&ms))
+}
+
+/// When the container last ended, unless that was by our own restart: it says
+/// nothing about the container.
+fn ended_ms(ask: &Ask<'_>) -> Option<u64> {
+    let ended_ms = ask.facts.finished_at.map(wall_ms)?;
+    let spent = ask.target().map_or(&[][..], |target| &target.spent);
+    let attempts = spent
+        .iter()
+        .filter_map(|s| ask.state.attempts.get(&s.attempt?));
+    let mut stops = attempts.flat_map(|attempt| {
+        let wait_ms = attempt.charge.stop_wait_ms;
+        attempt
+            .sent
+            .iter()
+            .map(move |sent| sent.wall_ms..=sent.wall_ms + wait_ms)
+    });
+    (!stops.any(|stop| stop.contains(&ended_ms))).then_some(ended_ms)
 }
 
 fn in_words(by: &[Confirmation]) -> String {

@@ -243,6 +243,28 @@ fn an_exit_before_the_match_confirms_it() {
     }
 }
 
+#[test]
+fn an_end_by_our_own_restart_confirms_nothing() {
+    let mut bench = Bench::new();
+    let mut facts = facts();
+    let id = bench.matched(&facts).attempt.expect("an attempt");
+    bench.look(id, &found(&facts));
+    bench.pass(2_000);
+    (facts.finished_at, facts.started_at) = (Some(bench.wall_now()), Some(bench.wall_now()));
+    bench.called(id, Called::Done);
+    bench.look(id, &found(&facts));
+    bench.pass(1_000);
+    let intent = unsure(&mut bench, &["exit"]);
+    let answer = bench.decide(&intent, &found(&facts)).answer;
+    assert_eq!(answer.and_then(|a| a.gate), Some(Gate::Unconfirmed));
+    // The next end is its own.
+    bench.pass(30_000);
+    (facts.finished_at, facts.started_at) = (Some(bench.wall_now()), Some(bench.wall_now()));
+    let intent = unsure(&mut bench, &["exit"]);
+    let answer = bench.decide(&intent, &found(&facts)).answer;
+    assert_eq!(answer.and_then(|a| a.gate), Some(Gate::Cooldown));
+}
+
 /// What has ended is never started, and what was started anew needs no restart.
 #[test]
 fn an_exit_after_the_match_leaves_nothing_to_restart() {
