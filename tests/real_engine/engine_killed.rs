@@ -61,6 +61,52 @@ fn dies_in_the_middle(options: Options) {
     assert_eq!(executor.report("restarts.log").lines().count(), 1);
 }
 
+/// Stopped in good order and killed in turn, each time in the middle of a restart. Twice;
+/// `HEALER_ENGINE_STOPS` says otherwise.
+#[test]
+fn an_engine_that_stops_again_and_again_leaves_no_container_down_and_no_limit_exceeded() {
+    let rounds = std::env::var("HEALER_ENGINE_STOPS").map_or(2, |n| n.parse().expect("a number"));
+    let Some(mut private) = private(Options::default()) else {
+        return;
+    };
+    let container = private
+        .engine()
+        .run("stopped", &Spec::deaf_app().stop_timeout(2));
+    let setup = Setup::new(private.engine().socket())
+        .target(&container.name)
+        .set("defaults.cooldown", "1s")
+        .set("defaults.max_per_window", 1_000)
+        .set("policy.host_max", 10_000);
+    let executor = Executor::start(setup);
+    // The engine's list of events is its own life's.
+    let kills = |private: &PrivateEngine| {
+        let events = private.engine().events(&container.id);
+        events.iter().filter(|event| *event == "kill").count()
+    };
+    for round in 1..=rounds {
+        let started_before = container.started_at();
+        let kills_before = kills(&private);
+        executor.eventually("a charge", |executor| {
+            let answer = executor.decide(&oom(by_id(&container.id)));
+            (answer["decision"] == "restart").then_some(())
+        });
+        executor.eventually("the call", |_| {
+            (kills(&private) > kills_before).then_some(())
+        });
+        match round % 2 {
+            0 => private.stop(),
+            _ => private.kill(),
+        }
+        private.start_again();
+        eventually_restarted(&container, &started_before);
+        executor.eventually("the attempt's end", |executor| {
+            (executor.state(&container.name) == "idle").then_some(())
+        });
+        let charged = executor.report("restarts.log").lines().count();
+        assert_eq!(charged, round, "one charge, one restart each time");
+    }
+}
+
 #[test]
 fn an_engine_that_hangs_makes_it_pending_and_is_asked_again() {
     let Some(private) = private(Options::default()) else {
