@@ -25,9 +25,7 @@ pub(crate) fn sequence_len(text: &[u8]) -> usize {
 }
 
 fn csi_len(text: &[u8]) -> usize {
-    if let Some(short) = text.first_chunk::<SHORT_CSI_BYTES_MAX>()
-        && let (len, true) = short_csi_len(short)
-    {
+    if let Some(len) = short_csi_len(text) {
         return len;
     }
     let mut at = 2;
@@ -36,21 +34,15 @@ fn csi_len(text: &[u8]) -> usize {
     at + usize::from(matches!(text.get(at), Some(0x40..=0x7E)))
 }
 
-/// Bytes of a CSI sequence with 8 parameter bytes.
-const SHORT_CSI_BYTES_MAX: usize = 11;
-
 /// Colours are CSI sequences with few parameter bytes and nothing else before the final byte:
-/// these are measured without a branch. The length, and whether it is such a sequence; where it
-/// is not, the length is one that is not beyond the text.
-#[inline]
-fn short_csi_len(text: &[u8; SHORT_CSI_BYTES_MAX]) -> (usize, bool) {
-    let [_, kind, parameters @ .., _] = text;
-    let bytes = u64::from_le_bytes(*parameters);
+/// these eight bytes are looked at together, without a loop. None for all others.
+fn short_csi_len(text: &[u8]) -> Option<usize> {
+    let bytes = u64::from_le_bytes(*text.get(2..)?.first_chunk()?);
     // What is left of a byte is zero for 0x30–0x3F alone.
     let others = (bytes ^ 0x3030_3030_3030_3030) & 0xF0F0_F0F0_F0F0_F0F0;
-    let last = 2 + others.trailing_zeros() as usize / 8;
-    let is_short = (*kind == b'[') & (0x40..=0x7E).contains(&text[last]);
-    (last + 1, is_short)
+    let parameters = others.trailing_zeros() as usize / 8;
+    let last = *text.get(2 + parameters)?;
+    (parameters < 8 && (0x40..=0x7E).contains(&last)).then_some(2 + parameters + 1)
 }
 
 fn osc_len(text: &[u8]) -> usize {

@@ -88,7 +88,7 @@ impl Normalised {
 }
 
 /// ASCII white space: space, tab, newline, vertical tab, form feed, carriage return.
-pub(crate) const fn is_space(byte: u8) -> bool {
+pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 

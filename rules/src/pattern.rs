@@ -18,9 +18,9 @@ use crate::limits::{
 use crate::matcher::{Pattern, Patterns};
 use crate::normalise::is_space;
 
-/// What says that a class is all but some letters, or an intersection: letters have to be taken
-/// for both cases before that. Elsewhere it is enough to do so afterwards, which is quicker.
-const NOT_OF_LETTERS: [&str; 5] = ["[^", ":^", "&&", "--", "~~"];
+/// Where a class may be all but some letters, or an intersection, letters have to be taken for
+/// both cases before that. Elsewhere it is enough to do so afterwards, which is quicker.
+const NOT_OF_LETTERS: [&str; 4] = ["^", "&&", "--", "~~"];
 
 /// A regex of no more [`parts`] than this compiles to far less than the limit.
 const PARTS_SURELY_SMALL: usize = 1_000;
@@ -100,8 +100,8 @@ pub(crate) fn regex(text: Text<'_>, written: &Written) -> Result<Hir, Error> {
     Ok(hir)
 }
 
-/// Compiles patterns over normal texts into one; None if there are none. Each of them has been
-/// compiled by itself, so what can fail here is their sum.
+/// Compiles patterns over normal texts into one; None if there are none. Each of them is
+/// within its limit by itself, so what can fail here is their sum.
 pub(crate) fn any(
     text: Text<'_>,
     span: &Range<usize>,
@@ -320,6 +320,7 @@ mod tests {
             "x(?:A|[^C])",
             "(?i)xB",
             "x[@-`]",
+            "(?x)x[ ^A]",
         ];
         for written in patterns {
             let expected = RegexBuilder::new(written)

@@ -12,7 +12,7 @@
 //!   plain, so it can be compared backwards without knowing where earlier sequences began.
 //!
 //! Neither needs to know where texts begin and end: what is taken together over the end of a
-//! text gives a candidate too many, never one too few.
+//! text gives a candidate too many, never one too few (but for one that [`splits`] names).
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -23,7 +23,9 @@ use crate::rule::RuleIndex;
 
 mod filter;
 mod fragment;
+mod frequencies;
 mod masks;
+mod neighbours;
 mod scan;
 mod splits;
 #[cfg(target_arch = "x86_64")]

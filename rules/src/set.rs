@@ -84,7 +84,7 @@ impl RuleSet {
     /// accepts, the answer is an offset below `b`; and with `from == a`, one within the text. So
     /// a caller judges the record around the answer and asks again from that record's end. (One
     /// exception: where the bytes before a text and its first ones together happen to be a colour
-    /// sequence, a word that begins with that sequence's `m` and is cut by another one behind it.)
+    /// sequence, a word that begins within that sequence and is cut by another one behind it.)
     pub fn candidate(&self, chunk: &[u8], from: usize) -> Option<usize> {
         self.prefilter.candidate(chunk, from)
     }

@@ -1,20 +1,23 @@
-//! The first look of the scan: fragments in sixteen buckets, bytes by their halves.
+//! The first look of the scan: fragments in sixteen buckets.
 //!
-//! For each of a fragment's four places there are two tables of sixteen entries, one by a byte's
-//! low half, one by its high half; an entry has one bit a bucket (and is cut into two bytes, the
-//! unit of the vectors' look-up). A bucket's bit that survives all look-ups at a place means
-//! that one of its fragments *may* begin there. A vector unit looks 32 bytes up at once (see
-//! `avx2`). The technique is known as Teddy, from the Hyperscan project.
+//! For each of a fragment's four places tables say which buckets accept a byte there; an entry
+//! has one bit a bucket (and is cut into two bytes, the unit of the vectors' look-up). A bucket's
+//! bit that survives all look-ups at a place means that one of its fragments *may* begin there. A
+//! vector unit looks many bytes up at once (see `vectors`). The technique is known as Teddy, from
+//! the Hyperscan project.
 //!
-//! Upper and lower case differ in the high half alone, and white space is six bytes of two high
-//! halves, so both come for nothing. What fragments share a bucket decides how often the look is
-//! wrong, so fragments that look alike are put together.
+//! The tables come in two forms. By halves: one of sixteen entries by a byte's low half, one by
+//! its high half; upper and lower case differ in the high half alone, and white space is six bytes
+//! of two high halves, so both come for nothing. Folded: one of sixty-four entries by what
+//! [`folded`] leaves of a byte, for units that can look that many up.
+//!
+//! What fragments share a bucket decides how often the look is wrong, so fragments that look
+//! alike are put together.
 
-use std::cmp::Reverse;
-
+use super::frequencies::Frequencies;
 use super::scan::{Stretch, blocks};
 use crate::ansi::ESC;
-use crate::rarity::{Rarity, per_mille};
+use crate::rarity::Rarity;
 use crate::window::WINDOW_BYTES;
 
 /// Tables of bytes, and so of eight buckets each, for one half of a byte.
@@ -48,8 +51,8 @@ impl Nibbles {
 /// Buckets by [`folded`] bytes: as many as a vector unit of 64 bytes looks up at once.
 pub(super) type Folded = [[u8; 64]; TABLES];
 
-/// Six bits of a byte. Of the bytes that logs are full of only the two cases of a letter fall
-/// together.
+/// Six bits of a byte. Of the bytes that logs are full of only the two cases of a letter, and two
+/// kinds of brackets, fall together.
 #[inline(always)]
 pub(super) fn folded(byte: u8) -> u8 {
     byte >> 1 & 0x20 | byte & 0x1F
@@ -197,14 +200,14 @@ fn place(buckets: &mut [Bucket], shapes: &[Shape], index: usize, frequencies: &F
 
 /// Low and high halves of the bytes that are accepted at one place, one bit each.
 #[derive(Debug, Default, Clone, Copy)]
-struct Halves {
-    low: u16,
-    high: u16,
+pub(super) struct Halves {
+    pub(super) low: u16,
+    pub(super) high: u16,
 }
 
 /// What is accepted at each place.
 #[derive(Debug, Default, Clone, Copy)]
-struct Shape([Halves; WINDOW_BYTES]);
+pub(super) struct Shape(pub(super) [Halves; WINDOW_BYTES]);
 
 impl Shape {
     fn of(fragment: &[u8]) -> Self {
@@ -229,7 +232,7 @@ impl Shape {
 }
 
 /// The raw bytes that may stand at a place of a fragment; behind a short one anything may.
-fn accepted(fragment: &[u8], place: usize) -> Vec<u8> {
+pub(super) fn accepted(fragment: &[u8], place: usize) -> Vec<u8> {
     fragment
         .get(place)
         .map_or_else(|| (0..=u8::MAX).collect(), |&byte| raw_forms(byte))
@@ -269,107 +272,6 @@ impl Bucket {
             self.share = frequencies.share(&self.shape);
         }
     }
-}
-
-/// Everyday windows that are told apart, at most: the most frequent ones.
-const WINDOWS_MAX: usize = 256;
-
-/// A set of everyday windows, one bit each.
-type Windows = [u64; WINDOWS_MAX / 64];
-
-/// How often bytes are met, by their halves, and everyday words.
-struct Frequencies {
-    bytes: [[f32; 16]; 16],
-    /// The share of places that begin each everyday window.
-    everyday: Vec<f32>,
-    /// Which of them have a half of a byte at a place.
-    low: [[Windows; 16]; WINDOW_BYTES],
-    high: [[Windows; 16]; WINDOW_BYTES],
-}
-
-impl Frequencies {
-    fn new(rarity: &Rarity) -> Self {
-        let mut bytes = [[0.0; 16]; 16];
-        for byte in 0..=255_u8 {
-            let share = per_mille(byte) as f32 / 1_000.0;
-            // Most letters are lower case.
-            let share = match byte {
-                b'A'..=b'Z' => share / 8.0,
-                _ => share,
-            };
-            bytes[usize::from(byte >> 4)][usize::from(byte & 15)] = share;
-        }
-        let mut frequencies = Self {
-            bytes,
-            everyday: Vec::new(),
-            low: Default::default(),
-            high: Default::default(),
-        };
-        let mut everyday: Vec<([u8; WINDOW_BYTES], u64)> = rarity.everyday().collect();
-        everyday.sort_by_key(|&(window, per_gib)| (Reverse(per_gib), window));
-        for (index, (window, per_gib)) in everyday.into_iter().take(WINDOWS_MAX).enumerate() {
-            let share = per_gib as f32 / (1_u64 << 30) as f32;
-            frequencies.everyday.push(share);
-            for (place, byte) in window.iter().enumerate() {
-                let (low, high) = (usize::from(byte & 15), usize::from(byte >> 4));
-                frequencies.low[place][low][index / 64] |= 1 << (index % 64);
-                frequencies.high[place][high][index / 64] |= 1 << (index % 64);
-            }
-        }
-        frequencies
-    }
-
-    /// The share of places in a text that a shape accepts: if bytes came independently, and by
-    /// everyday words.
-    fn share(&self, shape: &Shape) -> f32 {
-        let by_bytes = shape.0.iter().map(|halves| self.of_place(*halves));
-        by_bytes.product::<f32>() + self.of_everyday(shape)
-    }
-
-    fn of_place(&self, halves: Halves) -> f32 {
-        let rows = bits(halves.high).map(|row| &self.bytes[row]);
-        rows.map(|row| bits(halves.low).map(|column| row[column]).sum::<f32>())
-            .sum()
-    }
-
-    fn of_everyday(&self, shape: &Shape) -> f32 {
-        let mut accepted: Windows = [u64::MAX; WINDOWS_MAX / 64];
-        for (place, halves) in shape.0.iter().enumerate() {
-            let low = any_of(&self.low[place], halves.low);
-            let high = any_of(&self.high[place], halves.high);
-            for (at, accepted) in accepted.iter_mut().enumerate() {
-                *accepted &= low[at] & high[at];
-            }
-        }
-        let mut share = 0.0;
-        for (at, mut word) in accepted.into_iter().enumerate() {
-            while word != 0 {
-                let index = at * 64 + word.trailing_zeros() as usize;
-                share += self.everyday.get(index).copied().unwrap_or(0.0);
-                word &= word - 1;
-            }
-        }
-        share
-    }
-}
-
-/// The windows that have any of some halves.
-fn any_of(windows: &[Windows; 16], halves: u16) -> Windows {
-    bits(halves).fold(Windows::default(), |mut all, half| {
-        for (all, one) in all.iter_mut().zip(windows[half]) {
-            *all |= one;
-        }
-        all
-    })
-}
-
-/// The positions of the bits that are set.
-fn bits(mut set: u16) -> impl Iterator<Item = usize> {
-    std::iter::from_fn(move || {
-        let lowest = set.trailing_zeros() as usize;
-        set &= set.wrapping_sub(1);
-        (lowest < 16).then_some(lowest)
-    })
 }
 
 #[cfg(test)]

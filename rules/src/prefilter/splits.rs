@@ -6,6 +6,10 @@
 //! other in some need; and these needs are compared on both sides. In coloured logs there are
 //! such sequences at every other word, so nearly all have to be turned away at once: two bytes
 //! on each side are hashed, and a bit says whether some need has them so.
+//!
+//! An `ESC` directly behind a colour is taken for not the first one. That is wrong only where a
+//! text begins within that colour, its beginning being the header of the text in the chunk, and a
+//! need begins there, too: a line that a program wrote broken, and of one length in a million.
 
 use crate::ansi::{ESC, sequence_len};
 use crate::normalise::is_space;
@@ -254,23 +258,12 @@ fn heads(needs: &[Vec<u8>], splits: &[Split]) -> Box<Heads> {
 }
 
 /// A raw byte as it stands in a normal text.
-#[inline]
 fn normal(byte: u8) -> u8 {
-    /// Looked up, since the two questions cost more where there are no branches.
-    const NORMAL: [u8; 256] = {
-        let mut bytes = [0; 256];
-        let mut byte = 0;
-        while byte < 256 {
-            bytes[byte] = if is_space(byte as u8) {
-                b' '
-            } else {
-                (byte as u8).to_ascii_lowercase()
-            };
-            byte += 1;
-        }
-        bytes
-    };
-    NORMAL[usize::from(byte)]
+    if is_space(byte) {
+        b' '
+    } else {
+        byte.to_ascii_lowercase()
+    }
 }
 
 /// What stands before white space at the end; None where that is too long to be measured.

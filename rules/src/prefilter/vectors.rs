@@ -21,7 +21,7 @@ use super::scan::{BLOCK, Stretch, blocks};
 use crate::ansi::ESC;
 use crate::window::WINDOW_BYTES;
 
-/// Stretch that one vector of AVX2 covers.
+/// Places that one vector of AVX2 covers.
 const HALF: usize = BLOCK / 2;
 /// The bytes that they need.
 const HALF_BYTES: usize = HALF + WINDOW_BYTES - 1;
@@ -48,7 +48,7 @@ impl Vectors {
 
     /// Whether they look folded bytes up, not halves.
     #[cfg(test)]
-    pub(super) fn have_64_bytes(self) -> bool {
+    pub(super) fn look_up_folded(self) -> bool {
         self.0 == Kind::Avx512
     }
 

@@ -10,7 +10,8 @@ use crate::window::WINDOW_BYTES;
 
 use super::filter::Filter;
 use super::fragment::Fragment;
-use super::masks::{folded, raw_forms};
+use super::masks::accepted;
+use super::neighbours::{self, Neighbours};
 
 /// Slots for each key.
 const SLOTS_PER_KEY: usize = 4;
@@ -23,12 +24,12 @@ pub(super) struct Words {
     needs: Vec<Wanted>,
     /// Where needs have fragments, those of one group together.
     places: Vec<Place>,
-    /// Those of one fragment together.
+    /// Those of the fragments that share a key together.
     groups: Vec<Group>,
     /// The keys: most places of the first look end here.
     filter: Filter,
     /// Keys with what may stand beside them.
-    beside: Filter,
+    neighbours: Filter,
     /// By hash, a key at the next free slot where its own is taken.
     slots: Box<[Slot]>,
     slots_shift: u32,
@@ -82,14 +83,15 @@ impl Words {
                 by_key.entry(key).or_default().push(index);
             }
         }
-        let beside = besides(&needs, &by_key, fragments);
+        let texts: Vec<&[u8]> = needs.iter().map(|need| need.text.as_slice()).collect();
+        let neighbours = neighbours::of_keys(&texts, &by_key, fragments);
         let slots = (by_key.len() * SLOTS_PER_KEY).next_power_of_two().max(2);
         let mut words = Self {
             needs,
             places: Vec::new(),
             groups: Vec::new(),
             filter: Filter::of(by_key.keys().map(|&key| u64::from(key))),
-            beside: Filter::of(beside.into_iter()),
+            neighbours: Filter::of(neighbours.into_iter()),
             slots: vec![Slot::default(); slots].into_boxed_slice(),
             slots_shift: u32::BITS - slots.trailing_zeros(),
         };
@@ -153,12 +155,7 @@ impl Words {
         }
         let before = at.checked_sub(1).map_or(0, |before| raw[before]);
         let after = raw.get(at + WINDOW_BYTES).copied().unwrap_or(0);
-        let (before, after) = (folded(before), folded(after));
-        let is_known = |before, after| self.beside.may_hold(Beside { before, after }.with(key));
-        is_known(before, after)
-            || is_known(Beside::ANY, after)
-            || is_known(before, Beside::ANY)
-            || is_known(Beside::ANY, Beside::ANY)
+        Neighbours::wanted(before, after).any(|wanted| self.neighbours.may_hold(wanted.of(key)))
     }
 
     /// Sets the bit of each rule that has a need around its fragment at `at` in a normal text:
@@ -230,76 +227,6 @@ impl Words {
             at = (at + 1) % self.slots.len();
         }
     }
-}
-
-/// The [`folded`] bytes directly before and behind a fragment in raw bytes, or [`Beside::ANY`]
-/// where the need ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Beside {
-    before: u8,
-    after: u8,
-}
-
-impl Beside {
-    /// Not a folded byte.
-    const ANY: u8 = 64;
-
-    /// What may stand beside the fragment at `offset` in a need.
-    fn of(need: &[u8], offset: usize) -> impl Iterator<Item = Self> {
-        let end = need.len().min(offset + WINDOW_BYTES);
-        let before = beside(offset.checked_sub(1).map(|at| need[at]), need[offset]);
-        let after = beside(need.get(end).copied(), need[end - 1]);
-        before.into_iter().flat_map(move |before| {
-            after
-                .clone()
-                .into_iter()
-                .map(move |after| Self { before, after })
-        })
-    }
-
-    fn with(self, key: u32) -> u64 {
-        u64::from(key) | u64::from(self.before) << 32 | u64::from(self.after) << 40
-    }
-}
-
-/// All keys with what may stand beside them.
-fn besides(
-    needs: &[Wanted],
-    by_key: &BTreeMap<u32, Vec<usize>>,
-    fragments: &[Fragment],
-) -> Vec<u64> {
-    let of_fragment = |fragment: &Fragment| {
-        let places = fragment.places.iter();
-        let mut besides: Vec<Beside> = places
-            .flat_map(|&(need, offset)| Beside::of(&needs[need].text, offset))
-            .collect();
-        besides.sort_unstable();
-        besides.dedup();
-        besides
-    };
-    let besides: Vec<Vec<Beside>> = fragments.iter().map(of_fragment).collect();
-    let of_key = |(&key, indexes)| {
-        let indexes: &Vec<usize> = indexes;
-        let besides = indexes.iter().flat_map(|&index| &besides[index]);
-        besides
-            .map(move |beside| beside.with(key))
-            .collect::<Vec<_>>()
-    };
-    by_key.iter().flat_map(of_key).collect()
-}
-
-/// What may stand beside `edge`, an end of a fragment, where a need has `byte` there, or ends.
-/// White space at the edge may be a part of a run.
-fn beside(byte: Option<u8>, edge: u8) -> Vec<u8> {
-    let Some(byte) = byte else {
-        return vec![Beside::ANY];
-    };
-    let spaces = (edge == b' ').then_some(b' ');
-    let forms = [Some(byte), spaces]
-        .into_iter()
-        .flatten()
-        .flat_map(raw_forms);
-    forms.map(folded).collect()
 }
 
 /// Up to four bytes on each side of a fragment in normal form, and which of them are known.
@@ -428,10 +355,7 @@ fn hash(key: u32, shift: u32) -> usize {
 fn keys_of(fragment: &[u8]) -> Vec<u32> {
     let mut forms = vec![[0; WINDOW_BYTES]];
     for place in 0..WINDOW_BYTES {
-        let bytes = match fragment.get(place) {
-            Some(&byte) => raw_forms(byte),
-            None => (0..=u8::MAX).collect(),
-        };
+        let bytes = accepted(fragment, place);
         forms = forms
             .iter()
             .flat_map(|form| {
