@@ -21,6 +21,9 @@ use policy::{Now, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) mod virtual_time;
+
 /// Where the kernel says which boot this is.
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -210,6 +213,10 @@ impl ManualTime {
 /// Where the boot id cannot be read: without it a reboot could not be told
 /// from time passing.
 pub(crate) fn read_system() -> io::Result<Reading> {
+    #[cfg(test)]
+    if let Some(now) = virtual_time::reading() {
+        return Ok(now);
+    }
     let text = fs::read_to_string(BOOT_ID_PATH).map_err(|error| {
         let what = format!("{BOOT_ID_PATH}: {error} (is /proc mounted?)");
         io::Error::new(error.kind(), what)
@@ -227,12 +234,20 @@ pub(crate) fn read_system() -> io::Result<Reading> {
 }
 
 fn boot_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = virtual_time::reading() {
+        return now.boot_ms;
+    }
     let time = clock_gettime(ClockId::Boottime);
     let secs = u64::try_from(time.tv_sec).unwrap_or(0);
     secs * 1000 + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000_000
 }
 
 fn wall_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(now) = virtual_time::reading() {
+        return now.wall_ms;
+    }
     // A wall clock before 1970 counts as 1970: it is compared and shown, never trusted.
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

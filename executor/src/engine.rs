@@ -200,7 +200,10 @@ impl<D: Docker + 'static> Engine<D> {
             if wake <= SLEEP_MIN {
                 self.time_out().await;
             }
+            // In this order and no other: what comes of a run must not depend on
+            // chance. Each branch but the inbox is bounded by what it has let in.
             tokio::select! {
+                biased;
                 () = &mut shutdown => break,
                 Some(completion) = self.completions.recv() => {
                     self.work(Input::Completion(completion), &mut inbox).await;

@@ -132,6 +132,42 @@ impl Journal {
         Ok((Self::begin(found)?, faults))
     }
 
+    /// As it is opened, but served by a task of this thread instead of a thread of
+    /// its own, on a disk with `faults`; compacted from `compact_bytes` on.
+    #[cfg(test)]
+    pub(crate) fn open_on_this_thread(
+        dir: &StateDir,
+        fail_closed_ms: u64,
+        faults: faults::Faults,
+        compact_bytes: u64,
+    ) -> Result<Opened, JournalError> {
+        let mut found = open::open(dir, fail_closed_ms)?;
+        found.writer.faults = faults;
+        let not_writable = found.writer.put_right().err();
+        let (journal, mut queue, mut worker) = Self::parts(found.writer, found.clock.clone());
+        worker.compact_min = compact_bytes;
+        journal
+            .size
+            .compact_at
+            .store(compact_bytes, Ordering::Relaxed);
+        tokio::task::spawn_local(async move {
+            while let Some(command) = queue.recv().await {
+                let Some(on) = worker.take(command, &mut queue) else {
+                    return;
+                };
+                worker = on;
+            }
+        });
+        let (clock, records, damage) = (found.clock, found.records, found.damage);
+        Ok(Opened {
+            journal,
+            clock,
+            records,
+            damage,
+            not_writable,
+        })
+    }
+
     fn begin(mut found: open::Found) -> Result<Opened, JournalError> {
         let not_writable = found.writer.put_right().err();
         let journal = Self::start(found.writer, found.clock.clone())?;
@@ -155,6 +191,16 @@ impl Journal {
     }
 
     fn start(writer: Writer, clock: Clock) -> Result<Self, JournalError> {
+        let (journal, queue, worker) = Self::parts(writer, clock);
+        thread::Builder::new()
+            .name("journal".into())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || worker.serve(queue))
+            .map_err(|e| JournalError::io("start a thread for", Path::new(JOURNAL), e))?;
+        Ok(journal)
+    }
+
+    fn parts(writer: Writer, clock: Clock) -> (Self, mpsc::Receiver<Command>, Worker) {
         let (commands, queue) = mpsc::channel(QUEUE_MAX);
         let size = Arc::new(Size {
             bytes: AtomicU64::new(writer.bytes()),
@@ -164,13 +210,9 @@ impl Journal {
             writer,
             clock,
             size: Arc::clone(&size),
+            compact_min: COMPACT_BYTES_MIN,
         };
-        thread::Builder::new()
-            .name("journal".into())
-            .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || worker.serve(queue))
-            .map_err(|e| JournalError::io("start a thread for", Path::new(JOURNAL), e))?;
-        Ok(Self { commands, size })
+        (Self { commands, size }, queue, worker)
     }
 
     /// Appends all of `records`, or none. When it returns `Ok` and `durable`
@@ -233,37 +275,48 @@ struct Worker {
     writer: Writer,
     clock: Clock,
     size: Arc<Size>,
+    /// See [`COMPACT_BYTES_MIN`].
+    compact_min: u64,
 }
 
 impl Worker {
     fn serve(mut self, mut queue: mpsc::Receiver<Command>) {
         while let Some(command) = queue.blocking_recv() {
-            // A caller that no longer waits is no reason not to write.
-            match command {
-                Command::Append {
-                    records,
-                    durable,
-                    reply,
-                } => {
-                    let done = self.writer.append(&records, durable);
-                    self.size
-                        .bytes
-                        .store(self.writer.bytes(), Ordering::Relaxed);
-                    let _ = reply.send(done);
-                }
-                Command::Compact { records, reply } => {
-                    let _ = reply.send(self.compact(&records));
-                }
-                Command::Close { reply } => {
-                    queue.close();
-                    let done = self.writer.append(&[], true);
-                    // Closed first: whoever waits may want to unmount the disk.
-                    drop(self.writer);
-                    let _ = reply.send(done);
-                    return;
-                }
+            match self.take(command, &mut queue) {
+                Some(on) => self = on,
+                None => return,
             }
         }
+    }
+
+    /// One command; none where it was the last.
+    fn take(mut self, command: Command, queue: &mut mpsc::Receiver<Command>) -> Option<Self> {
+        // A caller that no longer waits is no reason not to write.
+        match command {
+            Command::Append {
+                records,
+                durable,
+                reply,
+            } => {
+                let done = self.writer.append(&records, durable);
+                self.size
+                    .bytes
+                    .store(self.writer.bytes(), Ordering::Relaxed);
+                let _ = reply.send(done);
+            }
+            Command::Compact { records, reply } => {
+                let _ = reply.send(self.compact(&records));
+            }
+            Command::Close { reply } => {
+                queue.close();
+                let done = self.writer.append(&[], true);
+                // Closed first: whoever waits may want to unmount the disk.
+                drop(self.writer);
+                let _ = reply.send(done);
+                return None;
+            }
+        }
+        Some(self)
     }
 
     fn compact(&mut self, records: &[Record]) -> Result<(), JournalError> {
@@ -275,12 +328,12 @@ impl Worker {
         let next = if done.is_ok() {
             2 * bytes
         } else {
-            bytes + COMPACT_BYTES_MIN
+            bytes + self.compact_min
         };
         self.size.bytes.store(bytes, Ordering::Relaxed);
         self.size
             .compact_at
-            .store(next.max(COMPACT_BYTES_MIN), Ordering::Relaxed);
+            .store(next.max(self.compact_min), Ordering::Relaxed);
         done
     }
 }

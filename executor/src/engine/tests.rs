@@ -1,6 +1,8 @@
 //! The engine on a real journal whose disk can be made to fail, with an engine
 //! of containers that answers at once and never ends a restart.
 
+mod sim;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;

@@ -167,6 +167,9 @@ impl Writer {
     }
 
     fn take_over(&mut self, content: Content) -> Result<(), JournalError> {
+        self.faults
+            .check("rename")
+            .map_err(|e| JournalError::io("rename a file to", &self.path(), e))?;
         self.dir.rename(NEW, JOURNAL)?;
         self.content = content;
         self.doubt = Doubt {
