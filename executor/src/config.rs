@@ -42,6 +42,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The original's report files.
     pub reports: Reports,
+    /// Evidence of attempts, in the state directory.
+    pub evidence: Evidence,
     /// Built-in packs and rule files, comma-separated; checked by `rules`.
     pub rules: String,
     /// Where the host's `/proc` is seen.
@@ -88,6 +90,15 @@ pub struct Reports {
     pub rotated_files: u32,
     /// How long markers are kept, milliseconds.
     pub marker_keep_ms: u64,
+}
+
+/// What is kept about each attempt for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// How long, milliseconds; none = off.
+    pub keep_ms: Option<u64>,
+    /// Most log lines of each.
+    pub log_lines: u32,
 }
 
 /// The executor's own log, on stderr.

@@ -21,6 +21,7 @@ use crate::clock::{Clock, timestamp_of};
 use crate::config::{Config, Sockets, Sources};
 use crate::docker::Client;
 use crate::engine::{Engine, Parts, Settings, restart_once};
+use crate::evidence::{self, Evidence};
 use crate::http::Site;
 use crate::journal::{Journal, Opened, StateDir};
 use crate::listen::Socket;
@@ -215,6 +216,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
         tracing::error!("nothing can be decided until the journal can be written: {e}");
     }
     let reports = reports(config, &site)?;
+    let evidence = evidence(config, &clock, &site)?;
     if records.is_empty()
         && let Some(dir) = &config.reports.dir
     {
@@ -234,6 +236,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
         procs: Procs::new(&config.procfs),
         site,
         reports,
+        evidence,
     })
 }
 
@@ -248,6 +251,22 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
         }
     };
     Reports::start(config.reports.clone(), told).map_err(|e| e.to_string())
+}
+
+/// Evidence follows attempts on a thread of its own; a fault there is told once
+/// and counted.
+fn evidence(config: &Config, clock: &Clock, site: &Site) -> Result<Evidence, String> {
+    let counts = site.metrics.evidence();
+    let report = move |report: evidence::Report| match report {
+        evidence::Report::Ended(written) => counts.count(written),
+        evidence::Report::Problem { error, is_first } if is_first => {
+            tracing::warn!("evidence: {error}");
+        }
+        evidence::Report::Problem { .. } => {}
+    };
+    let read_seconds = site.metrics.evidence_read();
+    let (dir, clock) = (&config.state_dir, clock.clone());
+    Evidence::start(&config.evidence, dir, clock, read_seconds, report).map_err(|e| e.to_string())
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {

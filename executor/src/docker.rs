@@ -25,6 +25,7 @@ mod client;
 mod error;
 mod exchange;
 mod inspected;
+mod reading;
 mod rfc3339;
 mod version;
 mod wire;
@@ -36,6 +37,7 @@ use policy::{Call, Called};
 pub use client::Client;
 pub use error::{DockerError, Phase, SocketProblem};
 pub use inspected::Inspected;
+pub use reading::Reading;
 pub use rfc3339::parse_rfc3339;
 pub use version::ApiVersion;
 pub use wire::{EngineVersion, Listed, MESSAGE_BYTES_MAX};
@@ -67,6 +69,9 @@ pub trait Docker {
 
     /// All containers, running or not: `GET /containers/json?all=1`, ordered by name.
     async fn list(&self, deadline: Duration) -> Result<Vec<Listed>, DockerError>;
+
+    /// A reply's body as it came, for evidence: nothing is decided by it.
+    async fn read(&self, what: &Reading, deadline: Duration) -> Result<Vec<u8>, DockerError>;
 
     /// Restarts or starts a container and waits for the engine's answer, at
     /// most `wait`: `POST /containers/{id}/restart` or `/start`.

@@ -50,6 +50,7 @@ use self::tell::IdsTold;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::Docker;
+use crate::evidence::Evidence;
 use crate::http::Site;
 use crate::journal::{Journal, JournalError};
 use crate::procs::Procs;
@@ -64,7 +65,7 @@ const JOURNAL_SLOW: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Most completions that wait for the loop; the tasks behind others wait.
 const COMPLETIONS_MAX: usize = 1_024;
-/// Longest wait for report files on the way out.
+/// Longest wait for report files and evidence on the way out.
 const REPORTS_MAX: Duration = Duration::from_secs(2);
 /// Longest sleep of the loop: Tokio's timers stand still during a suspend, the
 /// policy's clock does not.
@@ -106,6 +107,8 @@ pub struct Parts<D> {
     pub site: Rc<Site>,
     /// Report files; may be switched off.
     pub reports: Reports,
+    /// Evidence of attempts; may be switched off.
+    pub evidence: Evidence,
 }
 
 /// See the module.
@@ -124,6 +127,7 @@ pub struct Engine<D> {
     procs: Procs,
     site: Rc<Site>,
     reports: Reports,
+    evidence: Evidence,
     host: String,
     done: mpsc::Sender<Completion>,
     completions: mpsc::Receiver<Completion>,
@@ -168,6 +172,7 @@ impl<D: Docker + 'static> Engine<D> {
             procs: parts.procs,
             site: parts.site,
             reports: parts.reports,
+            evidence: parts.evidence,
             host: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()

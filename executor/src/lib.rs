@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod docker;
 pub mod engine;
+pub mod evidence;
 mod groups;
 pub mod http;
 pub mod journal;

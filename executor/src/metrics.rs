@@ -17,10 +17,15 @@ use prometheus_client::registry::{Registry, Unit};
 
 use executor_api::Decision;
 
+use crate::evidence::Written;
+
 /// Seconds: from a container that stops at once to the longest stop time-out.
 const ATTEMPT_BUCKETS: [f64; 12] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 120.0, 600.0,
 ];
+
+/// Seconds: to the longest that a call waits for evidence, and a little more.
+const EVIDENCE_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25];
 
 /// A word as a label's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +112,26 @@ impl KernelLookup {
     }
 }
 
+/// Bundles of evidence by what came of them.
+#[derive(Debug, Clone)]
+pub struct EvidenceCounts(Family<ResultLabels, Counter>);
+
+impl EvidenceCounts {
+    /// One more.
+    pub fn count(&self, written: Written) {
+        self.written(written).inc();
+    }
+
+    fn written(&self, written: Written) -> Counter {
+        let result = Word(match written {
+            Written::Whole => "whole",
+            Written::Partly => "partly",
+            Written::Failed => "failed",
+        });
+        self.0.get_or_create_owned(&ResultLabels { result })
+    }
+}
+
 /// All counters, gauges and histograms.
 #[derive(Debug)]
 pub struct Metrics {
@@ -129,6 +154,8 @@ pub struct Metrics {
     socket_errors: Family<SocketLabels, Counter>,
     journal_errors: Counter,
     report_errors: Counter,
+    evidence: Family<ResultLabels, Counter>,
+    evidence_read: Histogram,
     config_reloads: Family<ResultLabels, Counter>,
     engine_up: Gauge,
 }
@@ -162,6 +189,8 @@ impl Metrics {
             socket_errors: Family::default(),
             journal_errors: Counter::default(),
             report_errors: Counter::default(),
+            evidence: Family::default(),
+            evidence_read: Histogram::new(EVIDENCE_BUCKETS),
             config_reloads: Family::default(),
             engine_up: Gauge::default(),
         };
@@ -169,6 +198,7 @@ impl Metrics {
         metrics.register_work();
         metrics.register_states();
         metrics.register_faults();
+        metrics.register_evidence();
         metrics
     }
 
@@ -213,6 +243,9 @@ impl Metrics {
         }
         for socket in SocketName::ALL {
             self.socket(socket);
+        }
+        for written in [Written::Whole, Written::Partly, Written::Failed] {
+            self.evidence().written(written);
         }
         for result in [Word("done"), Word("failed")] {
             let _ = self.config_reloads.get_or_create(&ResultLabels { result });
@@ -261,6 +294,21 @@ impl Metrics {
             "From the charge to the engine's answer",
             Unit::Seconds,
             self.attempt_duration.clone(),
+        );
+    }
+
+    fn register_evidence(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "evidence",
+            "Attempts whose evidence was gathered, by what came of it",
+            self.evidence.clone(),
+        );
+        r.register_with_unit(
+            "evidence_read",
+            "How long calls to the engine waited for evidence",
+            Unit::Seconds,
+            self.evidence_read.clone(),
         );
     }
 
@@ -425,6 +473,16 @@ impl Metrics {
         self.report_errors.clone()
     }
 
+    /// Counts bundles of evidence; for their own thread.
+    pub fn evidence(&self) -> EvidenceCounts {
+        EvidenceCounts(self.evidence.clone())
+    }
+
+    /// How long calls to the engine wait for evidence.
+    pub fn evidence_read(&self) -> Histogram {
+        self.evidence_read.clone()
+    }
+
     /// The configuration was read again.
     pub fn config_reloaded(&self, done: bool) {
         let result = Word(if done { "done" } else { "failed" });
@@ -503,6 +561,8 @@ mod tests {
             "healer_decisions_total{decision=\"pending\",gate=\"storm\"} 0",
             "healer_socket_errors_total{socket=\"docker\"} 0",
             "healer_journal_errors_total 0",
+            "healer_evidence_total{result=\"failed\"} 0",
+            "healer_evidence_read_seconds_count 0",
             "healer_config_reloads_total{result=\"failed\"} 0",
             "# EOF",
         ] {
@@ -525,6 +585,8 @@ mod tests {
         metrics.socket_error(SocketName::Intents);
         metrics.journal_error();
         metrics.report_errors().inc();
+        metrics.evidence().count(Written::Partly);
+        metrics.evidence_read().observe(0.003);
         metrics.config_reloaded(true);
         metrics.set_engine_up(true);
         let page = metrics.encode();
@@ -544,6 +606,8 @@ mod tests {
             "healer_socket_errors_total{socket=\"intents\"} 1",
             "healer_journal_errors_total 1",
             "healer_report_errors_total 1",
+            "healer_evidence_total{result=\"partly\"} 1",
+            "healer_evidence_read_seconds_bucket{le=\"0.005\"} 1",
             "healer_config_reloads_total{result=\"done\"} 1",
             "healer_engine_up 1",
         ] {

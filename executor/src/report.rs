@@ -7,7 +7,8 @@
 //! Here too is what is read from that directory: the original's state, once
 //! ([`import`]), and the markers that people set ([`marks`]).
 //!
-//! Nothing from logs, evidence or secrets goes in: everybody can read them.
+//! Nothing from logs, evidence or secrets goes in: everybody can read them. Of
+//! evidence they say where it is.
 
 mod dir;
 mod error;
@@ -27,7 +28,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config;
-use dir::ReportDir;
+use crate::evidence::Mention;
+
+pub(crate) use dir::ReportDir;
 
 pub use error::{NAME_BYTES_MAX, ReportError};
 pub use files::iso_utc;
@@ -86,6 +89,8 @@ pub struct ReportInput {
     pub rule: Option<String>,
     /// From the charge until the call's outcome.
     pub duration_ms: Option<u64>,
+    /// The attempt's evidence: named where it is there when the report is written.
+    pub evidence: Option<Mention>,
 }
 
 /// Something that is wrong with report files.

@@ -154,6 +154,9 @@ pub struct HistoryEntry {
     /// 12 hex digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
+    /// The file with an attempt's evidence, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
     /// With figures.
     pub detail: String,
 }

@@ -1,4 +1,4 @@
-//! The state directory and the report directory: there, whose, writable, and
+//! The state directory with its evidence, and the report directory: there, whose, writable, and
 //! with room.
 
 use std::fs::Metadata;
@@ -18,6 +18,7 @@ const REPORT_FILES: [&str; 2] = ["last_restart.json", "restarts.log"];
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let uid = rustix::process::geteuid().as_raw();
     state(&config.state_dir, uid, findings);
+    evidence(config, uid, findings);
     match &config.reports.dir {
         Some(dir) => report(dir, uid, findings),
         None => findings.ok("reports", "off"),
@@ -67,6 +68,43 @@ fn state(dir: &Path, uid: u32, findings: &mut Findings) {
     match Journal::peek(dir) {
         Ok(records) => findings.ok(about, format!("{shown}: {} journal entries", records.len())),
         Err(e) => findings.fail(about, e.to_string(), ""),
+    }
+}
+
+fn evidence(config: &Config, uid: u32, findings: &mut Findings) {
+    let about = "evidence";
+    if config.evidence.keep_ms.is_none() {
+        findings.ok(about, "off");
+        return;
+    }
+    let dir = crate::evidence::dir(&config.state_dir);
+    let shown = dir.display();
+    // Without the state directory, or a look into it, that was said above.
+    let Ok(meta) = std::fs::symlink_metadata(&dir) else {
+        findings.ok(about, format!("{shown}: none yet"));
+        return;
+    };
+    let owner = match std::fs::metadata(&config.state_dir) {
+        Ok(state) if uid == 0 => state.uid(),
+        _ => uid,
+    };
+    if !meta.is_dir() {
+        let text = format!("{shown} is no directory, and nothing is written");
+        findings.warn(about, text, &format!("rm {shown}"));
+    } else if meta.uid() != owner {
+        let text = format!(
+            "{shown} belongs to user {}, and nothing is written",
+            meta.uid()
+        );
+        findings.warn(about, text, &format!("chown -R {owner} {shown}"));
+    } else if meta.mode() & 0o077 != 0 {
+        let text = format!(
+            "{shown} is open to others (mode 0{:o})",
+            meta.mode() & 0o777
+        );
+        findings.warn(about, text, &format!("chmod 700 {shown}"));
+    } else {
+        findings.ok(about, shown.to_string());
     }
 }
 

@@ -13,6 +13,8 @@ use crate::config::show_duration_ms;
 
 /// Most characters of a detail in a table.
 const DETAIL_CHARS_MAX: usize = 200;
+/// Most characters of a path.
+const PATH_CHARS_MAX: usize = 4096;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -156,7 +158,21 @@ fn draw_history(entries: &[HistoryEntry]) -> String {
             ]
         })
         .collect();
-    table(["TIME", "TARGET", "WHAT", "RULE", "DETAIL"], &rows)
+    let mut text = table(["TIME", "TARGET", "WHAT", "RULE", "DETAIL"], &rows);
+    let with_evidence = entries
+        .iter()
+        .filter_map(|e| Some((e, e.evidence.as_ref()?)));
+    for (at, (entry, path)) in with_evidence.enumerate() {
+        if at == 0 {
+            text.push_str("\nEVIDENCE\n");
+        }
+        text.push_str(&format!(
+            "{}  {}\n",
+            utc(entry.at),
+            printable(path.as_bytes(), PATH_CHARS_MAX)
+        ));
+    }
+    text
 }
 
 fn shown(text: &str) -> String {
@@ -235,6 +251,7 @@ db      idle     0 of 4  never                 -          now
                 at: 1_760_978_860,
                 target: "app".into(),
                 what: "recovered".into(),
+                evidence: Some("/state/evidence/1760978860-7-app.json".into()),
                 ..HistoryEntry::default()
             },
         ];
@@ -244,6 +261,9 @@ db      idle     0 of 4  never                 -          now
 TIME                  TARGET  WHAT                RULE      DETAIL
 2025-10-20T16:47:32Z  app     refused (cooldown)  cuda-oom  Cooldown active (45s < 300s)
 2025-10-20T16:47:40Z  app     recovered           -
+
+EVIDENCE
+2025-10-20T16:47:40Z  /state/evidence/1760978860-7-app.json
 "
         );
         assert_eq!(draw_history(&[]), "nothing yet\n");

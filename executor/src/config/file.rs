@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use policy::OnRefusal;
 use serde::Deserialize;
 
-use super::values::{Factor, Millis, Mode, OrOff, text};
+use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{LogFormat, LogLevel};
 
 /// `healer.toml`.
@@ -32,6 +32,7 @@ pub(super) struct ConfigFile {
     pub(super) http: HttpSection,
     pub(super) log: LogSection,
     pub(super) reports: ReportsSection,
+    pub(super) evidence: EvidenceSection,
     pub(super) policy: PolicySection,
     pub(super) defaults: DefaultsSection,
     pub(super) targets: BTreeMap<String, TargetSection>,
@@ -59,6 +60,14 @@ pub(super) struct ReportsSection {
     pub(super) rotate_bytes: Option<u64>,
     pub(super) rotated_files: Option<u32>,
     pub(super) marker_keep: Option<Millis>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct EvidenceSection {
+    #[serde(deserialize_with = "duration_or_off")]
+    pub(super) keep: Option<OrOff<Millis>>,
+    pub(super) log_lines: Option<u32>,
 }
 
 /// What holds for all targets together.

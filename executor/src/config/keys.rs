@@ -49,6 +49,8 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "reports.rotate_bytes" "HEALER_REPORTS_ROTATE_BYTES" reports.rotate_bytes;
     "reports.rotated_files" "HEALER_REPORTS_ROTATED_FILES" reports.rotated_files;
     "reports.marker_keep" "HEALER_REPORTS_MARKER_KEEP" reports.marker_keep;
+    "evidence.keep" "HEALER_EVIDENCE_KEEP" evidence.keep;
+    "evidence.log_lines" "HEALER_EVIDENCE_LOG_LINES" evidence.log_lines;
     "policy.max_age" "HEALER_MAX_AGE" policy.max_age;
     "policy.pending_max" "HEALER_PENDING_MAX" policy.pending_max;
     "policy.on_refusal" "HEALER_ON_REFUSAL" policy.on_refusal;

@@ -53,6 +53,14 @@ impl Config {
             "reports.marker_keep",
             config.reports.marker_keep_ms != self.reports.marker_keep_ms,
         );
+        keep(
+            "evidence.keep",
+            config.evidence.keep_ms != self.evidence.keep_ms,
+        );
+        keep(
+            "evidence.log_lines",
+            config.evidence.log_lines != self.evidence.log_lines,
+        );
         keep("procfs", config.procfs != self.procfs);
         keep(
             "kernel_records",
@@ -65,6 +73,7 @@ impl Config {
         config.docker_socket = self.docker_socket.clone();
         config.state_dir = self.state_dir.clone();
         config.reports = self.reports.clone();
+        config.evidence = self.evidence;
         config.procfs = self.procfs.clone();
         config.kernel_records = self.kernel_records;
         config.http_listen = self.http_listen;

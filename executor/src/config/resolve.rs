@@ -7,7 +7,7 @@ use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, Targe
 
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::values::{Millis, OrOff, show_duration_ms};
-use super::{Config, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
+use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
 
 /// The key, and what is wrong with its value.
 type Fault = (String, String);
@@ -47,6 +47,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         docker_socket: docker_socket(file)?,
         state_dir: path("state_dir", &file.state_dir, "/var/lib/log-healer")?,
         reports: reports(file)?,
+        evidence: evidence(file)?,
         rules,
         procfs: path("procfs", &file.procfs, "/proc")?,
         kernel_records: file.kernel_records.unwrap_or(false),
@@ -153,6 +154,22 @@ fn reports(file: &ConfigFile) -> Result<Reports, Fault> {
             7 * DAY,
             MINUTE..=3650 * DAY,
         )?,
+    })
+}
+
+fn evidence(file: &ConfigFile) -> Result<Evidence, Fault> {
+    let section = &file.evidence;
+    let keep = match section.keep.clone() {
+        Some(OrOff::Off) => None,
+        Some(OrOff::On(keep)) => Some(keep),
+        None => Some(Millis(7 * DAY)),
+    };
+    let most = MINUTE..=3650 * DAY;
+    Ok(Evidence {
+        keep_ms: keep
+            .map(|keep| duration("evidence.keep", Some(keep), 0, most))
+            .transpose()?,
+        log_lines: number("evidence.log_lines", section.log_lines, 100, 1..=1000)?,
     })
 }
 

@@ -388,6 +388,22 @@ fn off_switches_are_understood() {
     let config = load("report_dir = 'off'\n[http]\nlisten = 'off'\n", &[], &[]);
     assert_eq!(config.reports.dir, None);
     assert_eq!(config.http_listen, None);
+    let keep = |text: &str| {
+        load(&format!("[evidence]\nkeep = {text}\n"), &[], &[])
+            .evidence
+            .keep_ms
+    };
+    assert_eq!(keep("'off'"), None);
+    assert_eq!(keep("'1m'"), Some(60_000));
+    assert_eq!(keep("86400"), Some(86_400_000));
+    let env = [("HEALER_EVIDENCE_KEEP", "off")];
+    assert_eq!(load("", &env, &[]).evidence.keep_ms, None);
+    let why = error("[evidence]\nkeep = '59s'\n", &[], &[]);
+    assert!(why.contains("59s is not between 1m and"), "{why}");
+    let why = error("[evidence]\nkeep = 'soon'\n", &[], &[]);
+    assert!(why.contains("\"soon\" is not a duration"), "{why}");
+    let why = error("[evidence]\nlog_lines = 1001\n", &[], &[]);
+    assert!(why.contains("1001 is not between 1 and 1000"), "{why}");
 }
 
 #[test]

@@ -202,6 +202,19 @@ pub(super) fn text<'de, T: FromText, D: Deserializer<'de>>(de: D) -> Result<Opti
     T::from_text(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// For `#[serde(deserialize_with)]`: a duration in all its notations, or `off`.
+pub(super) fn duration_or_off<'de, D>(de: D) -> Result<Option<OrOff<Millis>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let value = toml::Value::deserialize(de)?;
+    if value.as_str().is_some_and(|text| text.trim() == "off") {
+        return Ok(Some(OrOff::Off));
+    }
+    let millis = Millis::deserialize(value).map_err(D::Error::custom)?;
+    Ok(Some(OrOff::On(millis)))
+}
+
 struct MillisVisitor;
 
 impl Visitor<'_> for MillisVisitor {

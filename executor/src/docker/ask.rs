@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hyper::Method;
 use policy::Call;
 
+use super::reading::Reading;
 use super::version::ApiVersion;
 
 /// Most bytes of one container's inspect; usual are ten thousand.
@@ -59,6 +60,10 @@ impl Ask {
             format!("inspect of container '{reference}'"),
             INSPECT_BYTES_MAX,
         )
+    }
+
+    pub(super) fn read(what: &Reading) -> Self {
+        Self::get(&what.path(), what.to_string(), what.body_bytes_max())
     }
 
     pub(super) fn call(call: Call, container_id: &str, stop_timeout: Option<i64>) -> Self {
@@ -146,6 +151,26 @@ mod tests {
                 Ask::call(Call::Start, "ab", Some(5)),
                 "POST",
                 "/v1.41/containers/ab/start",
+            ),
+            (
+                Ask::read(&Reading::Inspect { id: "ab".into() }),
+                "GET",
+                "/v1.41/containers/ab/json",
+            ),
+            (
+                Ask::read(&Reading::Memory { id: "ab".into() }),
+                "GET",
+                "/v1.41/containers/ab/stats?stream=false&one-shot=true",
+            ),
+            (
+                Ask::read(&Reading::Logs {
+                    id: "ab".into(),
+                    until_ms: 1_760_978_852_007,
+                    tail: 100,
+                }),
+                "GET",
+                "/v1.41/containers/ab/logs?stdout=1&stderr=1&timestamps=1&tail=100\
+                 &until=1760978852.007000000",
             ),
         ] {
             assert_eq!(ask.method.as_str(), method);

@@ -11,6 +11,7 @@ use super::ask::{self, Ask};
 use super::error::DockerError;
 use super::exchange::{Deadline, Reply, exchange};
 use super::inspected::Inspected;
+use super::reading::Reading;
 use super::version::{ApiVersion, Refusal};
 use super::wire::{self, EngineVersion, Listed};
 
@@ -140,6 +141,25 @@ impl Docker for Client {
         let ask = Ask::list();
         let reply = self.ask(&ask, Deadline::after(deadline)).await?;
         wire::read_list(&ask, reply)
+    }
+
+    async fn read(&self, what: &Reading, deadline: Duration) -> Result<Vec<u8>, DockerError> {
+        let ask = Ask::read(what);
+        if !ask::can_name_a_container(what.id()) {
+            return Err(DockerError::Reply {
+                what: ask.what,
+                why: "not asked for: this cannot be a container's id".to_owned(),
+            });
+        }
+        let deadline = Deadline::after(deadline);
+        let version = match self.api_version() {
+            Some(version) => version,
+            None => self.agree(deadline).await?,
+        };
+        // Not by `send`: it has little time, and running out of that is no
+        // reason to agree the version anew before the call that comes next.
+        let reply = exchange(&self.socket, &ask, Some(version), deadline).await?;
+        wire::read_bytes(&ask, reply)
     }
 
     async fn call(

@@ -163,6 +163,12 @@ pub(super) fn read_json<T: DeserializeOwned>(ask: &Ask, reply: Reply) -> Result<
     })
 }
 
+/// The body as it is.
+pub(super) fn read_bytes(ask: &Ask, reply: Reply) -> Result<Vec<u8>, DockerError> {
+    succeeded(ask, &reply)?;
+    reply.body
+}
+
 fn succeeded(ask: &Ask, reply: &Reply) -> Result<(), DockerError> {
     if reply.status == 200 {
         return Ok(());

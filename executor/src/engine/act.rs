@@ -64,17 +64,35 @@ impl<D: Docker + 'static> Engine<D> {
         });
     }
 
-    fn call(&mut self, attempt: AttemptId, call: Call, container_id: String, wait: Duration) {
+    pub(super) fn call(
+        &mut self,
+        attempt: AttemptId,
+        call: Call,
+        container_id: String,
+        wait: Duration,
+    ) {
         self.calls_out.insert(attempt);
         let (docker, done) = (self.docker.clone(), self.done.clone());
-        let target = self.policy.attempt(attempt).map(|view| view.target);
-        let stop_timeout_s = target
-            .and_then(|target| self.stop_timeouts.borrow().of(&target))
+        let view = self.policy.attempt(attempt);
+        let stop_timeout_s = view
+            .as_ref()
+            .and_then(|view| self.stop_timeouts.borrow().of(&view.target))
             // A reload since the charge must not make it longer than is waited for.
             .map(|seconds| i64::from(seconds).min(longest_stop_s(wait)));
+        // What a start would destroy is gone already.
+        let collector = view
+            .filter(|_| call == Call::Restart)
+            .and_then(|view| self.evidence.begin(&view));
         tokio::task::spawn_local(async move {
+            let evidence = match collector {
+                Some(collector) => collector.before(&*docker).await,
+                None => None,
+            };
             let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
             let _ = done.send(Completion::Called { attempt, called }).await;
+            if let Some(evidence) = evidence {
+                evidence.after(&*docker).await;
+            }
         });
     }
 }

@@ -43,13 +43,28 @@ impl<D: Docker + 'static> Engine<D> {
                 ),
             }
         }
-        if !self.reports.flush(REPORTS_MAX).await {
+        self.flush_files().await;
+        if let Err(e) = self.journal.clone().close().await {
+            tracing::error!("the journal could not be closed cleanly: {e}");
+        }
+    }
+
+    /// Waits for what is written beside the journal, if not for long.
+    pub(super) async fn flush_files(&self) {
+        let (reports, evidence) = tokio::join!(
+            self.reports.flush(REPORTS_MAX),
+            self.evidence.flush(REPORTS_MAX)
+        );
+        if !reports {
             tracing::warn!(
                 "the newest report files may be missing: the disk did not answer in time"
             );
         }
-        if let Err(e) = self.journal.clone().close().await {
-            tracing::error!("the journal could not be closed cleanly: {e}");
+        if !evidence {
+            tracing::warn!(
+                "the newest evidence may be incomplete: the disk or the engine did not answer in \
+                 time"
+            );
         }
     }
 

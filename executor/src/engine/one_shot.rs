@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::looks::{Patience, Reference};
-use super::{Engine, Parts, REPORTS_MAX};
+use super::{Engine, Parts};
 use crate::docker::Docker;
 use crate::journal::JournalError;
 
@@ -29,9 +29,7 @@ pub async fn restart_once<D: Docker + 'static>(
         Ok(answer) => answer,
         Err(_) => failed("gave up waiting; the charge stays open and the next run takes it up"),
     };
-    if !engine.reports.flush(REPORTS_MAX).await {
-        tracing::warn!("the newest report files may be missing: the disk did not answer in time");
-    }
+    engine.flush_files().await;
     match engine.journal.clone().close().await {
         Ok(()) => answer,
         Err(e) => AdminAnswer {

@@ -213,6 +213,7 @@ impl<D: Docker + 'static> Engine<D> {
             }
         }
         self.reports.write(ReportInput {
+            evidence: self.evidence.mention(&view),
             charged_wall_ms: view.charged_wall_ms,
             now_wall_ms: self.clock.now().wall_ms,
             host: self.host.clone(),

@@ -1,6 +1,7 @@
 //! The engine on a real journal whose disk can be made to fail, with an engine
 //! of containers that answers at once and never ends a restart.
 
+mod evidence;
 mod sim;
 
 use std::cell::{Cell, RefCell};
@@ -16,7 +17,7 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use super::inbox::Handle;
 use super::{Engine, Parts, Settings};
 use crate::config::{self, Config};
-use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed};
+use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Reading};
 use crate::http::Site;
 use crate::journal::faults::Faults;
 use crate::journal::tests::{FAIL_CLOSED_MS, State};
@@ -33,6 +34,8 @@ const TARGETS: usize = 10;
 struct Fake {
     inspects: Cell<u32>,
     restarts: RefCell<BTreeMap<String, u32>>,
+    /// Readings for evidence and calls, in order.
+    order: RefCell<Vec<String>>,
 }
 
 impl Docker for Fake {
@@ -69,7 +72,15 @@ impl Docker for Fake {
         Ok(Vec::new())
     }
 
-    async fn call(&self, _: Call, id: &str, _: Duration, _: Option<i64>) -> Called {
+    async fn read(&self, what: &Reading, _: Duration) -> Result<Vec<u8>, DockerError> {
+        let what = what.to_string();
+        let what = what.split(' ').next().unwrap_or_default().to_owned();
+        self.order.borrow_mut().push(what);
+        std::future::pending().await
+    }
+
+    async fn call(&self, call: Call, id: &str, _: Duration, _: Option<i64>) -> Called {
+        self.order.borrow_mut().push(format!("{call:?}"));
         *self.restarts.borrow_mut().entry(id.to_owned()).or_default() += 1;
         std::future::pending().await
     }
@@ -186,6 +197,7 @@ fn parts(opened: Opened, docker: Rc<Fake>) -> Parts<Fake> {
             |_| {},
         )
         .expect("switched off"),
+        evidence: crate::evidence::Evidence::off(),
     }
 }
 

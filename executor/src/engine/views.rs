@@ -39,11 +39,27 @@ impl<D: Docker + 'static> Engine<D> {
             .policy
             .history(target, limit)
             .into_iter()
-            .map(history_view)
+            .map(|item| self.history_item(item))
             .collect();
         entries.reverse();
         entries
     }
+
+    fn history_item(&self, item: HistoryItem) -> HistoryEntry {
+        let evidence = match &item {
+            HistoryItem::Attempt(attempt) => self.evidence.path(attempt),
+            HistoryItem::Refusal { .. } | HistoryItem::Happened(_) => None,
+        };
+        HistoryEntry {
+            evidence: evidence.map(shown),
+            ..history_view(item)
+        }
+    }
+}
+
+/// Where an attempt's evidence is, as it is shown.
+fn shown(path: std::path::PathBuf) -> String {
+    path.to_string_lossy().into_owned()
 }
 
 fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
@@ -128,6 +144,7 @@ fn history_view(item: HistoryItem) -> HistoryEntry {
             gate: gate.map(|gate| gate.as_str().into()),
             rule: Some(rule).filter(|rule| !rule.is_empty()),
             container_id: None,
+            evidence: None,
             detail: if count > 1 {
                 format!("{detail} ({count} times)")
             } else {
@@ -151,6 +168,7 @@ fn attempt_view(attempt: AttemptView) -> HistoryEntry {
         gate: attempt.gate.map(|gate| gate.as_str().into()),
         rule: attempt.rule,
         container_id: attempt.container_id.get(..12).map(Into::into),
+        evidence: None,
         detail: attempt.detail,
     }
 }

@@ -22,6 +22,9 @@ use super::ReportError;
 const DIR_MODE: u32 = 0o1777;
 /// Everybody may read reports.
 const FILE_MODE: u32 = 0o644;
+/// A directory of files that are nobody else's business, and those files.
+const PRIVATE_DIR_MODE: u32 = 0o700;
+const PRIVATE_FILE_MODE: u32 = 0o600;
 /// What a temporary file's name begins with.
 pub(crate) const TEMP_START: &str = ".healer-";
 /// Names tried for a temporary file before giving up.
@@ -44,6 +47,7 @@ pub(crate) struct ReportDir {
     fd: OwnedFd,
     path: PathBuf,
     own_uid: u32,
+    file_mode: u32,
 }
 
 impl ReportDir {
@@ -64,7 +68,40 @@ impl ReportDir {
             fd,
             path: path.to_owned(),
             own_uid: rustix::process::geteuid().as_raw(),
+            file_mode: FILE_MODE,
         })
+    }
+
+    /// Opens a directory of our own that nobody else may look into; created
+    /// where it is missing, but not what it is in.
+    pub(crate) fn open_or_create_private(path: &Path) -> Result<Self, ReportError> {
+        let mode = Mode::from_raw_mode(PRIVATE_DIR_MODE);
+        match rustix::fs::mkdir(path, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(ReportError::io("create the directory", path, e)),
+        }
+        let dir = Self {
+            file_mode: PRIVATE_FILE_MODE,
+            ..Self::open(path)?
+        };
+        let stat = dir.stat()?;
+        if stat.st_uid != dir.own_uid {
+            return Err(ReportError::NotOurs {
+                path: path.to_owned(),
+                why: format!("belongs to user id {}", stat.st_uid),
+                fix: format!("chown -R {} {}", dir.own_uid, path.display()),
+            });
+        }
+        if stat.st_mode & 0o7777 != PRIVATE_DIR_MODE {
+            rustix::fs::fchmod(&dir.fd, mode)
+                .map_err(|e| ReportError::io("make private", path, e))?;
+        }
+        Ok(dir)
+    }
+
+    /// Whether a file of this name is, or was, on its way to its own.
+    pub(crate) fn is_temp(name: &str) -> bool {
+        name.starts_with(TEMP_START) && name.ends_with(".tmp")
     }
 
     pub(crate) fn own_uid(&self) -> u32 {
@@ -199,6 +236,13 @@ impl ReportDir {
         Ok(Some(text))
     }
 
+    /// Bytes that are free on its file system.
+    pub(crate) fn free_bytes(&self) -> Result<u64, ReportError> {
+        let stat = rustix::fs::fstatvfs(&self.fd)
+            .map_err(|e| ReportError::io("ask for the room of", &self.path, e))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
     pub(crate) fn remove(&self, name: &str) -> Result<(), ReportError> {
         rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())
             .map_err(|e| ReportError::io("remove", &self.path_of(name), e))
@@ -266,10 +310,10 @@ impl ReportDir {
     fn create(&self, name: &str, shown: &str) -> Result<File, ReportError> {
         let failed = |e| ReportError::io("create", &self.path_of(shown), e);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
-        let mode = Mode::from_raw_mode(FILE_MODE);
+        let mode = Mode::from_raw_mode(self.file_mode);
         let fd =
             rustix::fs::openat(&self.fd, name, flags | OFlags::CLOEXEC, mode).map_err(failed)?;
-        // Whatever the umask is: reports are for everybody.
+        // Whatever the umask is.
         rustix::fs::fchmod(&fd, mode).map_err(failed)?;
         Ok(File::from(fd))
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::dir::{ReportDir, TEMP_START};
+use super::dir::ReportDir;
 use super::error::is_target_name;
 use super::{CallResult, ReportError, ReportInput};
 use crate::config;
@@ -24,6 +24,9 @@ pub(crate) const RESTART_HIST_END: &str = ".restart_hist";
 
 /// Hex digits of a container id that people are shown.
 const SHORT_ID_LEN: usize = 12;
+
+/// Longest that a report waits for the evidence that it names to be written.
+const EVIDENCE_WAIT_MAX: Duration = Duration::from_millis(500);
 
 /// Temporary files older than this were left by a process that was killed.
 const TEMP_KEPT_S: u64 = 3600;
@@ -48,6 +51,8 @@ struct Report<'a> {
     rule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
 }
 
 impl<'a> Report<'a> {
@@ -69,6 +74,11 @@ impl<'a> Report<'a> {
             result: input.result,
             rule: input.rule.as_deref(),
             duration_ms: input.duration_ms,
+            evidence: input
+                .evidence
+                .as_ref()
+                .and_then(|evidence| evidence.path(EVIDENCE_WAIT_MAX))
+                .map(|path| path.to_string_lossy().into_owned()),
         }
     }
 }
@@ -170,7 +180,7 @@ fn sweep(dir: &ReportDir, marker_keep_s: u64, now_s: u64) -> Result<(), ReportEr
     // What is beyond them is left for the next time.
     for name in dir.some_names()?.found {
         let marked_s = marker_epoch(&name);
-        let is_temp = name.starts_with(TEMP_START) && name.ends_with(".tmp");
+        let is_temp = ReportDir::is_temp(&name);
         if marked_s.is_none() && !is_temp {
             continue;
         }

@@ -37,6 +37,7 @@ pub(crate) fn input(epoch: u64) -> ReportInput {
         result: CallResult::Restarted,
         rule: Some("cuda-oom".into()),
         duration_ms: Some(2_000),
+        evidence: None,
     }
 }
 

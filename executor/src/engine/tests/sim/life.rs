@@ -10,6 +10,7 @@ use super::World;
 use super::docker::Socket;
 use crate::config;
 use crate::engine::{Engine, Parts, Settings};
+use crate::evidence::Evidence;
 use crate::http::Site;
 use crate::journal::Journal;
 use crate::journal::faults::Faults;
@@ -97,6 +98,7 @@ impl World {
                 |_| {},
             )
             .expect("switched off"),
+            evidence: Evidence::off(),
         }
     }
 }

@@ -1,0 +1,164 @@
+//! What a bundle says, and how large it gets at most.
+
+use serde_json::json;
+
+use super::*;
+
+fn subject() -> Subject {
+    Subject {
+        attempt: 7,
+        target: "app".into(),
+        container_id: "a5e0".repeat(16),
+        charged_wall_ms: 1_760_978_852_500,
+        rule: Some("cuda-oom".into()),
+        line: Some(WallTime {
+            secs: 1_760_978_851,
+            nanos: Some(912_345_678),
+        }),
+    }
+}
+
+fn before(inspect: Result<&str, &str>, memory: Result<&str, &str>) -> (Bundle, Mask) {
+    let read = |read: Result<&str, &str>| read.map(Into::into).map_err(str::to_owned);
+    let before = Before {
+        inspect: read(inspect),
+        memory: read(memory),
+        took: Duration::from_micros(3_900),
+    };
+    Bundle::before(&subject(), before)
+}
+
+fn after(logs: Result<Vec<u8>, String>) -> After {
+    After {
+        logs,
+        lines_max: 3,
+        took: Duration::from_millis(12),
+    }
+}
+
+fn shown(bundle: &mut Bundle) -> Value {
+    serde_json::from_slice(&bundle.to_json()).expect("JSON")
+}
+
+fn log(lines: usize, text: &str) -> Vec<u8> {
+    let line = |n| format!("2025-10-20T16:47:30.{n:09}Z {n} {text}\n");
+    (0..lines).map(line).collect::<String>().into_bytes()
+}
+
+#[test]
+fn a_whole_bundle_names_its_attempt_and_misses_nothing() {
+    let memory = r#"{"memory_stats": {"usage": 1}}"#;
+    let (mut bundle, mask) = before(
+        Ok(r#"{"Config": {"Env": ["X_TOKEN=known-secret"]}}"#),
+        Ok(memory),
+    );
+    assert!(!bundle.is_whole());
+    let half = shown(&mut bundle);
+    assert_eq!(half["missing"][0]["what"], "logs");
+    assert_eq!(half["logs"], Value::Null);
+
+    bundle.complete(after(Ok(log(5, "known-secret x"))), &mask);
+
+    assert!(bundle.is_whole());
+    let mut whole = shown(&mut bundle);
+    assert_eq!(
+        whole["logs"]["lines"][0]["text"], "2 [masked] x",
+        "the newest 3"
+    );
+    assert_eq!(whole["logs"]["lines"].as_array().map(Vec::len), Some(3));
+    for key in ["container", "logs", "memory"] {
+        whole.as_object_mut().expect("an object").remove(key);
+    }
+    let expected = json!({
+        "version": 1, "attempt": 7, "target": "app", "container_id": "a5e0".repeat(16),
+        "charged_ms": 1_760_978_852_500_u64, "charged_iso": "2025-10-20T16:47:32.500Z",
+        "cause": "match", "rule": "cuda-oom", "line": "2025-10-20T16:47:31.912Z",
+        "read_ms": {"before_the_call": 3, "after_the_call": 12}, "missing": [],
+    });
+    assert_eq!(whole, expected);
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_reason() {
+    let (mut bundle, mask) = before(Err("timed out, password=x"), Ok("{"));
+    bundle.complete(after(Err("y ".repeat(WHY_BYTES_MAX))), &mask);
+    let shown = shown(&mut bundle);
+    let missing = shown["missing"].as_array().expect("a list");
+    let what: Vec<&str> = missing.iter().filter_map(|m| m["what"].as_str()).collect();
+    assert_eq!(what, ["container", "memory", "logs"]);
+    assert_eq!(missing[0]["why"], "timed out, password=[masked]");
+    let why = missing[1]["why"].as_str().expect("words");
+    assert!(why.starts_with("the reply cannot be understood"), "{why}");
+    assert_eq!(
+        missing[2]["why"].as_str().map(str::len),
+        Some(WHY_BYTES_MAX)
+    );
+    let (mut bundle, _) = before(Ok("{}"), Ok("{}"));
+    assert_eq!(self::shown(&mut bundle)["missing"][0]["what"], "memory");
+}
+
+#[test]
+fn a_persons_restart_has_neither_rule_nor_line() {
+    let by_hand = Subject {
+        rule: None,
+        line: None,
+        ..subject()
+    };
+    let nothing = Before {
+        inspect: Err(String::new()),
+        memory: Err(String::new()),
+        took: Duration::ZERO,
+    };
+    let (mut bundle, _) = Bundle::before(&by_hand, nothing);
+    let shown = shown(&mut bundle);
+    assert_eq!(shown["cause"], "person");
+    assert_eq!(shown.get("rule"), None);
+}
+
+#[test]
+fn the_newest_lines_are_kept_where_a_bundle_would_be_too_large() {
+    for (lines, text) in [
+        (1_000, "x".repeat(3_000)),
+        (1_000, "\"\\".repeat(40)),
+        (1_000, String::new()),
+    ] {
+        let (mut bundle, mask) = before(Ok("{}"), Err("no"));
+        let mut after = after(Ok(log(lines, &text.replace('x', "x "))));
+        after.lines_max = lines;
+        bundle.complete(after, &mask);
+        let json = bundle.to_json();
+        assert!(json.len() <= BUNDLE_BYTES_MAX, "{}", json.len());
+        assert!(json.len() > BUNDLE_BYTES_MAX - 8 * 1024, "{}", json.len());
+        let shown = shown(&mut bundle);
+        let kept = shown["logs"]["lines"].as_array().expect("a list");
+        let left_out = shown["logs"]["left_out"].as_u64().expect("a number");
+        assert_eq!(kept.len() + left_out as usize, lines);
+        let newest = kept.last().expect("one")["text"].as_str().expect("text");
+        assert!(newest.starts_with("999 "), "{newest}");
+    }
+}
+
+#[test]
+fn an_inspect_made_of_the_worst_still_fits() {
+    let bad = "\"".repeat(4_000);
+    let many: Vec<String> = (0..3_000).map(|n| format!("\"{n}")).collect();
+    let checks: Vec<Value> = (0..9)
+        .map(|_| json!({"Start": bad, "End": bad, "Output": "\n\"".repeat(4_000)}))
+        .collect();
+    let inspect = json!({
+        "Created": bad, "Path": bad, "Args": many,
+        "State": {"Status": bad, "StartedAt": bad, "Health": {"Status": bad, "Log": checks}},
+        "Config": {"Image": bad, "Env": many},
+        "HostConfig": {
+            "RestartPolicy": {"Name": bad},
+            "Devices": many.iter().map(|m| json!({"PathInContainer": m})).collect::<Vec<_>>(),
+            "DeviceRequests": many.iter().map(|m| json!({"Driver": m})).collect::<Vec<_>>(),
+        },
+        "Mounts": many.iter().map(|m| json!({"Destination": m})).collect::<Vec<_>>(),
+    });
+    let (mut bundle, mask) = before(Ok(&inspect.to_string()), Err(&bad));
+    assert!(bundle.to_json().len() <= BUNDLE_BYTES_MAX);
+    bundle.complete(after(Ok(log(3, &"\\ ".repeat(2_000)))), &mask);
+    let json = bundle.to_json();
+    assert!(json.len() <= BUNDLE_BYTES_MAX, "{}", json.len());
+}
