@@ -165,13 +165,13 @@ impl Bundle {
     }
 
     /// As it is written, at most [`BUNDLE_BYTES_MAX`]: the newest lines are kept.
-    pub(super) fn to_json(&mut self) -> Vec<u8> {
-        let mut written = self.render();
-        if written.len() > BUNDLE_BYTES_MAX {
-            self.leave_out(written.len() - BUNDLE_BYTES_MAX);
-            written = self.render();
+    pub(super) fn written(&mut self) -> Vec<u8> {
+        let json = self.render();
+        if json.len() <= BUNDLE_BYTES_MAX {
+            return json;
         }
-        written
+        self.leave_out(json.len() - BUNDLE_BYTES_MAX);
+        self.render()
     }
 
     fn render(&self) -> Vec<u8> {

@@ -197,7 +197,7 @@ impl<F: Fn(Report)> Worker<F> {
     }
 
     fn write(&mut self, file: &str, bundle: &mut Bundle) -> bool {
-        let json = bundle.to_json();
+        let json = bundle.written();
         debug_assert!(json.len() <= BUNDLE_BYTES_MAX, "a bundle of {}", json.len());
         let written = self.open_dir().and_then(|dir| {
             let free_bytes = dir.free_bytes()?;

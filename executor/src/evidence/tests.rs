@@ -17,15 +17,18 @@ use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, L
 const CHARGED_S: u64 = 1_760_978_852;
 const NEVER: Duration = Duration::from_secs(1_000_000);
 
+/// What is asked for, by its first word, and the reply.
+type Answered = (&'static str, Result<Vec<u8>, DockerError>);
+
 /// Answers readings from a list; a reading without an answer hangs.
 #[derive(Default)]
 struct Fake {
-    answers: RefCell<Vec<(&'static str, Result<Vec<u8>, DockerError>)>>,
+    answers: RefCell<Vec<Answered>>,
     asked: RefCell<Vec<Reading>>,
 }
 
 impl Fake {
-    fn answering(answers: Vec<(&'static str, Result<Vec<u8>, DockerError>)>) -> Self {
+    fn answering(answers: Vec<Answered>) -> Self {
         Self {
             answers: RefCell::new(answers),
             ..Self::default()
@@ -189,21 +192,21 @@ fn name_of(attempt: u64) -> String {
     format!("{}-{attempt}-app.json", CHARGED_S + attempt)
 }
 
-fn inspect() -> (&'static str, Result<Vec<u8>, DockerError>) {
+fn inspect() -> Answered {
     let json = r#"{"Config": {"Env": ["A_TOKEN=environment-secret"]}}"#;
     ("inspect", Ok(json.into()))
 }
 
-fn memory() -> (&'static str, Result<Vec<u8>, DockerError>) {
+fn memory() -> Answered {
     ("memory", Ok(r#"{"memory_stats": {"usage": 1}}"#.into()))
 }
 
-fn logs(lines: usize) -> (&'static str, Result<Vec<u8>, DockerError>) {
+fn logs(lines: usize) -> Answered {
     let line = |n| format!("2025-10-20T16:47:31Z {n} environment-secret\n");
     ("logs", Ok((0..lines).map(line).collect::<String>().into()))
 }
 
-fn too_large() -> (&'static str, Result<Vec<u8>, DockerError>) {
+fn too_large() -> Answered {
     let error = DockerError::TooLarge {
         what: "logs".into(),
         limit_bytes: 1,

@@ -37,7 +37,7 @@ fn after(logs: Result<Vec<u8>, String>) -> After {
 }
 
 fn shown(bundle: &mut Bundle) -> Value {
-    serde_json::from_slice(&bundle.to_json()).expect("JSON")
+    serde_json::from_slice(&bundle.written()).expect("JSON")
 }
 
 fn log(lines: usize, text: &str) -> Vec<u8> {
@@ -126,7 +126,7 @@ fn the_newest_lines_are_kept_where_a_bundle_would_be_too_large() {
         let mut after = after(Ok(log(lines, &text.replace('x', "x "))));
         after.lines_max = lines;
         bundle.complete(after, &mask);
-        let json = bundle.to_json();
+        let json = bundle.written();
         assert!(json.len() <= BUNDLE_BYTES_MAX, "{}", json.len());
         assert!(json.len() > BUNDLE_BYTES_MAX - 8 * 1024, "{}", json.len());
         let shown = shown(&mut bundle);
@@ -157,8 +157,8 @@ fn an_inspect_made_of_the_worst_still_fits() {
         "Mounts": many.iter().map(|m| json!({"Destination": m})).collect::<Vec<_>>(),
     });
     let (mut bundle, mask) = before(Ok(&inspect.to_string()), Err(&bad));
-    assert!(bundle.to_json().len() <= BUNDLE_BYTES_MAX);
+    assert!(bundle.written().len() <= BUNDLE_BYTES_MAX);
     bundle.complete(after(Ok(log(3, &"\\ ".repeat(2_000)))), &mask);
-    let json = bundle.to_json();
+    let json = bundle.written();
     assert!(json.len() <= BUNDLE_BYTES_MAX, "{}", json.len());
 }
