@@ -7,6 +7,7 @@
 mod confirm;
 mod engine_faults;
 mod engine_killed;
+mod evidence;
 mod executor_killed;
 mod gates;
 mod kernel;

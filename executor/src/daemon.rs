@@ -256,17 +256,17 @@ fn reports(config: &Config, site: &Site) -> Result<Reports, String> {
 /// Evidence follows attempts on a thread of its own; a fault there is told once
 /// and counted.
 fn evidence(config: &Config, clock: &Clock, site: &Site) -> Result<Evidence, String> {
-    let counts = site.metrics.evidence();
+    let metrics = site.metrics.evidence();
+    let counts = metrics.clone();
     let report = move |report: evidence::Report| match report {
-        evidence::Report::Ended(written) => counts.count(written),
+        evidence::Report::Ended(written) => counts.ended(written),
         evidence::Report::Problem { error, is_first } if is_first => {
             tracing::warn!("evidence: {error}");
         }
         evidence::Report::Problem { .. } => {}
     };
-    let read_seconds = site.metrics.evidence_read();
     let (dir, clock) = (&config.state_dir, clock.clone());
-    Evidence::start(&config.evidence, dir, clock, read_seconds, report).map_err(|e| e.to_string())
+    Evidence::start(&config.evidence, dir, clock, metrics, report).map_err(|e| e.to_string())
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {

@@ -34,11 +34,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{AttemptId, AttemptView};
-use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
 use crate::config;
+use crate::metrics::EvidenceMetrics;
 use store::Store;
 
 pub use bundle::Subject;
@@ -87,7 +87,7 @@ struct On {
     store: Store,
     log_lines: u32,
     log_slots: Semaphore,
-    read_seconds: Histogram,
+    metrics: EvidenceMetrics,
     begun: RefCell<BTreeSet<AttemptId>>,
     /// Attempts that are being read for.
     under_way: Cell<usize>,
@@ -106,7 +106,7 @@ impl Evidence {
     }
 
     /// Starts the thread, unless evidence is switched off. `report` is called
-    /// on it; `read_seconds` takes how long calls waited.
+    /// on it; `metrics` takes how long calls waited.
     ///
     /// # Errors
     /// Where no thread can be started.
@@ -114,7 +114,7 @@ impl Evidence {
         settings: &config::Evidence,
         state_dir: &Path,
         clock: Clock,
-        read_seconds: Histogram,
+        metrics: EvidenceMetrics,
         report: impl Fn(Report) + Send + 'static,
     ) -> Result<Self, EvidenceError> {
         let Some(keep_ms) = settings.keep_ms else {
@@ -124,7 +124,7 @@ impl Evidence {
             store: Store::start(dir(state_dir), keep_ms, clock, report)?,
             log_lines: settings.log_lines,
             log_slots: Semaphore::new(LOG_READS_MAX),
-            read_seconds,
+            metrics,
             begun: RefCell::default(),
             under_way: Cell::new(0),
             ended: Notify::new(),

@@ -4,6 +4,8 @@
 //! Every series that can be known in advance exists from the start with 0, so
 //! that a rate or an alert on it works from the first scrape.
 
+mod evidence;
+
 use std::fmt;
 
 use policy::{Gate, Outcome};
@@ -17,15 +19,12 @@ use prometheus_client::registry::{Registry, Unit};
 
 use executor_api::Decision;
 
-use crate::evidence::Written;
+pub use evidence::EvidenceMetrics;
 
 /// Seconds: from a container that stops at once to the longest stop time-out.
 const ATTEMPT_BUCKETS: [f64; 12] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 120.0, 600.0,
 ];
-
-/// Seconds: to the longest that a call waits for evidence, and a little more.
-const EVIDENCE_BUCKETS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25];
 
 /// A word as a label's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -112,26 +111,6 @@ impl KernelLookup {
     }
 }
 
-/// Bundles of evidence by what came of them.
-#[derive(Debug, Clone)]
-pub struct EvidenceCounts(Family<ResultLabels, Counter>);
-
-impl EvidenceCounts {
-    /// One more.
-    pub fn count(&self, written: Written) {
-        self.written(written).inc();
-    }
-
-    fn written(&self, written: Written) -> Counter {
-        let result = Word(match written {
-            Written::Whole => "whole",
-            Written::Partly => "partly",
-            Written::Failed => "failed",
-        });
-        self.0.get_or_create_owned(&ResultLabels { result })
-    }
-}
-
 /// All counters, gauges and histograms.
 #[derive(Debug)]
 pub struct Metrics {
@@ -154,8 +133,7 @@ pub struct Metrics {
     socket_errors: Family<SocketLabels, Counter>,
     journal_errors: Counter,
     report_errors: Counter,
-    evidence: Family<ResultLabels, Counter>,
-    evidence_read: Histogram,
+    evidence: EvidenceMetrics,
     config_reloads: Family<ResultLabels, Counter>,
     engine_up: Gauge,
 }
@@ -189,8 +167,7 @@ impl Metrics {
             socket_errors: Family::default(),
             journal_errors: Counter::default(),
             report_errors: Counter::default(),
-            evidence: Family::default(),
-            evidence_read: Histogram::new(EVIDENCE_BUCKETS),
+            evidence: EvidenceMetrics::new(),
             config_reloads: Family::default(),
             engine_up: Gauge::default(),
         };
@@ -198,7 +175,7 @@ impl Metrics {
         metrics.register_work();
         metrics.register_states();
         metrics.register_faults();
-        metrics.register_evidence();
+        metrics.evidence.register(&mut metrics.registry);
         metrics
     }
 
@@ -243,9 +220,6 @@ impl Metrics {
         }
         for socket in SocketName::ALL {
             self.socket(socket);
-        }
-        for written in [Written::Whole, Written::Partly, Written::Failed] {
-            self.evidence().written(written);
         }
         for result in [Word("done"), Word("failed")] {
             let _ = self.config_reloads.get_or_create(&ResultLabels { result });
@@ -294,21 +268,6 @@ impl Metrics {
             "From the charge to the engine's answer",
             Unit::Seconds,
             self.attempt_duration.clone(),
-        );
-    }
-
-    fn register_evidence(&mut self) {
-        let r = &mut self.registry;
-        r.register(
-            "evidence",
-            "Attempts whose evidence was gathered, by what came of it",
-            self.evidence.clone(),
-        );
-        r.register_with_unit(
-            "evidence_read",
-            "How long calls to the engine waited for evidence",
-            Unit::Seconds,
-            self.evidence_read.clone(),
         );
     }
 
@@ -473,14 +432,9 @@ impl Metrics {
         self.report_errors.clone()
     }
 
-    /// Counts bundles of evidence; for their own thread.
-    pub fn evidence(&self) -> EvidenceCounts {
-        EvidenceCounts(self.evidence.clone())
-    }
-
-    /// How long calls to the engine wait for evidence.
-    pub fn evidence_read(&self) -> Histogram {
-        self.evidence_read.clone()
+    /// What is counted of evidence; for its own thread.
+    pub fn evidence(&self) -> EvidenceMetrics {
+        self.evidence.clone()
     }
 
     /// The configuration was read again.
@@ -585,8 +539,8 @@ mod tests {
         metrics.socket_error(SocketName::Intents);
         metrics.journal_error();
         metrics.report_errors().inc();
-        metrics.evidence().count(Written::Partly);
-        metrics.evidence_read().observe(0.003);
+        metrics.evidence().ended(crate::evidence::Written::Partly);
+        metrics.evidence().waited(0.003);
         metrics.config_reloaded(true);
         metrics.set_engine_up(true);
         let page = metrics.encode();

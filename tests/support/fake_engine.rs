@@ -1,8 +1,8 @@
 //! An engine made of a table of containers and a list of faults: for versions
 //! that cannot be had and failures that cannot be brought about in a real one.
 //!
-//! It answers what log-healer asks (ping, version, list, inspect, restart,
-//! start) with the status codes and words of the real engine, and refuses API
+//! It answers what log-healer asks (ping, version, list, inspect, stats, logs,
+//! restart, start) with the status codes and words of the real engine, and refuses API
 //! versions in the real one's words. One thread a connection, plain blocking
 //! sockets: so that a fault may do to the bytes whatever it likes.
 
@@ -330,9 +330,25 @@ fn answer(shared: &Shared, line: &str) -> Vec<u8> {
                 None => no_such_container(shared, reference),
             }
         }
+        ("GET", ["containers", reference, "stats"]) => {
+            let stats = json!({"memory_stats": {"usage": 1 << 20, "limit": 1 << 30}});
+            of_container(shared, reference, "application/json", &stats.to_string())
+        }
+        ("GET", ["containers", reference, "logs"]) => {
+            let line = format!("{NEVER} started\n");
+            of_container(shared, reference, "application/octet-stream", &line)
+        }
         ("POST", ["containers", reference, "restart"]) => restart(shared, reference, query),
         ("POST", ["containers", reference, "start"]) => start(shared, reference),
         _ => error(shared, 404, "page not found"),
+    }
+}
+
+/// The same of every container.
+fn of_container(shared: &Shared, reference: &str, content_type: &str, body: &str) -> Vec<u8> {
+    match find(&mut shared.world(), reference).is_some() {
+        true => reply(shared, 200, content_type, body),
+        false => no_such_container(shared, reference),
     }
 }
 

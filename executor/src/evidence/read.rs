@@ -54,7 +54,7 @@ impl Collector {
             read(docker, Reading::Memory { id: id() }, until),
         );
         let took = begin.elapsed();
-        self.on.read_seconds.observe(took.as_secs_f64());
+        self.on.metrics.waited(took.as_secs_f64());
         let before = Before {
             inspect: inspect.map_err(|e| e.to_string()),
             memory: memory.map_err(|e| e.to_string()),

@@ -151,7 +151,7 @@ fn start(state: &Path, clock: &Clock, reports: &Arc<Mutex<Vec<String>>>) -> Evid
         keep_ms: Some(60_000),
         log_lines: 20,
     };
-    let seconds = crate::metrics::Metrics::new().evidence_read();
+    let metrics = crate::metrics::Metrics::new().evidence();
     let reports = Arc::clone(reports);
     let report = move |report| {
         reports.lock().push(match report {
@@ -159,7 +159,7 @@ fn start(state: &Path, clock: &Clock, reports: &Arc<Mutex<Vec<String>>>) -> Evid
             Report::Problem { error, is_first } => format!("{is_first} {error}"),
         });
     };
-    Evidence::start(&settings, state, clock.clone(), seconds, report).expect("a thread")
+    Evidence::start(&settings, state, clock.clone(), metrics, report).expect("a thread")
 }
 
 fn view(attempt: u64) -> AttemptView {

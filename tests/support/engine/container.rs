@@ -12,6 +12,8 @@ use super::{Engine, eventually};
 pub(crate) struct Spec {
     command: Vec<String>,
     labels: Vec<(String, String)>,
+    env: Vec<String>,
+    tty: bool,
     stop_timeout: Option<i64>,
     health: Option<Value>,
     host: Value,
@@ -33,6 +35,8 @@ impl Spec {
         Self {
             command: words.iter().map(ToString::to_string).collect(),
             labels: Vec::new(),
+            env: Vec::new(),
+            tty: false,
             stop_timeout: None,
             health: None,
             host: json!({}),
@@ -44,6 +48,18 @@ impl Spec {
         self
     }
 
+    /// A variable of its environment.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push(format!("{name}={value}"));
+        self
+    }
+
+    /// With a terminal: one stream, without frames.
+    pub(crate) fn tty(mut self) -> Self {
+        self.tty = true;
+        self
+    }
+
     /// `Config.StopTimeout`, seconds.
     pub(crate) fn stop_timeout(mut self, seconds: i64) -> Self {
         self.stop_timeout = Some(seconds);
@@ -51,9 +67,14 @@ impl Spec {
     }
 
     /// Healthy while the file `/sick` does not exist; asked every `interval`.
-    pub(crate) fn health_check(mut self, interval: Duration) -> Self {
+    pub(crate) fn health_check(self, interval: Duration) -> Self {
+        self.health_command("test ! -e /sick", interval)
+    }
+
+    /// Healthy while this succeeds; asked every `interval`.
+    pub(crate) fn health_command(mut self, command: &str, interval: Duration) -> Self {
         self.health = Some(json!({
-            "Test": ["CMD-SHELL", "test ! -e /sick"],
+            "Test": ["CMD-SHELL", command],
             "Interval": u64::try_from(interval.as_nanos()).expect("short"),
             "Retries": 1,
         }));
@@ -83,6 +104,7 @@ impl Spec {
             .collect();
         let mut body = json!({
             "Image": image, "Cmd": self.command, "Labels": labels, "HostConfig": host,
+            "Env": self.env, "Tty": self.tty,
         });
         if let Some(seconds) = self.stop_timeout {
             body["StopTimeout"] = json!(seconds);

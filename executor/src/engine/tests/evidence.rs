@@ -9,8 +9,8 @@ use crate::evidence::{BEFORE_MAX, Evidence};
 /// Evidence that tells nobody anything.
 fn evidence(state: &State, clock: crate::clock::Clock) -> Evidence {
     let settings = Config::default().evidence;
-    let seconds = crate::metrics::Metrics::new().evidence_read();
-    Evidence::start(&settings, &state.path, clock, seconds, |_| {}).expect("a thread")
+    let metrics = crate::metrics::Metrics::new().evidence();
+    Evidence::start(&settings, &state.path, clock, metrics, |_| {}).expect("a thread")
 }
 
 fn charged(attempt: AttemptId) -> Record {

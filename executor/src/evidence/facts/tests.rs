@@ -30,7 +30,7 @@ fn inspect() -> Value {
             ],
             "Devices": [{"PathOnHost": "/dev/planted", "PathInContainer": "/dev/kfd"}],
         },
-        "Mounts": [{"Source": "/home/planted", "Destination": "/models"}],
+        "Mounts": [{"Source": "/planted/models", "Destination": "/models"}],
     })
 }
 
