@@ -138,3 +138,36 @@ fn every_gate_is_described_in_the_order_of_asking() {
     in_order("docs/protocol.md", "Gates, in the order");
     in_order("docs/executor.md", "| gate | refuses where");
 }
+
+/// What a table says holds a guarantee must be there to hold it.
+#[test]
+fn tests_that_hold_a_guarantee_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    let mut folders = vec![root.join("tests"), root.join("executor")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                sources += &std::fs::read_to_string(&path).expect("a source file");
+            }
+        }
+    }
+    let guarantees = repository_file("docs/guarantees.md");
+    let table = guarantees
+        .split("## What holds it")
+        .nth(1)
+        .expect("the table");
+    let table = table.split("\n## ").next().expect("split gives one");
+    let mut seen = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")).skip(2) {
+        let tests = row.split(" | ").nth(2).expect("three columns");
+        for name in tests.split('`').skip(1).step_by(2) {
+            assert!(sources.contains(&format!("fn {name}(")), "no test {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "only {seen} tests found");
+}

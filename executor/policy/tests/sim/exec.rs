@@ -1,7 +1,9 @@
 //! The executor around the policy, in the real calling order, dying wherever
 //! the seed wants it to.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use policy::{Action, AttemptId, Config, Entry, Now, Policy, Record, Step};
 
@@ -69,7 +71,7 @@ impl Exec {
         for record in &self.journal {
             policy.apply(record);
         }
-        let step = policy.handle_start(now);
+        let step = timed(|| policy.handle_start(now));
         self.policy = Some(policy);
         step
     }
@@ -107,9 +109,7 @@ impl Exec {
             self.durable = self.journal.len();
         }
         let policy = self.policy.as_mut().expect("it runs");
-        for record in &records {
-            policy.apply(record);
-        }
+        timed(|| records.iter().for_each(|record| policy.apply(record)));
         if rng.chance(faults.compacts) {
             self.journal = policy.snapshot(now);
             self.durable = self.journal.len();
@@ -186,4 +186,22 @@ impl Exec {
 pub(crate) fn calls(step: &Step) -> impl Iterator<Item = &Action> {
     let is_call = |action: &&Action| matches!(action, Action::Call { .. });
     step.actions.iter().filter(is_call)
+}
+
+thread_local! {
+    static POLICY_NS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts the time that the policy itself takes, looks at the clock included.
+pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = work();
+    let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+    POLICY_NS.set(POLICY_NS.get().saturating_add(took));
+    done
+}
+
+/// What was counted on this thread since the last time.
+pub(crate) fn policy_ns() -> u64 {
+    POLICY_NS.replace(0)
 }

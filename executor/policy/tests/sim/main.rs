@@ -19,7 +19,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use totals::Totals;
 use world::{Trace, World};
@@ -48,6 +48,13 @@ fn outcome(seed: u64, trace: Trace) -> Result<Totals, String> {
     })
 }
 
+/// How long this thread has had a core; 0 where the kernel does not say.
+fn on_cpu() -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = told.split(' ').next().and_then(|ns| ns.parse().ok());
+    Duration::from_nanos(ns.unwrap_or(0))
+}
+
 /// All seeds, on as many threads as there are cores: each run is its own world, so
 /// what a seed does is the same on any. The lowest seed that fails, with its words.
 fn run_all(seeds: std::ops::Range<u64>) -> Result<Totals, (u64, String)> {
@@ -60,7 +67,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> Result<Totals, (u64, String)> {
         for _ in 0..threads {
             scope.spawn(|| {
                 let mut own = Totals::default();
-                let begun = Instant::now();
+                let begun = (Instant::now(), on_cpu());
                 // Taken in order: whatever is below one that fails is run to its end.
                 while failed.lock().expect("no panic").is_none() {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +84,7 @@ fn run_all(seeds: std::ops::Range<u64>) -> Result<Totals, (u64, String)> {
                         }
                     }
                 }
-                own.busy = begun.elapsed();
+                own.took(begun.0.elapsed(), on_cpu().saturating_sub(begun.1));
                 totals.lock().expect("no panic").add(&own);
             });
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 pub(crate) struct Totals {
     /// How often a policy was asked for a step.
     pub(crate) steps: u64,
+    /// The policy's own time, with its entries applied, ns.
+    pub(crate) policy_ns: u64,
     /// Of all threads together.
     pub(crate) busy: Duration,
     seen: BTreeMap<&'static str, u64>,
@@ -17,6 +19,7 @@ pub(crate) struct Totals {
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
         self.steps += other.steps;
+        self.policy_ns += other.policy_ns;
         self.busy += other.busy;
         for (what, n) in &other.seen {
             *self.seen.entry(what).or_default() += n;
@@ -33,6 +36,17 @@ impl Totals {
         *self.seen.entry(what).or_default() += 1;
     }
 
+    /// So long by the clock, and so long on a core (0: not known): whoever shares
+    /// the machine has taken the rest, from the policy as from all else.
+    pub(crate) fn took(&mut self, by_clock: Duration, on_core: Duration) {
+        self.busy = by_clock;
+        if !on_core.is_zero() {
+            let share = on_core.as_secs_f64() / by_clock.as_secs_f64();
+            self.busy = on_core;
+            self.policy_ns = (self.policy_ns as f64 * share.min(1.0)) as u64;
+        }
+    }
+
     /// For people: shown by `make simulate` and by a failure.
     #[allow(clippy::print_stdout)]
     pub(crate) fn print(&self, seeds: u64) {
@@ -42,6 +56,11 @@ impl Totals {
              world and checks",
             self.steps,
             self.steps as f64 / seconds
+        );
+        let own = self.policy_ns as f64 / 1e9;
+        println!(
+            "the policy itself: {own:.2} s, {:.0} steps/s on one core",
+            self.steps as f64 / own
         );
         for (what, n) in &self.seen {
             println!("  {n:>9} {what}");

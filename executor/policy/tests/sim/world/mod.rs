@@ -14,7 +14,7 @@ use policy::{
 };
 
 use crate::docker::{Answer, Clock, Docker};
-use crate::exec::Exec;
+use crate::exec::{Exec, policy_ns};
 use crate::model::{Model, Seen};
 use crate::options::{NAMES, Options};
 use crate::rng::Rng;
@@ -157,6 +157,7 @@ impl World {
 
     pub(crate) fn totals(mut self) -> Totals {
         self.totals.steps = self.exec.steps;
+        self.totals.policy_ns = policy_ns();
         self.totals.count_many("lied", self.docker.lies);
         self.totals
     }

@@ -4,6 +4,7 @@ use policy::{ContainerState, RequestInput};
 
 use super::{What, World};
 use crate::docker::StoppedBy;
+use crate::exec::timed;
 
 impl World {
     pub(super) fn people(&mut self) {
@@ -56,7 +57,7 @@ impl World {
         let now = self.now();
         let for_ms = self.rng.chance(800).then(|| self.rng.range(1, 600_000));
         if let Some(policy) = self.exec.asked() {
-            let step = policy.handle_pause(now, target, for_ms);
+            let step = timed(|| policy.handle_pause(now, target, for_ms));
             let _ = self.perform(&step, None);
         }
     }
@@ -64,7 +65,7 @@ impl World {
     pub(super) fn resume(&mut self, target: Option<&str>) {
         let now = self.now();
         if let Some(policy) = self.exec.asked() {
-            let step = policy.handle_resume(now, target, "a person");
+            let step = timed(|| policy.handle_resume(now, target, "a person"));
             let _ = self.perform(&step, None);
         }
     }

@@ -6,6 +6,7 @@ use policy::{ContainerState, IntentInput, Look, Step, Verdict};
 use super::nature::rule_facts;
 use super::{Event, Sent, What, World};
 use crate::docker::Clock;
+use crate::exec::timed;
 
 impl World {
     pub(super) fn print(&mut self, name: &str) {
@@ -78,7 +79,7 @@ impl World {
             return self.send_again(index);
         };
         let input = self.intents[index].input.clone();
-        let answer = policy.handle_repeat(now, &input.id);
+        let answer = timed(|| policy.handle_repeat(now, &input.id));
         self.model().check_repeat(&input.id, answer.as_ref());
         if let Some(answer) = answer {
             self.totals.count("repeat");
@@ -88,7 +89,7 @@ impl World {
         if let Some((_, look)) = recent.filter(|(read, _)| self.t - read <= 1_000) {
             let look = look.clone();
             let policy = self.exec.asked().expect("it runs");
-            let step = policy.handle_intent(now, now.at, &input, &look);
+            let step = timed(|| policy.handle_intent(now, now.at, &input, &look));
             let model = self.model();
             model.check_intent(now.at, &input, &look, step.as_ref());
             match step {

@@ -5,7 +5,7 @@ use policy::{Action, AttemptId, Call, Look, Step, Timestamp};
 
 use super::{Event, FACTS_MAX_MS, Look2, What, World};
 use crate::docker::Answer;
-use crate::exec::{Faults, Stop};
+use crate::exec::{Faults, Stop, timed};
 use crate::model::Model;
 
 impl World {
@@ -14,7 +14,7 @@ impl World {
         let Some(policy) = self.exec.asked() else {
             return;
         };
-        let step = policy.handle_timeout(now);
+        let step = timed(|| policy.handle_timeout(now));
         let due = policy.poll_timeout();
         assert!(
             step != Step::default() || due.is_none_or(|due| now.at < due),
@@ -111,7 +111,7 @@ impl World {
                     if matches!(look, Look::Unavailable { .. }) {
                         self.totals.count("no facts");
                     }
-                    let step = policy.handle_intent(now, arrived, &input, look);
+                    let step = timed(|| policy.handle_intent(now, arrived, &input, look));
                     let model = self.model();
                     model.check_intent(arrived, &input, look, step.as_ref());
                     match step {
@@ -120,7 +120,7 @@ impl World {
                     }
                 }
                 What::Request(request) => {
-                    let step = policy.handle_request(now, request, look);
+                    let step = timed(|| policy.handle_request(now, request, look));
                     self.model().check_request(request, look, &step);
                     let _ = self.perform(&step, fresh);
                     return;
@@ -131,19 +131,19 @@ impl World {
                         self.away_wall_ms.insert(*attempt, now.wall_ms);
                     }
                     self.seen.looked(now, *attempt, look);
-                    let step = policy.handle_attempt_look(now, *attempt, look);
+                    let step = timed(|| policy.handle_attempt_look(now, *attempt, look));
                     Model::new(&self.exec.history.records, &self.exec.config, now)
                         .check_attempt_look(&mut self.seen, *attempt, look, &step);
                     step
                 }
                 What::Target(name) => {
-                    let step = policy.handle_target_look(now, name, look);
+                    let step = timed(|| policy.handle_target_look(now, name, look));
                     Model::new(&self.exec.history.records, &self.exec.config, now)
                         .check_target_look(&mut self.seen, name, look, &step);
                     step
                 }
                 What::Pending(key) => {
-                    let step = policy.handle_pending_look(now, key, look);
+                    let step = timed(|| policy.handle_pending_look(now, key, look));
                     // What Docker does not answer is asked for ever more rarely.
                     let is_silent = matches!(look, Look::Unavailable { .. });
                     let free_at = now.at.plus(if is_silent { 30_000 } else { 1_000 });
@@ -170,7 +170,7 @@ impl World {
             return;
         };
         self.seen.called(now, answer.attempt, &answer.called);
-        let step = policy.handle_called(now, answer.attempt, &answer.called);
+        let step = timed(|| policy.handle_called(now, answer.attempt, &answer.called));
         if self.perform(&step, None) == Err(Stop::Disk) {
             self.after(1_000, Event::Called(answer.clone()));
         }
