@@ -137,6 +137,12 @@ impl Exec {
         self.durable = self.journal.len();
     }
 
+    /// Whether no power cut can take the charge any more.
+    pub(crate) fn is_on_disk(&self, attempt: AttemptId) -> bool {
+        let is_its = |r: &Record| matches!(&r.entry, Entry::Charge(c) if c.attempt == attempt);
+        self.journal[..self.durable].iter().any(is_its)
+    }
+
     fn write(&mut self, records: &[Record]) {
         self.journal.extend_from_slice(records);
         self.history.records.extend_from_slice(records);

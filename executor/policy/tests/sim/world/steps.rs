@@ -273,6 +273,8 @@ impl World {
 
     pub(super) fn call(&mut self, attempt: AttemptId, call: Call, id: &str, wait_ms: u64) {
         let epoch = self.exec.epoch;
+        let is_safe = self.exec.is_on_disk(attempt);
+        assert!(is_safe, "act: under a charge that a power cut may take");
         let at = self.now().at.0;
         self.exec.history.calls.push((at, attempt, call));
         self.totals.count(match call {
