@@ -74,7 +74,8 @@ pub(crate) fn line_to_intent(fluent_bit: &Path) {
 }
 
 /// Through a real executor and an engine that only pretends, at once: its own
-/// code, the journal's fsync, and one inspect.
+/// code, the journal's fsync, one inspect, and the evidence that is read before
+/// the call.
 pub(crate) fn intent_to_restart() {
     let engine = FakeEngine::start();
     let ids: Vec<String> = (0..INTENTS)
@@ -109,6 +110,7 @@ pub(crate) fn intent_to_restart() {
     tell("to the restart at the engine", &to_restart, "ms");
     tell("of it: one fsync here", &fsyncs(healer.dir()), "ms");
     tell("of it: one inspect here", &inspects(&engine, &ids), "ms");
+    tell("of it: evidence here", &evidence(&engine, &ids), "ms");
 }
 
 fn tell(what: &str, figures: &[f64], unit: &str) {
@@ -146,17 +148,35 @@ fn fsyncs(dir: &Path) -> Vec<f64> {
 fn inspects(engine: &FakeEngine, ids: &[String]) -> Vec<f64> {
     let once = |id: &String| {
         let start = Instant::now();
-        let mut stream = UnixStream::connect(engine.socket()).expect("it listens");
-        write!(
-            stream,
-            "GET /containers/{id}/json HTTP/1.1\r\nHost: docker\r\n\r\n"
-        )
-        .expect("sent");
-        let reply = std::io::read_to_string(stream).expect("answered");
-        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+        ask(engine, &[&format!("/containers/{id}/json")]);
         start.elapsed().as_secs_f64() * 1e3
     };
     ids.iter().take(100).map(once).collect()
+}
+
+/// Inspect and memory at once, as the executor asks for them.
+fn evidence(engine: &FakeEngine, ids: &[String]) -> Vec<f64> {
+    let once = |id: &String| {
+        let start = Instant::now();
+        let stats = format!("/containers/{id}/stats?stream=false&one-shot=true");
+        ask(engine, &[&format!("/containers/{id}/json"), &stats]);
+        start.elapsed().as_secs_f64() * 1e3
+    };
+    ids.iter().take(100).map(once).collect()
+}
+
+/// Sends all requests before it reads the first reply.
+fn ask(engine: &FakeEngine, paths: &[&str]) {
+    let send = |path: &&str| {
+        let mut stream = UnixStream::connect(engine.socket()).expect("it listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n").expect("sent");
+        stream
+    };
+    let sent: Vec<UnixStream> = paths.iter().map(send).collect();
+    for stream in sent {
+        let reply = std::io::read_to_string(stream).expect("answered");
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    }
 }
 
 /// When each intent came; every one is answered at once.

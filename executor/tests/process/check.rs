@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -70,6 +71,46 @@ fn kernel_records_that_cannot_be_resolved_are_told() {
 }
 
 #[test]
+fn evidence_that_cannot_be_written_or_is_open_to_others_is_told() {
+    let place = Place::new();
+    let state = place.path("state");
+    let evidence = state.join("evidence");
+    let said = |keep: &str| {
+        let mut healer = place.healer(&["check"]);
+        healer.env("HEALER_EVIDENCE_KEEP", keep);
+        let said = out(&run(&mut healer, b""));
+        let mut lines = said.lines().skip_while(|l| !l.contains(" evidence: "));
+        lines.next().unwrap_or_default().to_owned()
+    };
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    assert!(said("7d").ends_with(": none yet"));
+    std::fs::create_dir_all(&evidence).unwrap();
+    mode(&state, 0o700);
+    mode(&evidence, 0o755);
+    let line = said("7d");
+    assert!(
+        line.starts_with("warn  ") && line.contains("open to others (mode 0755)"),
+        "{line}"
+    );
+    assert_eq!(said("off"), "ok    evidence: off");
+    mode(&evidence, 0o700);
+    let line = said("7d");
+    assert!(
+        line.starts_with("ok    ") && line.ends_with("/state/evidence"),
+        "{line}"
+    );
+    std::fs::remove_dir(&evidence).unwrap();
+    std::os::unix::fs::symlink("/tmp", &evidence).unwrap();
+    let line = said("7d");
+    assert!(
+        line.contains("is no directory, and nothing is written"),
+        "{line}"
+    );
+}
+
+#[test]
 fn findings_can_be_had_as_json() {
     let place = Place::new();
     std::fs::write(place.path("healer.toml"), "[defaults]\nwindow = 0\n").unwrap();
@@ -113,7 +154,6 @@ fn a_running_executor_is_found_and_asked_how_it_is() {
 
 #[test]
 fn a_socket_that_was_opened_to_others_is_said() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let _running = Running::start(&place, &[]);
     let admin = place.path("admin/admin.sock");

@@ -4,8 +4,17 @@ use std::ops::Range;
 
 /// Shorter ones are left: names of models and versions look like them.
 const LONG_BYTES_MIN: usize = 32;
+/// In a path, names from this length on have to be words.
+const NAME_BYTES_MIN: usize = 20;
 /// Letters and digits of a part that may be anything beside real words: `x86`, `22T01`.
 const ODD_BYTES_MAX: usize = 6;
+/// Longest word, and longest row of capitals.
+const WORD_BYTES_MAX: usize = 16;
+const CAPITALS_MAX: usize = 8;
+/// Longest word without a vowel, of which a part may have one: `Grpc`.
+const BARE_BYTES_MAX: usize = 4;
+/// Longest row of consonants in a word: `torchscript`.
+const CONSONANTS_MAX: usize = 6;
 
 /// Adds long strings of mixed classes that are neither words, hex nor paths.
 pub(super) fn find(text: &str, found: &mut Vec<Range<usize>>) {
@@ -33,27 +42,38 @@ fn judge(text: &str, run: Range<usize>, found: &mut Vec<Range<usize>>) {
         return;
     }
     let mut at = run.start;
-    for segment in word.split('/') {
-        if segment.len() >= LONG_BYTES_MIN && is_random(segment) {
-            found.push(at..at + segment.len());
+    for name in word.split('/') {
+        if name.len() >= NAME_BYTES_MIN && is_random(name) {
+            found.push(at..at + name.len());
         }
-        at += segment.len() + 1;
+        at += name.len() + 1;
     }
 }
 
-/// Base64 has slashes, too: in a path at least half of the names are words.
+/// Base64 has slashes, too: in a path two thirds of the letters are in words.
 fn is_path(word: &str) -> bool {
-    let names: Vec<&str> = word.split('/').filter(|name| !name.is_empty()).collect();
-    let words = names.iter().filter(|name| is_made_of_words(name)).count();
-    word.contains('/') && words * 2 >= names.len()
+    let names = word.split('/');
+    let words = names.filter(|name| is_made_of_words(name));
+    let in_words: usize = words.map(str::len).sum();
+    let all = word.len() - word.matches('/').count();
+    all < word.len() && in_words * 3 >= all * 2
 }
 
 fn is_random(word: &str) -> bool {
     let has = |is: fn(&u8) -> bool| usize::from(word.bytes().any(|b| is(&b)));
     let classes =
         has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase) + has(u8::is_ascii_digit);
-    // What a C++ compiler makes of a function's name.
-    classes >= 2 && !word.starts_with("_ZN") && !is_made_of_words(word)
+    classes >= 2 && !is_symbol(word) && !is_made_of_words(word)
+}
+
+/// What a C++ compiler makes of a function's name: `_ZN3c104cuda`.
+fn is_symbol(word: &str) -> bool {
+    let behind = word
+        .strip_prefix("_ZN")
+        .map(|rest| rest.trim_start_matches('K'));
+    behind.is_some_and(|rest| {
+        rest.starts_with("St") || rest.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 fn is_made_of_words(word: &str) -> bool {
@@ -82,36 +102,56 @@ fn is_hex(piece: &str) -> bool {
 /// Words of three letters on average, and no more than two numbers: `libc10`,
 /// `LlamaForCausalLM`; or one of each: `cu121`.
 fn is_plain(piece: &str) -> bool {
-    let bytes = piece.as_bytes();
-    let (mut at, mut words, mut numbers) = (0, 0, 0);
-    while at < bytes.len() {
-        let start = at;
-        let run = |from: usize, is: fn(&u8) -> bool| {
-            from + bytes[from..].iter().take_while(|b| is(b)).count()
-        };
-        let uppers = run(at, u8::is_ascii_uppercase);
-        let digits = run(at, u8::is_ascii_digit);
-        if digits > at {
+    let mut rest = piece;
+    let (mut words, mut numbers, mut bare) = (0, 0, 0);
+    while !rest.is_empty() {
+        let run = |is: fn(&u8) -> bool| rest.bytes().take_while(is).count();
+        let digits = run(u8::is_ascii_digit);
+        let capitals = run(u8::is_ascii_uppercase);
+        let small = rest[capitals..]
+            .bytes()
+            .take_while(u8::is_ascii_lowercase)
+            .count();
+        let is_first = rest.len() == piece.len();
+        let (word, behind) = rest.split_at(digits.max(capitals + small));
+        rest = behind;
+        words += 1;
+        if digits > 0 {
             numbers += 1;
-            at = digits;
-        } else {
-            at = run(uppers, u8::is_ascii_lowercase);
-            let (upper, lower) = (uppers - start, at - uppers);
-            // A capital alone, or with one letter, is no word.
-            let is_word = match (upper, lower) {
-                (0, 1) => start == 0,
-                (0, _) => true,
-                (1, 0) => at == bytes.len() || bytes[at].is_ascii_digit(),
-                (_, 0) => true,
-                (_, 1) => false,
-                _ => upper <= 6,
-            };
-            if !is_word {
-                return false;
+        } else if !can_be_word(capitals, small, is_first, rest) {
+            return false;
+        } else if small >= 2 {
+            match has_vowels(word) {
+                Some(true) => {}
+                Some(false) => bare += 1,
+                None => return false,
             }
         }
-        words += 1;
     }
-    let is_short = words <= 2 && bytes.len() <= ODD_BYTES_MAX;
-    numbers <= 2 && (is_short || words * 3 <= bytes.len())
+    let is_short = words <= 2 && piece.len() <= ODD_BYTES_MAX;
+    numbers <= 2 && bare <= 1 && (is_short || words * 3 <= piece.len())
+}
+
+/// A capital alone, or with one letter, is no word but at an end.
+fn can_be_word(capitals: usize, small: usize, is_first: bool, rest: &str) -> bool {
+    let ends = rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit());
+    capitals <= CAPITALS_MAX
+        && small <= WORD_BYTES_MAX
+        && match (capitals, small) {
+            (0, 1) => is_first,
+            (1, 0) => ends,
+            (1.., 1) => false,
+            _ => true,
+        }
+}
+
+/// Whether a word has vowels as words do, or is a short one with none; none
+/// where it cannot be one.
+fn has_vowels(word: &str) -> Option<bool> {
+    let is_vowel = |c: char| "aeiouyAEIOUY".contains(c);
+    let longest = word.split(is_vowel).map(str::len).max().unwrap_or(0);
+    match word.contains(is_vowel) {
+        true => (longest <= CONSONANTS_MAX).then_some(true),
+        false => (word.len() <= BARE_BYTES_MAX).then_some(false),
+    }
 }
