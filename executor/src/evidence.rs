@@ -94,6 +94,12 @@ struct On {
     ended: Notify,
 }
 
+/// Whether a panic on this thread costs a bundle and no more. What it says may
+/// repeat text of a container, and belongs in no log.
+pub fn is_fenced() -> bool {
+    std::thread::current().name() == Some(store::THREAD)
+}
+
 /// Where bundles are.
 pub fn dir(state_dir: &Path) -> PathBuf {
     state_dir.join(DIR)

@@ -346,7 +346,8 @@ fn answer(shared: &Shared, line: &str) -> Vec<u8> {
 
 /// The same of every container.
 fn of_container(shared: &Shared, reference: &str, content_type: &str, body: &str) -> Vec<u8> {
-    match find(&mut shared.world(), reference).is_some() {
+    let found = find(&mut shared.world(), reference).is_some();
+    match found {
         true => reply(shared, 200, content_type, body),
         false => no_such_container(shared, reference),
     }

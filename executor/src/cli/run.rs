@@ -9,6 +9,7 @@ use super::Settings;
 use super::output::Failure;
 use crate::config::{Config, Log, LogLevel};
 use crate::daemon::{self, Fault};
+use crate::evidence;
 use crate::logging;
 
 /// The settings that are most often given by hand; `--set` gives the others.
@@ -74,10 +75,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
 /// A panic ends the process, wherever it is. In a task or a thread of its own it
 /// would leave a target waiting for ever in an executor that looks alive;
 /// whoever watches over the process starts it again, and the journal knows
-/// what was under way.
+/// what was under way. Only evidence is never worth an end.
 fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if evidence::is_fenced() {
+            let place = panic.location().map(ToString::to_string);
+            return tracing::error!("evidence: a panic at {}", place.unwrap_or_default());
+        }
         report(panic);
         #[expect(
             clippy::disallowed_methods,
@@ -136,6 +141,26 @@ mod tests {
         assert_eq!(out.status.signal(), Some(abort), "{out:?}");
         let told = String::from_utf8_lossy(&out.stderr);
         assert!(told.contains("a fault of our own"), "{told}");
+    }
+
+    #[test]
+    fn a_panic_over_evidence_ends_nothing_and_repeats_no_text() {
+        if std::env::var_os(PANICKING).is_some() {
+            end_on_panic();
+            let gathers = std::thread::Builder::new().name("evidence".into());
+            let panics = gathers.spawn(|| panic!("text of a container")).unwrap();
+            assert!(panics.join().is_err());
+            return;
+        }
+        let test = "cli::run::tests::a_panic_over_evidence_ends_nothing_and_repeats_no_text";
+        let out = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture"])
+            .env(PANICKING, "1")
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{out:?}");
+        let told = String::from_utf8_lossy(&out.stderr);
+        assert!(!told.contains("text of a container"), "{told}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum EvidenceError {
         /// So much is free.
         free_bytes: u64,
     },
+    /// A panic.
+    Fault,
     /// The disk was slower than the restarts.
     Behind {
         /// Halves of bundles that were left out since the last one was written.
@@ -39,6 +41,7 @@ impl EvidenceError {
             }
             Self::File(error) => error.to_string(),
             Self::NoRoom { .. } => "room".to_owned(),
+            Self::Fault => "fault".to_owned(),
             Self::Behind { .. } => "behind".to_owned(),
         }
     }
@@ -61,6 +64,9 @@ impl fmt::Display for EvidenceError {
                  evidence.keep = \"off\"",
                 dir.display(),
                 free_bytes >> 20
+            ),
+            Self::Fault => f.write_str(
+                "a fault of our own: one is incomplete or not there (please report this)",
             ),
             Self::Behind { left_out } => write!(
                 f,

@@ -2,9 +2,11 @@
 //! removes old ones.
 //!
 //! Nobody waits for it: what it is handed waits in a short queue, and where
-//! that is full it is left out, told and counted.
+//! that is full it is left out, told and counted. It takes text of containers
+//! apart, so a panic here costs one bundle and ends nothing.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +36,8 @@ const FREE_BYTES_MIN: u64 = 16 << 20;
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// Temporary files older than this were left by a process that was killed.
 const TEMP_KEPT_S: u64 = 3_600;
+/// The thread's name; see [`super::is_fenced`].
+pub(super) const THREAD: &str = "evidence";
 /// JSON from an engine may be nested; the rest is small.
 const THREAD_STACK_BYTES: usize = 1 << 20;
 /// Pause before a full queue is tried again by who waits for its end.
@@ -77,7 +81,7 @@ impl Store {
             report,
         };
         thread::Builder::new()
-            .name("evidence".into())
+            .name(THREAD.into())
             .stack_size(THREAD_STACK_BYTES)
             .spawn(move || worker.serve(&queue))
             .map_err(EvidenceError::Thread)?;
@@ -155,17 +159,35 @@ struct Open {
 
 impl<F: Fn(Report)> Worker<F> {
     fn serve(mut self, queue: &Receiver<Command>) {
-        self.sweep();
+        self.fenced(None, Self::sweep);
         loop {
             match queue.recv_timeout(SWEEP_EVERY) {
-                Ok(Command::Before(half)) => self.before(&half.0, half.1),
-                Ok(Command::After(attempt, after)) => self.after(attempt, *after),
+                Ok(Command::Before(half)) => {
+                    let (subject, before) = *half;
+                    let file = name(&subject);
+                    self.fenced(Some(&file), |it| it.before(&subject, before));
+                }
+                Ok(Command::After(attempt, after)) => {
+                    self.fenced(None, |it| it.after(attempt, *after));
+                }
                 // Nobody may be waiting any more.
                 Ok(Command::Flush(done)) => drop(done.send(())),
-                Err(RecvTimeoutError::Timeout) => self.sweep(),
+                Err(RecvTimeoutError::Timeout) => self.fenced(None, Self::sweep),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// A fault of our own costs what was being done; `expected` is waited for.
+    fn fenced(&mut self, expected: Option<&str>, work: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| work(self))).is_ok() {
+            return;
+        }
+        if let Some(file) = expected {
+            self.index.done(file, false);
+        }
+        (self.report)(Report::Ended(Written::Failed));
+        self.tell(Err(EvidenceError::Fault));
     }
 
     fn before(&mut self, subject: &Subject, before: Before) {

@@ -464,6 +464,42 @@ fn a_directory_that_is_open_to_others_is_closed_and_a_missing_state_directory_st
 }
 
 #[test]
+fn a_panic_costs_one_bundle_and_its_name_is_not_waited_for() {
+    on_one_thread(false, async || {
+        let state = tempfile::tempdir().expect("a directory");
+        let (clock, _time) = Clock::manual(Now {
+            at: Timestamp(0),
+            wall_ms: CHARGED_S * 1_000,
+        });
+        let settings = config::Evidence {
+            keep_ms: Some(60_000),
+            log_lines: 20,
+        };
+        let reports = Arc::<Mutex<Vec<String>>>::default();
+        let told = Arc::clone(&reports);
+        let report = move |report: Report| {
+            let report = format!("{report:?}");
+            let is_first = told.lock().is_empty();
+            told.lock().push(report);
+            assert!(!is_first, "a fault of our own");
+        };
+        let metrics = crate::metrics::Metrics::new().evidence();
+        let evidence = Evidence::start(&settings, state.path(), clock, metrics, report);
+        let evidence = evidence.expect("a thread");
+        for attempt in 1..=2 {
+            let docker = Fake::answering(vec![inspect(), memory(), logs(20)]);
+            let collector = evidence.begin(&view(attempt)).expect("the first");
+            let half = collector.before(&docker).await.expect("taken");
+            half.after(&docker).await;
+            assert!(evidence.flush(Duration::from_secs(10)).await);
+        }
+        let reports = reports.lock().join("\n");
+        assert!(reports.contains("Fault"), "{reports}");
+        assert!(reports.ends_with("Ended(Whole)"), "{reports}");
+    });
+}
+
+#[test]
 fn names_hold_only_what_a_name_may_and_no_more_than_there_is_room_for() {
     let named = |target: &str| {
         name(&Subject {

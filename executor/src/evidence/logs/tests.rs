@@ -1,5 +1,7 @@
 //! Frames, pieces, times and limits of log replies.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const UNTIL_MS: u64 = 1_760_978_852_500;
@@ -122,4 +124,23 @@ fn anything_can_come_in_a_reply() {
     assert_eq!(read(b""), []);
     let raw = frame(1, "2025-10-20T16:47:31Z a\u{1b}[31mb");
     assert_eq!(read(&raw), [("stdout", "ab".to_owned())]);
+}
+
+proptest! {
+    #[test]
+    fn no_reply_is_too_odd(
+        frames in proptest::collection::vec((0_u8..5, 0_u8..2, 0_u32..40, ".{0,20}"), 0..20),
+        tail in proptest::collection::vec(any::<u8>(), 0..20),
+    ) {
+        let mut reply = Vec::new();
+        for (stream, zero, length, text) in frames {
+            reply.extend([stream, zero, 0, 0]);
+            reply.extend(length.to_be_bytes());
+            reply.extend(b"2025-10-20T16:47:31Z ");
+            reply.extend(text.as_bytes());
+        }
+        reply.extend(tail);
+        let lines = lines(&reply, UNTIL_MS, &Mask::default());
+        prop_assert!(lines.len() <= count(&reply));
+    }
 }

@@ -93,8 +93,8 @@ fn tokens_urls_and_blocks_are_masked_by_what_they_look_like() {
         (&format!("{long}=="), "[masked]=="),
         ("5/EwQA99zEEAUpLitGRkFYuK8zbb3bv/", "[masked]"),
         (
-            "/srv/shared/q7Zk2Lw9Xv4Tn8Rb3Ys6/training/results/checkpoints/best",
-            "/srv/shared/[masked]/training/results/checkpoints/best",
+            "/srv/shared/q7Zk2Lw9Xv4Tn8Rb3Ys6/training/results/checkpoints/best/output",
+            "/srv/shared/[masked]/training/results/checkpoints/best/output",
         ),
         ("oi1aglojwlbzxlfrpghutrknxytl3nyq0", "[masked]"),
         ("WSR2BKKPNTIJLSHRPPP6XAJXJNXSYFZO", "[masked]"),
@@ -246,6 +246,22 @@ proptest! {
         prop_assume!(!before.contains(&secret) && !after.contains(&secret));
         let masked = mask(&line);
         prop_assert!(!masked.contains(&secret), "{line}\n{masked}");
+    }
+
+    #[test]
+    fn pieces_of_secrets_in_any_order_can_be_masked(
+        pieces in proptest::collection::vec(prop_oneof![
+            Just("password"), Just("=\u{e9}"), Just(": \""), Just("\\\""), Just("://"), Just("@"),
+            Just("-----BEGIN "), Just("-----END "), Just("-----"), Just("Bearer "), Just("hf_"),
+            Just("eyJ"), Just("\u{20ac}"), Just("['"), Just("--token "), Just("Authorization"),
+            Just("<"), Just(">"), Just("api key"), Just("0aB/"), Just("\n"), Just("'"), Just(","),
+        ], 0..40)
+    ) {
+        let text = pieces.concat();
+        let mask = Mask::knowing(["A_TOKEN=\u{e9}\u{20ac}0aB/"].into_iter());
+        let mut in_pem = InPem::default();
+        let lines: Vec<String> = text.split('\n').map(|line| mask.line(line, &mut in_pem)).collect();
+        prop_assert_eq!(lines.len(), text.split('\n').count());
     }
 
     #[test]
