@@ -159,6 +159,9 @@ impl Policy {
                 container_id: attempt.charge.container_id.clone(),
             });
         }
+        // What an earlier process wrote may not be on disk: its charge goes first.
+        let live = self.live.attempts.get(&id);
+        step.durable |= attempt.sent.is_empty() && live.is_some_and(|l| l.is_resumed);
         step.entries.push(Entry::Sent { attempt: id, call });
         step.actions.push(Action::Call {
             attempt: id,

@@ -829,3 +829,24 @@ fn an_attempt_that_has_ended_does_not_end_again() {
     let status = bench.policy.status(bench.now);
     assert_eq!(status.targets[0].uncured, 0);
 }
+
+#[test]
+fn the_first_call_under_a_charge_that_was_read_back_takes_it_to_the_disk_first() {
+    let mut bench = Bench::new();
+    bench.write(charge(1, NAME, Cause::Person));
+    // Its step could not be written, and its looks went out all the same.
+    let unwritten = bench.crash();
+    assert!(unwritten.durable, "{unwritten:?}");
+    let looked = Facts {
+        read_at: bench.now.at,
+        ..facts()
+    };
+    let step = bench
+        .policy
+        .handle_attempt_look(bench.now, 1, &found(&looked));
+    let calls = step
+        .actions
+        .iter()
+        .any(|a| matches!(a, Action::Call { .. }));
+    assert!(calls && step.durable, "{step:?}");
+}
