@@ -51,6 +51,10 @@ pub const CALLED_MAX: usize = 4_096;
 /// Attempts in a row that the storm breaker can be set to.
 pub const STORM_ATTEMPTS_MAX: usize = 100;
 
+/// How long an attempt that did not cure counts towards a storm at least, ms; a
+/// longer `storm_quiet` or host window is how long.
+pub const STORM_UNCURED_MS: u64 = 3_600_000;
+
 /// Targets of one storm that are named and looked at. What matches beyond it puts
 /// the all-clear off, too.
 pub const STORM_TARGETS_MAX: usize = 1_000;

@@ -104,7 +104,7 @@ impl Policy {
                 started_at: Some(restarted.unwrap_or(attempt.charge.started_at)),
             });
         }
-        let storm = self.uncured_too_often(id, target, outcome);
+        let storm = self.uncured_too_often(step, id, target, outcome);
         if let Some(begun) = storm {
             self.begin_storm(step, begun);
         }

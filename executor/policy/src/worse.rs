@@ -1,12 +1,13 @@
 //! The storm breaker: restarts that make it worse are no cure.
 //!
 //! It begins when the last attempts in a row, of two targets or more, did not
-//! cure (one target alone is what `max_attempts` is for), or when one rule calls
+//! cure (one target alone is what `max_attempts` is for, so of one target no more
+//! than half of them count; nor does what is old or held by now), or when one rule calls
 //! for restarts of many targets at once: a fault of the host, not of the
 //! containers. From then on nothing is restarted, until a person says so or all
 //! is clear, see [`crate::well`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::figures::limit;
 use crate::gates::{self, Ask, Refusal, Who};
@@ -23,9 +24,11 @@ pub(crate) struct Begun {
 }
 
 impl Policy {
-    /// Whether this end of an attempt is one too many over all targets.
+    /// Whether this end of an attempt is one too many over all targets. Where `step`
+    /// holds its target, that one alone counts of it.
     pub(crate) fn uncured_too_often(
         &self,
+        step: &Step,
         id: AttemptId,
         target: &str,
         outcome: Outcome,
@@ -35,14 +38,27 @@ impl Policy {
         if most == 0 || !is_uncured || self.state.storms.on.is_some() {
             return None;
         }
-        let mut last = self.state.storms.uncured.clone();
-        last.push((id, target.to_owned()));
-        let from = last.len().checked_sub(most)?;
-        let last = &last[from..];
-        let targets: BTreeSet<String> = last.iter().map(|(_, target)| target.clone()).collect();
-        if targets.len() < 2 {
+        let is_hold =
+            |entry: &Entry| matches!(entry, Entry::Held { target: of, .. } if of == target);
+        let is_held = step.entries.iter().any(is_hold);
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::from([(target, 1)]);
+        let mut last: Vec<(AttemptId, &str)> = vec![(id, target)];
+        for (id, of) in self.state.storms.uncured.iter().rev() {
+            if is_held && of == target {
+                continue;
+            }
+            let count = counts.entry(of).or_default();
+            if *count < most.div_ceil(2) {
+                *count += 1;
+                last.push((*id, of));
+            }
+        }
+        if last.len() < most || counts.len() < 2 {
             return None;
         }
+        last.truncate(most);
+        last.reverse();
+        let targets = last.iter().map(|(_, of)| (*of).to_owned()).collect();
         let named = last.iter().map(|(id, target)| format!("{id} of {target}"));
         let why = format!(
             "the last {most} attempts did not cure (attempts {})",

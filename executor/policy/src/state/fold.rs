@@ -5,7 +5,7 @@ use super::{Attempt, End, FailClosed, Known, Refusal1, Restarted, Sent, Spent, S
 use crate::figures::wall_ms;
 use crate::{
     ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Confirmation, Entry, Gate, ID_AHEAD_MAX_MS,
-    ID_GRACE_MS, KEEP_MS, Outcome, Pending, PendingKey, Record, RuleRemedy, Timestamp,
+    ID_GRACE_MS, KEEP_MS, Outcome, Pending, PendingKey, Record, STORM_UNCURED_MS, Timestamp,
     UNKNOWN_RULE_MS, Verdict, WallTime,
 };
 
@@ -276,7 +276,7 @@ impl State {
         if !times.is_empty() {
             self.wake_unconfirmed(&key, rule, record.at);
         }
-        if *remedy != RuleRemedy::Note {
+        if remedy.is_restart() {
             self.storms
                 .decided(record.at, target, rule, *decision, *gate);
         }
@@ -331,6 +331,14 @@ impl State {
         self.fail_closed.take_if(|closed| closed.until <= now);
         self.storms
             .forget_until(Timestamp(now.0.saturating_sub(config.storm.within_ms)));
+        let storm_ms = STORM_UNCURED_MS
+            .max(config.storm.quiet_ms)
+            .max(config.host_window_ms);
+        let attempts = &self.attempts;
+        self.storms.uncured.retain(|(id, _)| {
+            let end = attempts.get(id).and_then(|attempt| attempt.end.as_ref());
+            end.is_some_and(|end| now.since(end.at) < storm_ms)
+        });
         self.unknown_rule
             .take_if(|(at, _)| now.since(*at) >= UNKNOWN_RULE_MS);
         let limits_ms = config.largest_limit_ms();

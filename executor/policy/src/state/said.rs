@@ -12,6 +12,7 @@ impl State {
                 container_id,
                 started_at,
             } => {
+                self.storms.dealt_with(target);
                 self.targets.entry(target.clone()).or_default().held = Some(Held {
                     at: record.at,
                     wall_ms: record.wall_ms,
@@ -23,6 +24,7 @@ impl State {
             Entry::Released {
                 target, uncured, ..
             } => {
+                self.storms.dealt_with(target);
                 if let Some(target) = self.targets.get_mut(target) {
                     target.held = None;
                     target.uncured = *uncured;

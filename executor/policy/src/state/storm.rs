@@ -10,7 +10,8 @@ use crate::{
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Storms {
-    /// The newest attempts in a row that did not cure, oldest first.
+    /// The newest attempts in a row that did not cure, oldest first. Those before
+    /// a target's hold, or its end, count no more: what is held makes nothing worse.
     pub(crate) uncured: Vec<(AttemptId, String)>,
     /// By (rule, target): when it last called for a restart.
     pub(crate) called: BTreeMap<(String, String), Timestamp>,
@@ -45,7 +46,13 @@ impl Storms {
         }
     }
 
-    /// A match of a rule that does not only count it was decided.
+    /// A target is held or released: what its attempts came to is dealt with.
+    pub(crate) fn dealt_with(&mut self, target: &str) {
+        self.uncured.retain(|(_, of)| of != target);
+    }
+
+    /// A match of a rule that restarts was decided. What a person keeps still, or
+    /// has to see to first, puts the quiet off no longer.
     pub(crate) fn decided(
         &mut self,
         at: Timestamp,
@@ -59,7 +66,7 @@ impl Storms {
         }
         if let Some(storm) = &mut self.on {
             let is_its = gate == Some(Gate::Storm) || storm.targets.contains(target);
-            if is_its && gate.is_none_or(|gate| gate >= Gate::Maintenance) {
+            if is_its && gate.is_none_or(|gate| gate >= Gate::InProgress) {
                 storm.last_match = storm.last_match.max(at);
                 if storm.targets.len() < STORM_TARGETS_MAX {
                     storm.targets.insert(target.to_owned());

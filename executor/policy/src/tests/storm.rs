@@ -435,12 +435,6 @@ fn a_match_of_one_of_them_puts_the_all_clear_off_and_adds_who_joins() {
         storm(&bench).map(|s| s.targets),
         Some(vec!["db".into(), "gpu".into(), "web".into()])
     );
-    // Paused: asked before the storm is, and yet a match of one of them.
-    bench.pass(500_000);
-    let step = bench.policy.handle_pause(bench.now, Some("web"), None);
-    bench.take(step);
-    matched(&mut bench, "web", "oom");
-    assert_eq!(storm(&bench).map(|s| s.quiet_in_ms), Some(600_000));
     // What is only counted says nothing, nor does somebody else's trouble.
     bench.pass(100_000);
     let mut noted = intent(&mut bench, "web", "note");
@@ -449,6 +443,124 @@ fn a_match_of_one_of_them_puts_the_all_clear_off_and_adds_who_joins() {
     }
     bench.decide(&noted, &found(&container("web")));
     assert_eq!(storm(&bench).map(|s| s.quiet_in_ms), Some(500_000));
+}
+
+#[test]
+fn of_one_target_no_more_than_half_count() {
+    // (web's, db's, gpu's): the newest of each in turn, six of them begin it.
+    let table = [
+        ([5, 1, 0], false),
+        ([9, 2, 0], false),
+        ([3, 2, 0], false),
+        ([3, 3, 0], true),
+        ([9, 3, 0], true),
+        ([9, 2, 1], true),
+        ([20, 1, 1], false),
+        ([2, 2, 2], true),
+        ([2, 2, 1], false),
+    ];
+    for (counts, begins) in table {
+        let mut bench = stormy();
+        bench.config.storm.attempts = 6;
+        bench.policy.configure(bench.config.clone());
+        let mut id = 0;
+        for (name, count) in ["web", "db", "gpu"].into_iter().zip(counts) {
+            for _ in 0..count {
+                id += 1;
+                attempt(&mut bench, id, name, Outcome::Relapsed);
+            }
+        }
+        assert_eq!(storm(&bench).is_some(), begins, "{counts:?}");
+    }
+}
+
+#[test]
+fn what_is_dealt_with_or_long_ago_does_not_count() {
+    let held = |target: &str| Entry::Held {
+        target: target.into(),
+        why: "?".into(),
+        container_id: None,
+        started_at: None,
+    };
+    let released = |target: &str| Entry::Released {
+        target: target.into(),
+        by: "?".into(),
+        uncured: 0,
+    };
+    // (what happens after web has failed, and how long after, and whether two more begin it)
+    let table = [
+        (None, 0, true),
+        (Some(held("web")), 0, false),
+        (Some(released("web")), 0, false),
+        (Some(held("gpu")), 0, true),
+        (None, STORM_UNCURED_MS - 2_001, true),
+        (None, STORM_UNCURED_MS, false),
+    ];
+    for (i, (entry, after_ms, begins)) in table.into_iter().enumerate() {
+        let mut bench = stormy();
+        attempt(&mut bench, 1, "web", Outcome::Failed);
+        if let Some(entry) = entry {
+            bench.write(entry);
+        }
+        bench.pass(after_ms);
+        attempt(&mut bench, 2, "db", Outcome::Failed);
+        attempt(&mut bench, 3, "db", Outcome::Failed);
+        assert_eq!(storm(&bench).is_some(), begins, "row {i}");
+    }
+}
+
+/// One container that relapses until it is held, and one relapse of another.
+#[test]
+fn a_target_that_is_held_for_it_makes_no_storm_with_another() {
+    let mut bench = stormy();
+    bench.config.storm.attempts = 5;
+    for target in bench.config.targets.values_mut() {
+        target.recovery.max_attempts = 5;
+    }
+    bench.policy.configure(bench.config.clone());
+    for id in 1..=5 {
+        attempt(&mut bench, id, "web", Outcome::Relapsed);
+    }
+    let web = bench.policy.state.target("web").expect("known");
+    assert!(web.held.is_some());
+    for id in 6..=7 {
+        attempt(&mut bench, id, "db", Outcome::Relapsed);
+    }
+    assert_eq!(storm(&bench), None);
+    // Of each that a hold stops at once, its last one counts: it is the host.
+    for (id, name) in [(8, "gpu"), (9, "four")] {
+        attempt(&mut bench, id, name, Outcome::Relapsed);
+    }
+    assert!(storm(&bench).is_some());
+}
+
+#[test]
+fn a_target_that_is_held_or_paused_puts_its_quiet_off_no_longer() {
+    let held = Entry::Held {
+        target: "web".into(),
+        why: "?".into(),
+        container_id: None,
+        started_at: None,
+    };
+    let paused = Entry::Paused {
+        target: Some("web".into()),
+        until: None,
+    };
+    for (entry, gate_of_it) in [(held, Gate::Held), (paused, Gate::Maintenance)] {
+        let mut bench = in_a_storm();
+        bench.write(entry);
+        bench.pass(100_000);
+        assert_eq!(gate(&matched(&mut bench, "web", "oom")), Some(gate_of_it));
+        let mut escalation = intent(&mut bench, "web", "xid");
+        if let Some(known) = &mut escalation.known {
+            known.remedy = RuleRemedy::Escalate;
+        }
+        bench.decide(&escalation, &found(&container("web")));
+        assert_eq!(storm(&bench).map(|s| s.quiet_in_ms), Some(500_000));
+        // Others of them do.
+        assert_eq!(gate(&matched(&mut bench, "db", "oom")), Some(Gate::Storm));
+        assert_eq!(storm(&bench).map(|s| s.quiet_in_ms), Some(600_000));
+    }
 }
 
 #[test]

@@ -300,7 +300,7 @@ impl Model<'_> {
         assert_eq!(is_held, must_hold, "model: held after attempt {id}");
         let begins = |entry: &Entry| matches!(entry, Entry::Storm { .. });
         let got = step.entries.iter().any(begins);
-        let want = self.storm_after(&charge.target, end.outcome);
+        let want = self.storm_after(&charge.target, end.outcome, must_hold);
         assert_eq!(got, want, "model: a storm after attempt {id}");
         let is_match = matches!(charge.cause, Cause::Match { .. });
         let is_kept = self.past.config.on_refusal == OnRefusal::Pending;

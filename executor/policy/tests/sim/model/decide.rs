@@ -199,7 +199,7 @@ impl Model<'_> {
         let got = step.is_some_and(|step| step.entries.iter().any(begins));
         let has_relapsed = relapsed.is_some();
         let storm = self.storm_of(question)
-            || has_relapsed && self.storm_after(&facts.name, Outcome::Relapsed);
+            || has_relapsed && self.storm_after(&facts.name, Outcome::Relapsed, false);
         assert_eq!(got, storm, "model: a storm begins");
         if storm {
             return Ruling::No((Gate::Storm, Some(self.storm_until(self.now.at))));

@@ -16,6 +16,9 @@ use crate::check::wall_ms;
 /// A look at a target of a storm is worth so much, ms.
 const CLEAR_FOR_MS: u64 = 60_000;
 
+/// What did not cure counts towards a storm for so long at least, ms.
+const HOUR_MS: u64 = 3_600_000;
+
 /// One that is on.
 #[derive(Debug, Clone)]
 pub(super) struct Storm {
@@ -57,8 +60,8 @@ impl Past<'_> {
                     remedy,
                     gate,
                     ..
-                } if is_named(target, rule, *remedy) => {
-                    let is_known = gate.is_none_or(|gate| gate >= Gate::Maintenance);
+                } if is_named(target, rule, *remedy) && *remedy == RuleRemedy::Restart => {
+                    let is_known = gate.is_none_or(|gate| gate >= Gate::InProgress);
                     if let Some(storm) = &mut storm
                         && is_known
                         && (*gate == Some(Gate::Storm) || storm.targets.contains(target))
@@ -76,10 +79,16 @@ impl Past<'_> {
     /// The attempts that did not cure, since the last one that did or the last
     /// storm's end.
     fn uncured_in_a_row(self) -> Vec<String> {
-        let mut row = Vec::new();
+        let within_ms = HOUR_MS
+            .max(self.config.storm.quiet_ms)
+            .max(self.config.host_window_ms);
+        let mut row: Vec<(Timestamp, String)> = Vec::new();
         for record in self.records {
             match &record.entry {
                 Entry::StormEnded { .. } => row.clear(),
+                Entry::Held { target, .. } | Entry::Released { target, .. } => {
+                    row.retain(|(_, of)| of != target);
+                }
                 Entry::Outcome {
                     attempt, outcome, ..
                 } => {
@@ -89,15 +98,16 @@ impl Past<'_> {
                     match outcome {
                         Outcome::Recovered => row.clear(),
                         Outcome::Relapsed | Outcome::Failed => {
-                            row.push(charge.target.clone());
+                            row.push((record.at, charge.target.clone()));
                         }
                         Outcome::Aborted | Outcome::Unknown => {}
                     }
                 }
                 _ => {}
             }
+            row.retain(|(at, _)| record.at.since(*at) < within_ms);
         }
-        row
+        row.into_iter().map(|(_, target)| target).collect()
     }
 
     /// The targets that a rule has called for a restart of in the last so many
@@ -171,17 +181,25 @@ fn is_named(target: &str, rule: &str, remedy: RuleRemedy) -> bool {
 
 impl Model<'_> {
     /// Whether such an end is one too many in a row, over two targets or more.
-    pub(super) fn storm_after(&self, target: &str, outcome: Outcome) -> bool {
+    /// Of one target half of them count at most; of one that is held by it the
+    /// newest alone.
+    pub(super) fn storm_after(&self, target: &str, outcome: Outcome, is_held: bool) -> bool {
         let most = self.past.config.storm.attempts as usize;
         let is_uncured = matches!(outcome, Outcome::Relapsed | Outcome::Failed);
         if most == 0 || !is_uncured || self.past.storm().is_some() {
             return false;
         }
-        let row = self.past.uncured_in_a_row();
-        let mut names: Vec<&str> = row.iter().map(String::as_str).collect();
-        names.push(target);
-        let last = names.iter().rev().take(most).collect::<BTreeSet<_>>();
-        names.len() >= most && last.len() >= 2
+        let mut of_each: BTreeMap<String, usize> = BTreeMap::new();
+        for name in self.past.uncured_in_a_row() {
+            *of_each.entry(name).or_default() += 1;
+        }
+        if is_held {
+            of_each.remove(target);
+        }
+        *of_each.entry(target.to_owned()).or_default() += 1;
+        let half = most - most / 2;
+        let count: usize = of_each.values().map(|n| half.min(*n)).sum();
+        count >= most && of_each.len() >= 2
     }
 
     /// Whether a new match makes it too many targets for one rule.
