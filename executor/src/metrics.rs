@@ -291,7 +291,7 @@ impl Metrics {
         );
         r.register(
             "targets_held",
-            "Targets that are not restarted until a person says so",
+            "Targets that are not restarted until a person says so or their health releases them",
             self.targets_held.clone(),
         );
         r.register(

@@ -7,8 +7,8 @@ use crate::live::Phase;
 use crate::state::{Attempt, Restarted};
 use crate::{
     Action, AttemptId, Call, Called, Cause, Entry, Event, Facts, Gate, LOOK_WAIT_MIN_MS, Look, Now,
-    OnRefusal, Outcome, Pending, PendingKey, Policy, Resolution, RuleRemedy, Step, Timestamp,
-    Unresolved, resolve,
+    Outcome, Pending, PendingKey, Policy, Resolution, RuleRemedy, Step, Timestamp, Unresolved,
+    resolve,
 };
 
 impl Policy {
@@ -234,16 +234,17 @@ impl Policy {
         let Cause::Match { rule, line, .. } = &charge.cause else {
             return;
         };
-        if self.config.on_refusal == OnRefusal::Drop {
+        let gate = refusal.as_ref().map_or(Gate::Cooldown, |r| r.gate);
+        if !self.is_kept(gate) {
             return;
         }
         let key = PendingKey::Target(charge.target.clone());
-        let (gate, due) = match refusal {
-            Some(refusal) => (refusal.gate, refusal.until.unwrap_or(now.at)),
+        let due = match refusal {
+            Some(refusal) => refusal.until.unwrap_or(now.at),
             // The gates say more when they are asked; this is the least.
             None => {
                 let over = attempt.at.plus(charge.limits.cooldown_ms);
-                (Gate::Cooldown, over.max(now.at.plus(LOOK_WAIT_MIN_MS)))
+                over.max(now.at.plus(LOOK_WAIT_MIN_MS))
             }
         };
         let new = Pending {

@@ -35,6 +35,10 @@ pub const PENDING_LOOKS_MAX: usize = 16;
 /// force and this much more, ms.
 pub const PENDING_MARGIN_MS: u64 = 15 * 60_000;
 
+/// While a storm is on, what waits for its end is given up by so much later at
+/// most, ms: a day; `pending_max`, where it is set, holds all the same.
+pub const STORM_PENDING_MS: u64 = 24 * 3_600_000;
+
 /// (Target, rule) pairs with counted matches. Beyond it the pair whose newest
 /// match is oldest is forgotten.
 pub const COUNTED_MAX: usize = 1_024;

@@ -38,6 +38,15 @@ impl Step {
 
     /// The same, with another answer for its intents.
     pub(crate) fn end_pending_as(&mut self, pending: &Pending, why: &str, decision: Verdict) {
+        self.pending_ended(pending, why, decision, false);
+    }
+
+    /// Gives it up.
+    pub(crate) fn expire_pending(&mut self, pending: &Pending, why: &str) {
+        self.pending_ended(pending, why, Verdict::Refused, true);
+    }
+
+    fn pending_ended(&mut self, pending: &Pending, why: &str, decision: Verdict, expired: bool) {
         self.entries.push(Entry::PendingEnded {
             key: pending.key.clone(),
             why: why.to_owned(),
@@ -46,6 +55,7 @@ impl Step {
         self.tell(Event::PendingEnded {
             target: pending.key.as_str().to_owned(),
             why: why.to_owned(),
+            expired,
         });
     }
 }

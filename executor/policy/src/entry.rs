@@ -95,8 +95,13 @@ pub enum Entry {
         /// The attempt that answers it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempt: Option<AttemptId>,
+        /// Of a rule or target that is run dry: nothing that is done for real
+        /// depends on it.
+        #[serde(default, skip_serializing_if = "is_false")]
+        dry: bool,
     },
-    /// No restarts of this target until a person says otherwise.
+    /// No restarts of this target until a person says otherwise, or its verified
+    /// health releases it.
     Held {
         /// Canonical name.
         target: String,

@@ -20,6 +20,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) times: Vec<(u64, u32)>,
     /// What has to confirm it.
     pub(crate) awaits: Option<Awaits>,
+    /// Its rule or its target is run dry, as far as that is known.
+    pub(crate) is_dry: bool,
 }
 
 impl Policy {
@@ -42,7 +44,7 @@ impl Policy {
             let refusal = Refusal::new(Gate::UnknownRule, detail);
             return Some(refuse_unseen(intent, &refusal));
         };
-        let arrival = Arrival {
+        let mut arrival = Arrival {
             intent,
             rule,
             line: no_later(intent.line, now),
@@ -51,6 +53,7 @@ impl Policy {
                 until: now.at.plus(confirm.within_ms),
                 confirm,
             }),
+            is_dry: self.config.dry_run || self.config.shadow_rules.contains(&intent.rule),
         };
         match look {
             Look::Gone => {
@@ -61,6 +64,7 @@ impl Policy {
             Look::Unavailable { why } => Some(self.unseen(now, &arrival, why)),
             Look::Found(facts) => {
                 let settings = settings(&self.config, facts);
+                arrival.is_dry |= settings.dry_run;
                 let mut step = match rule.remedy {
                     RuleRemedy::Restart => self.seen(now, arrived, &arrival, facts, &settings)?,
                     RuleRemedy::Escalate | RuleRemedy::Note => {
@@ -75,7 +79,7 @@ impl Policy {
 
     /// Remedy `restart`, with facts.
     fn seen(
-        &self,
+        &mut self,
         now: Now,
         arrived: Timestamp,
         arrival: &Arrival<'_>,
@@ -106,8 +110,7 @@ impl Policy {
         Some(step)
     }
 
-    /// Refused: for good, or by time. What has yet to be confirmed waits whatever
-    /// `on_refusal` says, since that is its rule's meaning.
+    /// Refused: for good, or by time.
     pub(crate) fn delayed(
         &self,
         step: &mut Step,
@@ -116,9 +119,7 @@ impl Policy {
         refusal: &Refusal,
     ) {
         let name = &asking.facts.name;
-        let is_kept =
-            self.config.on_refusal == OnRefusal::Pending || refusal.gate == Gate::Unconfirmed;
-        let Some(due) = refusal.until.filter(|_| is_kept) else {
+        let Some(due) = refusal.until.filter(|_| self.is_kept(refusal.gate)) else {
             return arrival.settle(step, name, refused(refusal));
         };
         let expires = match &arrival.awaits {
@@ -139,7 +140,7 @@ impl Policy {
     }
 
     /// No facts could be had in time.
-    fn unseen(&self, now: Now, arrival: &Arrival<'_>, why: &str) -> Step {
+    fn unseen(&mut self, now: Now, arrival: &Arrival<'_>, why: &str) -> Step {
         let intent = arrival.intent;
         let mut step = Step::default();
         // Judged on arrival or never: by the time there are facts it is too late.
@@ -311,6 +312,7 @@ impl Arrival<'_> {
                 Vec::new()
             },
             attempt: answer.attempt,
+            dry: self.is_dry,
         });
         step.answer(self.shown(name), &self.intent.rule, answer);
     }
@@ -354,6 +356,7 @@ fn refuse_unseen(intent: &IntentInput, refusal: &Refusal) -> Step {
         line: intent.line,
         times: Vec::new(),
         attempt: None,
+        dry: false,
     });
     step.answer(&intent.wire_target, &intent.rule, answer);
     step

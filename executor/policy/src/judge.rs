@@ -5,7 +5,7 @@ use crate::draft::Ending;
 use crate::gates::{self, Ask, Refusal, Who};
 use crate::labels::Settings;
 use crate::{
-    Action, AttemptId, Cause, Charge, Entry, Event, Facts, Gate, Limits, Now, Outcome,
+    Action, AttemptId, Cause, Charge, Entry, Event, Facts, Gate, Limits, Now, OnRefusal, Outcome,
     PENDING_MARGIN_MS, Policy, Recovery, Step, Timestamp, stop_wait_ms,
 };
 
@@ -101,10 +101,11 @@ impl Policy {
     }
 
     /// When the executor last did something to a target, or learnt that it was
-    /// done: facts read before are no ground for a restart.
+    /// done: facts read before are no ground for a restart. A dry run did nothing.
     pub(crate) fn changed_at(&self, name: &str) -> Timestamp {
         let target = self.state.target(name);
-        let newest = target.and_then(|t| t.spent.iter().rev().find_map(|s| s.attempt));
+        let mut real = target.into_iter().flat_map(|t| t.counting(false).rev());
+        let newest = real.find_map(|spent| spent.attempt);
         let Some(attempt) = newest.and_then(|id| self.state.attempts.get(&id)) else {
             return Timestamp(0);
         };
@@ -175,6 +176,14 @@ impl Policy {
             Cause::Match { .. } => "another restart began before it was settled",
         };
         self.end_attempt(step, id, attempt, Ending::new(Outcome::Unknown, why));
+    }
+
+    /// Whether what this gate refuses by time waits: with `drop`, too, what has yet
+    /// to be confirmed, and what a storm holds up, since neither is a limit of its
+    /// target.
+    pub(crate) fn is_kept(&self, gate: Gate) -> bool {
+        self.config.on_refusal == OnRefusal::Pending
+            || matches!(gate, Gate::Unconfirmed | Gate::Storm)
     }
 
     /// When a pending target that became so now is given up. Nobody waits in

@@ -203,13 +203,20 @@ impl Live {
                 self.targets.remove(target);
                 self.escalations_told.retain(|(of, _)| of != target);
             }
-            Entry::StormEnded { .. } => self.targets.clear(),
+            // What holds know goes on.
+            Entry::StormEnded { .. } => {
+                self.targets.retain(|_, live| live.well.is_some());
+                for live in self.targets.values_mut() {
+                    live.clear_at = None;
+                }
+            }
             // A match says that it is not well.
             Entry::Decided {
                 target,
                 rule,
                 remedy,
                 gate,
+                dry: false,
                 ..
             } if *remedy != RuleRemedy::Note
                 && !rule.is_empty()

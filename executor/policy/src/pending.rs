@@ -13,7 +13,7 @@ use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
 use crate::{
-    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, OnRefusal, Pending,
+    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, Pending,
     PendingKey, Policy, RuleRemedy, Step, Verdict,
 };
 
@@ -176,8 +176,7 @@ impl Policy {
         let target = renewed.key.as_str().to_owned();
         let mut answer = refused(refusal);
         let is_unconfirmed = refusal.gate == Gate::Unconfirmed;
-        let is_kept = self.config.on_refusal == OnRefusal::Pending || is_unconfirmed;
-        let Some(due) = refusal.until.filter(|_| is_kept) else {
+        let Some(due) = refusal.until.filter(|_| self.is_kept(refusal.gate)) else {
             step.decided(&target, &pending.rule, answer);
             return step.end_pending(pending, &refusal.detail);
         };

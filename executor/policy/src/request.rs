@@ -126,6 +126,7 @@ fn refuse(now: Now, target: &str, answer: Decided) -> Step {
         },
         times: Vec::new(),
         attempt: None,
+        dry: false,
     });
     step.answer(target, "", answer);
     step

@@ -283,7 +283,7 @@ impl Policy {
                 rule: p.rule.clone(),
                 line: p.line,
                 due_ms: p.next().since(now.at),
-                expires_ms: p.expires.since(now.at),
+                expires_ms: self.expires(p).since(now.at),
             }),
             held: target.held.as_ref().map(|held| held.why.clone()),
             paused: target.pause.and_then(|p| paused_for(p, now)),

@@ -98,7 +98,12 @@ pub enum Event {
         decided: Decided,
     },
     /// A pending target's end without a charge.
-    PendingEnded { target: String, why: String },
+    PendingEnded {
+        target: String,
+        why: String,
+        /// Given up: what it called for may still be needed.
+        expired: bool,
+    },
     /// Remedy `escalate`; and whether the target is held by it.
     Escalated {
         target: String,

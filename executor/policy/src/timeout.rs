@@ -4,8 +4,8 @@ use crate::act::look_for;
 use crate::judge::shadow_outcome;
 use crate::live::{LiveAttempt, LivePending, Phase};
 use crate::{
-    Action, AttemptId, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Now, PENDING_LOOKS_MAX, Pending, PendingKey,
-    Policy, Step, Timestamp,
+    Action, AttemptId, Gate, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Now, PENDING_LOOKS_MAX, Pending,
+    PendingKey, Policy, STORM_PENDING_MS, Step, Timestamp,
 };
 
 impl Policy {
@@ -76,15 +76,16 @@ impl Policy {
             let Some(pending) = self.state.pendings.get(&key) else {
                 continue;
             };
+            let expires = self.expires(pending);
             let live = self.live.pendings.entry(key.clone()).or_default();
-            if pending.expires <= now.at {
+            if expires <= now.at {
                 if now.at < live.end_not_before {
                     continue;
                 }
                 let again = now.at.plus(LOOK_WAIT_MIN_MS);
                 (live.end_not_before, live.not_before) = (again, again);
                 let why = format!("expired: {} has refused until then", pending.gate.as_str());
-                step.end_pending(pending, &why);
+                step.expire_pending(pending, &why);
             } else if looks < PENDING_LOOKS_MAX {
                 looks += 1;
                 live.lost_at = Some(now.at.plus(LOOK_LOST_MS));
@@ -96,21 +97,30 @@ impl Policy {
     /// Due first, served first; of those that are due at the same time (the end
     /// of the host's window, say) the one whose line is oldest.
     fn keys_due(&self, now: Timestamp) -> Vec<PendingKey> {
-        let mut due: Vec<(&PendingKey, &Pending)> = self
-            .state
-            .pendings
-            .iter()
-            .filter(|(key, pending)| self.pending_wake(key, pending) <= now)
+        let pendings = self.state.pendings.iter();
+        let mut due: Vec<(Timestamp, &PendingKey, &Pending)> = pendings
+            .map(|(key, pending)| (self.pending_wake(key, pending), key, pending))
+            .filter(|(wake, ..)| *wake <= now)
             .collect();
-        due.sort_by_key(|(_, pending)| (pending.due, pending.line.secs, pending.line.nanos));
-        due.into_iter().map(|(key, _)| key.clone()).collect()
+        due.sort_by_key(|(wake, _, pending)| (*wake, pending.line.secs, pending.line.nanos));
+        due.into_iter().map(|(_, key, _)| key.clone()).collect()
     }
 
     /// When a pending target needs attention.
     fn pending_wake(&self, key: &PendingKey, pending: &Pending) -> Timestamp {
         let live = self.live.pendings.get(key).copied().unwrap_or_default();
         live.wake(pending.due)
-            .min(pending.expires.max(live.end_not_before))
+            .min(self.expires(pending).max(live.end_not_before))
+    }
+
+    /// When it is given up: not while it waits for the end of a storm, but for long.
+    pub(crate) fn expires(&self, pending: &Pending) -> Timestamp {
+        let waits = pending.gate == Gate::Storm && self.state.storms.on.is_some();
+        if waits && self.config.pending_max_ms.is_none() {
+            pending.expires.plus(STORM_PENDING_MS)
+        } else {
+            pending.expires
+        }
     }
 
     fn looks_out(&self, now: Timestamp) -> usize {
@@ -139,7 +149,7 @@ impl Policy {
             } else if is_full && !is_out() {
                 // Its turn comes with the next result; until then only its end.
                 let live = self.live.pendings.get(key).copied().unwrap_or_default();
-                Some(pending.expires.max(live.end_not_before))
+                Some(self.expires(pending).max(live.end_not_before))
             } else {
                 Some(self.pending_wake(key, pending))
             }

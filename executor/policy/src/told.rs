@@ -67,7 +67,7 @@ impl Policy {
                 started_at: facts.started_at,
             });
         }
-        if is_news || !is_held {
+        if is_news || (!is_held && !is_dry) {
             step.tell(Event::Escalated {
                 target: name.clone(),
                 rule: rule.to_owned(),
@@ -77,14 +77,15 @@ impl Policy {
         let detail = if is_dry {
             needs
         } else {
-            format!("{needs}; held until `healer resume {name}`")
+            format!("{needs}; held until `healer resume {name}` or verified health")
         };
         decided(Verdict::Escalated, None, detail)
     }
 
-    /// Without facts about the container: told, and nothing is held.
+    /// Without facts about the container: told once by the name on the wire, and
+    /// nothing is held.
     pub(crate) fn say_unchecked(
-        &self,
+        &mut self,
         step: &mut Step,
         arrival: &Arrival<'_>,
         why: &str,
@@ -94,11 +95,14 @@ impl Policy {
         let mut answer = if is_shadow_rule && arrival.rule.remedy == RuleRemedy::Escalate {
             would_hold(arrival.shown(""), rule)
         } else if arrival.rule.remedy == RuleRemedy::Escalate {
-            step.tell(Event::Escalated {
-                target: arrival.shown("").to_owned(),
-                rule: rule.clone(),
-                held: false,
-            });
+            let name = arrival.shown("");
+            if self.live.is_escalation_news(name, rule) {
+                step.tell(Event::Escalated {
+                    target: name.to_owned(),
+                    rule: rule.clone(),
+                    held: false,
+                });
+            }
             decided(Verdict::Escalated, None, needs_a_person(rule))
         } else {
             noted(rule)

@@ -58,7 +58,21 @@ impl<D: Docker + 'static> Engine<D> {
                 rule,
                 decided,
             } => self.tell_decision(target, rule, decided),
-            Event::PendingEnded { target, why } => {
+            Event::PendingEnded {
+                target,
+                why,
+                expired: true,
+            } => {
+                tracing::warn!(
+                    target,
+                    "given up, see whether '{target}' needs a restart: {why}"
+                );
+            }
+            Event::PendingEnded {
+                target,
+                why,
+                expired: false,
+            } => {
                 tracing::info!(target, "no longer pending: {why}");
             }
             Event::LabelIgnored {
@@ -90,7 +104,7 @@ impl<D: Docker + 'static> Engine<D> {
                     target,
                     rule,
                     "a restart cannot cure this: a person is needed; held, no restarts until \
-                     `healer resume {target}`"
+                     `healer resume {target}` or verified health (`release_after`)"
                 );
             }
             Event::Escalated {
@@ -107,7 +121,8 @@ impl<D: Docker + 'static> Engine<D> {
             Event::Held { target, why } => {
                 tracing::error!(
                     target,
-                    "held, no more restarts until `healer resume {target}`: {why}"
+                    "held, no more restarts until `healer resume {target}` or verified health \
+                     (`release_after`): {why}"
                 );
             }
             Event::Released { target, by } => tracing::info!(target, "released by {by}"),

@@ -50,7 +50,7 @@ impl State {
             Entry::Decided { .. } => self.decided(record, config),
             Entry::Held { .. } | Entry::Released { .. } => self.hold(record),
             Entry::Paused { .. } | Entry::Resumed { .. } => self.pause(record),
-            Entry::Storm { .. } | Entry::StormEnded { .. } => self.storm(record),
+            Entry::Storm { .. } | Entry::StormEnded { .. } => self.storm(record, config),
             Entry::Imported {
                 target,
                 restarted_at,
@@ -264,6 +264,7 @@ impl State {
             line,
             times,
             attempt,
+            dry,
         } = &record.entry
         else {
             return;
@@ -276,7 +277,7 @@ impl State {
         if !times.is_empty() {
             self.wake_unconfirmed(&key, rule, record.at);
         }
-        if remedy.is_restart() {
+        if remedy.is_restart() && !dry {
             self.storms
                 .decided(record.at, target, rule, *decision, *gate);
         }

@@ -1,7 +1,7 @@
 //! What people have said, and what waits for their word: holds, pauses, storms.
 
 use super::{Held, Pause, State};
-use crate::{Entry, Gate, Record};
+use crate::{Config, Entry, Gate, PENDING_MARGIN_MS, Record};
 
 impl State {
     pub(super) fn hold(&mut self, record: &Record) {
@@ -73,8 +73,9 @@ impl State {
         }
     }
 
-    /// A storm begins or ends; what waited for its end need not wait longer.
-    pub(super) fn storm(&mut self, record: &Record) {
+    /// A storm begins or ends; what waited for its end need not wait longer, and
+    /// is not given up before it could be decided.
+    pub(super) fn storm(&mut self, record: &Record, config: &Config) {
         match &record.entry {
             Entry::Storm { .. } => self.storms.begin(record),
             Entry::StormEnded { .. } => {
@@ -82,6 +83,10 @@ impl State {
                 let waiting = self.pendings.values_mut();
                 for pending in waiting.filter(|p| p.gate == Gate::Storm) {
                     pending.due = pending.due.min(record.at);
+                    if config.pending_max_ms.is_none() {
+                        let least = record.at.plus(PENDING_MARGIN_MS);
+                        pending.expires = pending.expires.max(least);
+                    }
                 }
             }
             _ => {}

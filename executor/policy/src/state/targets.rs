@@ -27,7 +27,7 @@ pub(crate) struct Spent {
     pub(crate) shadow: bool,
 }
 
-/// No restarts until a person says otherwise.
+/// No restarts until a person says otherwise, or its verified health releases it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) at: Timestamp,

@@ -593,3 +593,45 @@ fn without_facts_it_waits_for_them_and_its_confirmation_counts_all_the_same() {
         );
     }
 }
+
+#[test]
+fn those_that_wait_for_long_leave_others_their_turn() {
+    let mut bench = Bench::new();
+    let labels = [("healer.enable".to_owned(), "true".to_owned())];
+    for n in 0..PENDING_LOOKS_MAX + 4 {
+        let mut intent = unsure(&mut bench, &["unhealthy"]);
+        let facts = Facts {
+            id: format!("{n:064x}"),
+            name: format!("c{n}"),
+            labels: labels.clone().into(),
+            ..fresh(&bench, facts())
+        };
+        intent.wire_id = Some(facts.id.clone());
+        let step = bench.decide(&intent, &found(&facts));
+        assert_eq!(step.answer.and_then(|a| a.gate), Some(Gate::Unconfirmed));
+    }
+    let real = bench.new_intent("oom");
+    bench.pass(20_000);
+    bench.decide(&real, &away());
+    let real = PendingKey::Id(ID.into());
+    for _ in 0..20 {
+        for action in bench.timeout().actions {
+            let Action::LookForPending { key } = action else {
+                continue;
+            };
+            if key == real {
+                return;
+            }
+            let n: usize = key.as_str()[1..].parse().expect("a number");
+            let seen = Facts {
+                id: format!("{n:064x}"),
+                name: key.as_str().to_owned(),
+                labels: labels.clone().into(),
+                ..fresh(&bench, facts())
+            };
+            bench.pending_look(&key, &found(&seen));
+        }
+        bench.pass(CONFIRM_LOOK_MS);
+    }
+    panic!("its turn never comes");
+}

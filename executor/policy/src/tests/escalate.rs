@@ -33,7 +33,8 @@ fn it_holds_the_target_at_once_and_is_told_once() {
         (answer.verdict, &*answer.detail),
         (
             Verdict::Escalated,
-            "Rule 'xid' needs a person: a restart cannot cure it; held until `healer resume web`"
+            "Rule 'xid' needs a person: a restart cannot cure it; held until `healer resume web` or \
+             verified health"
         )
     );
     assert_eq!(errors(&step), 1);
@@ -120,22 +121,20 @@ fn it_passes_no_gate_up_to_maintenance_and_every_one_behind() {
 }
 
 #[test]
-fn in_a_dry_run_people_are_told_and_nothing_is_held() {
-    let mut bench = Bench::new();
-    bench.config.dry_run = true;
-    bench.policy.configure(bench.config.clone());
-    let step = escalate(&mut bench, "xid");
-    assert_eq!(errors(&step), 1);
-    assert_eq!(bench.policy.counts(bench.now).held, 0);
-}
-
-#[test]
-fn without_facts_it_is_told_and_nothing_is_held() {
-    let mut bench = Bench::new();
-    let intent = escalation(&mut bench, "xid");
-    let step = bench.decide(&intent, &away());
-    assert_eq!(errors(&step), 1);
-    assert_eq!(bench.policy.counts(bench.now).held, 0);
+fn in_a_dry_run_and_without_facts_people_are_told_once_and_nothing_is_held() {
+    for (is_dry, look) in [(true, found(&facts())), (false, away()), (true, away())] {
+        let mut bench = Bench::new();
+        bench.config.dry_run = is_dry;
+        bench.policy.configure(bench.config.clone());
+        for (rule, told) in [("xid", 1), ("xid", 0), ("ecc", 1), ("xid", 0), ("ecc", 0)] {
+            let intent = escalation(&mut bench, rule);
+            let step = bench.decide(&intent, &look);
+            let answer = step.answer.as_ref().map(|a| a.verdict);
+            assert_eq!(answer, Some(Verdict::Escalated));
+            assert_eq!(errors(&step), told, "{rule}: {is_dry} {look:?}");
+        }
+        assert_eq!(bench.policy.counts(bench.now).held, 0);
+    }
 }
 
 #[test]

@@ -253,8 +253,9 @@ fn a_dropping_configuration_refuses_where_others_wait() {
         case.bench.config.on_refusal = OnRefusal::Drop;
         case.bench.policy.configure(case.bench.config.clone());
         let answer = case.answer();
-        // To be confirmed is no refusal: it is what the rule means.
-        let waits = gate == Gate::Unconfirmed;
+        // To be confirmed is no refusal: it is what the rule means; and a storm is no
+        // limit of the target's own.
+        let waits = matches!(gate, Gate::Unconfirmed | Gate::Storm);
         let verdict = if waits {
             Verdict::Pending
         } else {

@@ -305,3 +305,37 @@ fn looks_at_held_targets_are_limited_and_none_is_forgotten() {
     bench.pass(LOOK_LOST_MS);
     assert!(!bench.timeout().actions.is_empty());
 }
+
+#[test]
+fn what_does_not_put_its_end_off() {
+    type Event = fn(&mut Bench, &Facts);
+    let events: [(&str, Event); 3] = [
+        ("a match of a rule on trial", |bench, facts| {
+            bench.config.shadow_rules.insert("oom".into());
+            bench.policy.configure(bench.config.clone());
+            assert_eq!(bench.matched(facts).gate, Some(Gate::Held));
+        }),
+        ("a match of a target that is run dry", |bench, facts| {
+            bench.config.dry_run = true;
+            bench.policy.configure(bench.config.clone());
+            assert_eq!(bench.matched(facts).gate, Some(Gate::Held));
+        }),
+        ("the end of a storm", |bench, _| {
+            bench.write(Entry::Storm {
+                why: "?".into(),
+                targets: [NAME.to_owned()].into(),
+            });
+            bench.write(Entry::StormEnded { by: "?".into() });
+        }),
+    ];
+    for (what, event) in events {
+        let (mut bench, mut facts) = held();
+        bench.pass(5_000);
+        facts.started_at = Some(bench.wall_now());
+        look(&mut bench, &found(&facts));
+        bench.pass(RELEASE_MS - 60_000);
+        event(&mut bench, &facts);
+        let took = until_released(&mut bench, &found(&facts)).expect("in the end");
+        assert!(took <= 60_000, "{what}: {took}");
+    }
+}

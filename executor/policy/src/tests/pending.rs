@@ -129,6 +129,7 @@ fn every_end_other_than_a_charge() {
                 let told_end = Event::PendingEnded {
                     target: NAME.into(),
                     why: why.into(),
+                    expired: false,
                 };
                 assert!(told(&step).contains(&&told_end), "row {i}");
                 assert_eq!(
@@ -160,7 +161,10 @@ fn it_expires_after_the_largest_limit_and_a_quarter_of_an_hour_and_is_told() {
         let step = bench.timeout();
         if let Some(why) = ended(&step) {
             assert_eq!(why, "expired: cooldown has refused until then");
-            assert!(matches!(told(&step)[..], [Event::PendingEnded { .. }]));
+            assert!(matches!(
+                told(&step)[..],
+                [Event::PendingEnded { expired: true, .. }]
+            ));
             break;
         }
     }

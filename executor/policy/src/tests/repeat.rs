@@ -135,6 +135,7 @@ fn ids_forgotten_before_their_time_make_it_not_ready_for_a_while() {
             line: wall(T0),
             times: Vec::new(),
             attempt: None,
+            dry: false,
         });
     };
     for n in 0..IDS_MAX {

@@ -199,3 +199,73 @@ fn it_is_the_same_after_a_crash_and_compaction() {
     bench.crash();
     assert_eq!(pendings(&bench), before);
 }
+
+/// What is run dry: the rule, or the target.
+#[test]
+fn no_storm_depends_on_it() {
+    for of_the_rule in [true, false] {
+        let mut bench = bench();
+        bench.config.storm.targets = 2;
+        bench.config.storm.within_ms = 60_000;
+        bench.config.storm.quiet_ms = 600_000;
+        let web = bench.config.targets.get_mut(NAME).expect("listed");
+        web.dry_run = !of_the_rule;
+        bench.policy.configure(bench.config.clone());
+        let rule = if of_the_rule { "trial" } else { "oom" };
+        // Charged, then refused by the limits: neither calls for a restart.
+        for gate in [Gate::DryRun, Gate::Cooldown] {
+            assert_eq!(matched(&mut bench, rule).gate, Some(gate));
+        }
+        let mut db = Facts {
+            id: "b".repeat(64),
+            name: "db".into(),
+            ..facts()
+        };
+        db.labels.insert("healer.enable".into(), "true".into());
+        bench.config.shadow_rules.clear();
+        bench.policy.configure(bench.config.clone());
+        let mut intent = bench.new_intent(rule);
+        intent.wire_id = Some(db.id.clone());
+        bench.decide(&intent, &found(&db));
+        assert!(!bench.policy.counts(bench.now).storm, "{rule}");
+        bench.config.shadow_rules.insert("trial".into());
+        bench.policy.configure(bench.config.clone());
+        // Nor does it join one, or keep it on.
+        for targets in [["db"], [NAME]] {
+            bench.write(Entry::Storm {
+                why: "?".into(),
+                targets: targets.map(str::to_owned).into(),
+            });
+            bench.pass(100_000);
+            assert_eq!(matched(&mut bench, rule).gate, Some(Gate::Storm));
+            let storm = bench.policy.status(bench.now).storm.expect("it is on");
+            assert_eq!(
+                (storm.quiet_in_ms, storm.targets),
+                (500_000, targets.map(str::to_owned).to_vec())
+            );
+        }
+    }
+}
+
+#[test]
+fn its_charge_does_not_put_facts_out_of_date() {
+    for on_refusal in [OnRefusal::Drop, OnRefusal::Pending] {
+        let mut bench = bench();
+        bench.config.on_refusal = on_refusal;
+        bench.policy.configure(bench.config.clone());
+        let intent = bench.new_intent("oom");
+        let arrived = bench.now.at;
+        let seen = Facts {
+            read_at: arrived,
+            ..facts()
+        };
+        bench.pass(5);
+        assert_eq!(matched(&mut bench, "trial").gate, Some(Gate::DryRun));
+        bench.pass(5);
+        let step = bench
+            .policy
+            .handle_intent(bench.now, arrived, &intent, &found(&seen));
+        let answer = step.and_then(|step| step.answer).expect("an answer");
+        assert_eq!(answer.verdict, Verdict::Restart, "{answer:?}");
+    }
+}

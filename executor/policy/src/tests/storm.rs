@@ -295,7 +295,15 @@ fn nothing_is_restarted_in_it_whoever_asks() {
 
 #[test]
 fn what_was_charged_before_it_is_not_sent_and_waits() {
-    let mut bench = stormy();
+    for on_refusal in [OnRefusal::Pending, OnRefusal::Drop] {
+        let mut bench = stormy();
+        bench.config.on_refusal = on_refusal;
+        bench.policy.configure(bench.config.clone());
+        charged_before_it(bench);
+    }
+}
+
+fn charged_before_it(mut bench: Bench) {
     let step = matched(&mut bench, "gpu", "oom");
     let id = step.answer.and_then(|a| a.attempt).expect("an attempt");
     attempt(&mut bench, 11, "web", Outcome::Failed);
@@ -625,4 +633,45 @@ fn a_look_because_of_the_storm_ends_no_hold_that_is_for_a_person_to_end() {
     bench.take(step);
     let web = bench.policy.state.target("web").expect("known");
     assert!(web.held.is_some(), "release_after is 0: never by itself");
+}
+
+#[test]
+fn what_waits_for_its_end_is_not_given_up_before_that_but_for_a_day() {
+    let expired = |step: &Step| {
+        let told = told(step);
+        let gone = |event: &&&Event| matches!(event, Event::PendingEnded { expired: true, .. });
+        told.iter().filter(gone).count()
+    };
+    // (pending_max, how long the storm goes on, whether it is still pending then), ms
+    let table = [
+        (None, 3_600_000, true),
+        (None, STORM_PENDING_MS, true),
+        (None, STORM_PENDING_MS + 2 * 3_600_000, false),
+        (Some(3_600_000), 3_599_999, true),
+        (Some(3_600_000), 3_600_000, false),
+    ];
+    for (pending_max_ms, lasts_ms, waits) in table {
+        for on_refusal in [OnRefusal::Pending, OnRefusal::Drop] {
+            let mut bench = in_a_storm();
+            bench.config.pending_max_ms = pending_max_ms;
+            bench.config.on_refusal = on_refusal;
+            bench.policy.configure(bench.config.clone());
+            let answer = matched(&mut bench, "gpu", "oom").answer.expect("an answer");
+            assert_eq!(answer.verdict, Verdict::Pending, "{on_refusal:?}");
+            bench.pass(lasts_ms);
+            let ended = expired(&bench.timeout());
+            assert_eq!(ended, usize::from(!waits), "{pending_max_ms:?} {lasts_ms}");
+            assert_eq!(bench.policy.counts(bench.now).pending == 1, waits);
+            if waits && pending_max_ms.is_none() {
+                // Then there is time to decide it.
+                bench.write(Entry::StormEnded { by: "?".into() });
+                bench.pass(PENDING_MARGIN_MS - 1);
+                assert_eq!(expired(&bench.timeout()), 0);
+                bench.crash();
+                let key = PendingKey::Target("gpu".into());
+                let step = bench.pending_look(&key, &found(&container("gpu")));
+                assert!(matches!(step.entries[..], [Entry::Charge(_)]), "{step:?}");
+            }
+        }
+    }
 }

@@ -254,7 +254,7 @@ impl<'a> World<'a> {
                         ..
                     },
             } => (target, rule, What::Decided(verdict, gate), detail),
-            Event::PendingEnded { target, why } => (target, String::new(), What::Ended, why),
+            Event::PendingEnded { target, why, .. } => (target, String::new(), What::Ended, why),
             Event::Ended {
                 target,
                 outcome,

@@ -303,7 +303,7 @@ impl Model<'_> {
         let want = self.storm_after(&charge.target, end.outcome, must_hold);
         assert_eq!(got, want, "model: a storm after attempt {id}");
         let is_match = matches!(charge.cause, Cause::Match { .. });
-        let is_kept = self.past.config.on_refusal == OnRefusal::Pending;
+        let drops = self.past.config.on_refusal == OnRefusal::Drop;
         let failed = end.outcome == Outcome::Failed && !must_hold;
         let again = match end.again {
             None if failed => {
@@ -313,7 +313,7 @@ impl Model<'_> {
             }
             again => again,
         };
-        let again = again.filter(|_| is_match && is_kept);
+        let again = again.filter(|(gate, _)| is_match && (!drops || *gate == Gate::Storm));
         let pending = pending_of(step).map(|pending| (pending.gate, pending.due));
         assert_eq!(pending, again, "model: decided again after attempt {id}");
     }

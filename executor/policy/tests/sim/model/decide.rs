@@ -147,7 +147,8 @@ impl Model<'_> {
                 self.check_charge(charge, facts, limits, is_shadow, Some(&newest));
             }
             Ruling::No((gate, until)) => {
-                let is_kept = self.past.config.on_refusal == OnRefusal::Pending;
+                let drops = self.past.config.on_refusal == OnRefusal::Drop;
+                let is_kept = !drops || gate == Gate::Storm;
                 match until.filter(|_| is_kept) {
                     None => answered(step, Verdict::Refused, Some(gate)),
                     Some(_) => {

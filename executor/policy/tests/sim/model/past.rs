@@ -12,6 +12,7 @@ use crate::check::wall_ms;
 
 /// A week: so long charges are remembered at least, ms.
 const WEEK_MS: u64 = 7 * 24 * 3_600_000;
+const QUARTER_MS: u64 = 15 * 60_000;
 const DAY_MS: u64 = 24 * 3_600_000;
 /// An id is kept for the greatest age of a line and so much more, ms.
 const GRACE_MS: u64 = 5 * 60_000;
@@ -43,6 +44,7 @@ struct Known<'a> {
 pub(super) struct Waiting<'a> {
     pub(super) entry: &'a Pending,
     pub(super) due: Timestamp,
+    pub(super) expires: Timestamp,
 }
 
 impl<'a> Past<'a> {
@@ -258,7 +260,13 @@ impl<'a> Past<'a> {
                 Entry::FailClosedEnded => {
                     wake(&mut all, record, |_, gate| gate == Gate::Window);
                 }
-                Entry::StormEnded { .. } => wake(&mut all, record, |_, gate| gate == Gate::Storm),
+                Entry::StormEnded { .. } => {
+                    wake(&mut all, record, |_, gate| gate == Gate::Storm);
+                    let waited = all.values_mut().filter(|w| w.entry.gate == Gate::Storm);
+                    for waiting in waited.filter(|_| self.config.pending_max_ms.is_none()) {
+                        waiting.expires = waiting.expires.max(record.at.plus(QUARTER_MS));
+                    }
+                }
                 Entry::Charge(charge) => {
                     names.push((charge.attempt, &charge.target));
                     if let Cause::Match { rule, .. } = &charge.cause {
@@ -272,8 +280,12 @@ impl<'a> Past<'a> {
                     if let Some(was) = &entry.was {
                         all.remove(was);
                     }
-                    let due = entry.due;
-                    all.insert(&entry.key, Waiting { entry, due });
+                    let waiting = Waiting {
+                        entry,
+                        due: entry.due,
+                        expires: entry.expires,
+                    };
+                    all.insert(&entry.key, waiting);
                 }
                 _ => {}
             }
@@ -406,7 +418,8 @@ impl<'a> Past<'a> {
 
     /// When something last happened to the newest attempt of a target.
     pub(super) fn touched(self, target: &str) -> Timestamp {
-        let Some((at, newest)) = self.charges().filter(|(_, c)| c.target == target).last() else {
+        let real = |(_, c): &(Timestamp, &Charge)| c.target == target && !c.shadow;
+        let Some((at, newest)) = self.charges().filter(real).last() else {
             return Timestamp(0);
         };
         let restarted = self.restarted(newest.attempt).map(|(at, _)| at);

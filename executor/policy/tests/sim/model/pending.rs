@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Action, Entry, Facts, Look, PendingKey, Step, Timestamp};
+use policy::{Action, Entry, Facts, Gate, Look, OnRefusal, PendingKey, Step, Timestamp};
 
 use super::Model;
 use super::decide::{Newest, Ruling, charge_of, is_well_since, pending_of};
 use super::gates::{Match, Question, is_before};
+use super::past::Waiting;
 
 impl Model<'_> {
     pub(crate) fn check_pending_look(&self, key: &PendingKey, look: &Look, step: &Step) {
@@ -39,7 +40,7 @@ impl Model<'_> {
         };
         let mut id = pending.container_id.clone();
         let mut threshold = pending.threshold;
-        let mut expires = pending.expires;
+        let mut expires = waiting.expires;
         if *key != name
             && let Some(other) = pendings.get(&name)
         {
@@ -55,7 +56,7 @@ impl Model<'_> {
             );
             let too_many = ids.len().saturating_sub(64);
             newest.ids = ids.split_off(too_many);
-            expires = expires.max(other.entry.expires);
+            expires = expires.max(other.expires);
             if is_before(newest.line, other.entry.line) {
                 newest.rule.clone_from(&other.entry.rule);
                 newest.line = other.entry.line;
@@ -88,6 +89,16 @@ impl Model<'_> {
         self.check_again(&name, facts, &newest, expires, ruling, step);
     }
 
+    /// What waits for the end of a storm is given a day more.
+    fn given_up(&self, waiting: &Waiting<'_>) -> Timestamp {
+        let no_limit = self.past.config.pending_max_ms.is_none();
+        if no_limit && waiting.entry.gate == Gate::Storm && self.past.storm().is_some() {
+            waiting.expires.plus(24 * 3_600_000)
+        } else {
+            waiting.expires
+        }
+    }
+
     fn check_again(
         &self,
         name: &PendingKey,
@@ -97,12 +108,17 @@ impl Model<'_> {
         ruling: Ruling,
         step: &Step,
     ) {
+        let drops = self.past.config.on_refusal == OnRefusal::Drop;
         match ruling {
             Ruling::Go { limits, is_shadow } => {
                 self.check_charge(charge_of(step), facts, limits, is_shadow, Some(newest));
             }
             Ruling::No((gate, None)) => {
                 assert!(charge_of(step).is_none(), "model: charged against {gate:?}");
+                ended(step, name, gate.as_str());
+            }
+            // What waited for a storm's end is dropped by the next limit.
+            Ruling::No((gate, Some(_))) if drops && gate != Gate::Storm => {
                 ended(step, name, gate.as_str());
             }
             Ruling::No((gate, Some(due))) => {
@@ -121,7 +137,7 @@ impl Model<'_> {
         let pendings = self.past.pendings();
         for entry in &step.entries {
             if let Entry::PendingEnded { key, .. } = entry {
-                let expires = pendings.get(&key).map(|waiting| waiting.entry.expires);
+                let expires = pendings.get(&key).map(|waiting| self.given_up(waiting));
                 let is_due = expires.is_some_and(|at| at <= self.now.at);
                 assert!(is_due, "model: {key:?} ends before its time");
             }
@@ -131,7 +147,7 @@ impl Model<'_> {
                 |entry| matches!(entry, Entry::PendingEnded { key: ended, .. } if ended == *key),
             );
             // An end that could not be written is tried again a second later.
-            let is_over = waiting.entry.expires <= self.now.at;
+            let is_over = self.given_up(waiting) <= self.now.at;
             let may_wait = self.now.at.0 < written_at + 2_000;
             assert!(
                 is_ended || !is_over || may_wait,
@@ -158,7 +174,7 @@ impl Model<'_> {
             let at = waiting
                 .due
                 .max(free_at)
-                .min(waiting.entry.expires.max(free_at));
+                .min(self.given_up(&waiting).max(free_at));
             assert!(
                 next.is_some_and(|next| next <= at.max(self.now.at)),
                 "model: {key:?} is due at {at:?} and nothing wakes: {next:?}"

@@ -59,6 +59,7 @@ impl Past<'_> {
                     rule,
                     remedy,
                     gate,
+                    dry: false,
                     ..
                 } if is_named(target, rule, *remedy) && *remedy == RuleRemedy::Restart => {
                     let is_known = gate.is_none_or(|gate| gate >= Gate::InProgress);
@@ -123,6 +124,7 @@ impl Past<'_> {
                     remedy,
                     decision,
                     gate,
+                    dry: false,
                     ..
                 } if of == rule && is_named(target, of, *remedy) => {
                     let is_call = match gate {
@@ -321,12 +323,18 @@ impl Seen {
             Entry::Released { target, .. } => {
                 self.targets.remove(target);
             }
-            Entry::StormEnded { .. } => self.targets.clear(),
+            Entry::StormEnded { .. } => {
+                self.targets.retain(|_, one| one.well.is_some());
+                for one in self.targets.values_mut() {
+                    one.clear_at = None;
+                }
+            }
             Entry::Decided {
                 target,
                 rule,
                 remedy,
                 gate,
+                dry: false,
                 ..
             } => {
                 let speaks = gate.is_none_or(|gate| gate >= Gate::NotRunning);
