@@ -123,7 +123,7 @@ const EVERYDAY: [(u64, &str); 5] = [
     (
         400,
         "gpu cuda memory device model tokens token step loss http post get ok worker engine core \
-         request requests throughput running waiting cache usage prompt generation avg reqs nccl \
+         request requests throughput running waiting cache usage prompt generation avg reqs nccl bytes byte \
          debug warning epoch rank py torch cumem",
     ),
     (

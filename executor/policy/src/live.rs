@@ -156,6 +156,20 @@ impl LiveAttempt {
     }
 }
 
+impl LiveAttempt {
+    /// Its call goes out now.
+    fn sent(&mut self, at: Timestamp) {
+        self.phase = Phase::Calling {
+            lost_at: at.plus(self.stop_wait_ms).plus(LOOK_LOST_MS),
+        };
+        self.facts_from = at;
+        self.is_done = false;
+        self.away = None;
+        self.refused = None;
+        self.looks = 0;
+    }
+}
+
 impl Live {
     /// Follows what was written.
     pub(crate) fn apply(&mut self, record: &Record) {
@@ -167,14 +181,7 @@ impl Live {
             }
             Entry::Sent { attempt, .. } => {
                 if let Some(live) = self.attempts.get_mut(attempt) {
-                    live.phase = Phase::Calling {
-                        lost_at: at.plus(live.stop_wait_ms).plus(LOOK_LOST_MS),
-                    };
-                    live.facts_from = at;
-                    live.is_done = false;
-                    live.away = None;
-                    live.refused = None;
-                    live.looks = 0;
+                    live.sent(at);
                 }
             }
             Entry::Restarted { attempt, .. } => {

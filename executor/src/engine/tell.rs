@@ -61,20 +61,8 @@ impl<D: Docker + 'static> Engine<D> {
             Event::PendingEnded {
                 target,
                 why,
-                expired: true,
-            } => {
-                tracing::warn!(
-                    target,
-                    "given up, see whether '{target}' needs a restart: {why}"
-                );
-            }
-            Event::PendingEnded {
-                target,
-                why,
-                expired: false,
-            } => {
-                tracing::info!(target, "no longer pending: {why}");
-            }
+                expired,
+            } => tell_pending_end(target, why, *expired),
             Event::LabelIgnored {
                 target,
                 label,
@@ -273,6 +261,18 @@ impl IdsTold {
         let news = count - self.count;
         (self.count, self.at) = (count, Some(now));
         Some(news)
+    }
+}
+
+/// One that was given up may still need its restart: a person should look.
+fn tell_pending_end(target: &str, why: &str, is_given_up: bool) {
+    if is_given_up {
+        tracing::warn!(
+            target,
+            "given up, see whether '{target}' needs a restart: {why}"
+        );
+    } else {
+        tracing::info!(target, "no longer pending: {why}");
     }
 }
 
