@@ -3,7 +3,6 @@
 //! once; compared with judging each line whole.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use executor_api::{Decision, Intent, LastMatch, TargetRef};
 use out_healer::config::{Config, RawConfig};
@@ -18,7 +17,7 @@ use rules::{Origin, RuleSet, Scratch};
 
 use crate::support::events::{Chunk, Stamp, Value, map};
 use crate::support::executor::{Executor, Manner};
-use crate::support::recorder::Recorder;
+use crate::support::recorder::{Recorder, dry_instance, rule_file};
 
 const ID: &str = "a5e01e0d66b8a5e01e0d66b8a5e01e0d66b8a5e01e0d66b8a5e01e0d66b8a5e0";
 const OOM: &str = "RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB\n";
@@ -40,27 +39,6 @@ summary = "Two words, in this order"
 remedy = "note"
 regexes = ['fatal-begin.*fatal-end']
 "#;
-
-fn instance(rules: Option<&Path>, target: &str) -> (Instance, Recorder) {
-    let raw = RawConfig {
-        dry_run: Some("on".into()),
-        target: Some(target.into()),
-        rules: rules.map(|path| path.to_str().expect("UTF-8").into()),
-        ..RawConfig::default()
-    };
-    let recorder = Recorder::default();
-    let config = Config::new(&raw).expect("valid settings");
-    (Instance::new(config, Box::new(recorder.clone())), recorder)
-}
-
-fn small_rules() -> tempfile::NamedTempFile {
-    let file = tempfile::Builder::new()
-        .suffix(".toml")
-        .tempfile()
-        .expect("a temporary file");
-    std::fs::write(file.path(), RULES).expect("written");
-    file
-}
 
 /// A line of Docker's json-file driver.
 fn json_file(chunk: Chunk, second: u32, stream: &str, text: &[u8]) -> Chunk {
@@ -99,7 +77,7 @@ fn tag() -> String {
 #[test]
 fn the_packs_examples_are_found_wherever_docker_cuts_them() {
     let rules = RuleSet::load("gpu").expect("built in");
-    let (instance, recorder) = instance(None, "auto");
+    let (instance, recorder) = dry_instance(None, "auto");
     let mut cuts: u64 = 0;
     for rule in rules.rules().iter().filter(|rule| !rule.kernel) {
         let is_wrapped = |text: &&String| text.trim().contains('\n');
@@ -162,7 +140,7 @@ fn flags_of_every_driver_join_pieces_of_any_size() {
             &[("logtag", "F")],
         ),
     ];
-    let (instance, recorder) = instance(None, "record");
+    let (instance, recorder) = dry_instance(None, "record");
     let mut lines = 0;
     for (key, id_key, first, last) in drivers {
         for at in 1..text.len() {
@@ -187,7 +165,7 @@ fn flags_of_every_driver_join_pieces_of_any_size() {
 
 #[test]
 fn pieces_join_within_one_container_and_stream_only() {
-    let (instance, recorder) = instance(None, "record");
+    let (instance, recorder) = dry_instance(None, "record");
     let whole = ["one", "stdout"];
     let piece = |text: &str, of: [&str; 2], id, last| {
         let body = fluentd(of[0], of[1], id, text.as_bytes(), last);
@@ -209,8 +187,8 @@ fn pieces_join_within_one_container_and_stream_only() {
 
 #[test]
 fn an_excuse_in_any_piece_counts_and_a_line_counts_once() {
-    let file = small_rules();
-    let (instance, recorder) = instance(Some(file.path()), "auto");
+    let file = rule_file(RULES);
+    let (instance, recorder) = dry_instance(Some(file.path()), "auto");
     let mut second = SECOND;
     let mut flush = |texts: &[&[u8]]| {
         second += 1;
@@ -283,7 +261,7 @@ fn a_chunk_that_comes_again_gives_the_same_intent() {
 
 #[test]
 fn waiting_ends_by_the_records_time_and_by_the_clock() {
-    let (instance, recorder) = instance(None, "auto");
+    let (instance, recorder) = dry_instance(None, "auto");
     let (head, rest) = cut_by_size(OOM.trim_end().as_bytes(), 20);
     let later = u32::try_from(JOIN_SECONDS_MAX).expect("small");
     let mut expected = 0;
@@ -306,7 +284,7 @@ fn waiting_ends_by_the_records_time_and_by_the_clock() {
 
 #[test]
 fn more_containers_than_there_is_room_for_are_counted() {
-    let (instance, recorder) = instance(None, "record");
+    let (instance, recorder) = dry_instance(None, "record");
     let chunk = |texts: [&str; 2], last: bool| {
         let one = |chunk: Chunk, number: usize| {
             let text = texts[usize::from(number == 0)].as_bytes();
@@ -324,7 +302,7 @@ fn more_containers_than_there_is_room_for_are_counted() {
 
 #[test]
 fn a_chunk_of_ordinary_lines_is_not_read() {
-    let (instance, recorder) = instance(None, "auto");
+    let (instance, recorder) = dry_instance(None, "auto");
     let line = "x".repeat(500) + "\n";
     let add = |chunk, second| json_file(chunk, second, "stdout", line.as_bytes());
     let chunk = (SECOND..SECOND + 1_000).fold(Chunk::default(), add);
@@ -390,8 +368,8 @@ proptest! {
         lines in prop::collection::vec(line(), 1..8),
         order in prop::collection::vec((0..4_usize, prop::bool::weighted(0.3)), 60),
     ) {
-        let file = small_rules();
-        let (instance, recorder) = instance(Some(file.path()), "record");
+        let file = rule_file(RULES);
+        let (instance, recorder) = dry_instance(Some(file.path()), "record");
         let rules = RuleSet::load(file.path().to_str().expect("UTF-8")).expect("valid");
         let mut scratch = Scratch::default();
         let mut matches = |text: &str| {

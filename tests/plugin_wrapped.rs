@@ -18,7 +18,7 @@ use rules::{Origin, RuleSet, Scratch};
 
 use crate::support::events::{Chunk, Stamp, map};
 use crate::support::executor::{Executor, Manner};
-use crate::support::recorder::Recorder;
+use crate::support::recorder::{Recorder, dry_instance, rule_file};
 
 const SECOND: u32 = 1_760_978_850;
 
@@ -53,16 +53,9 @@ struct Scene {
 
 impl Scene {
     fn new(rules: Option<&Path>) -> Self {
-        let raw = RawConfig {
-            dry_run: Some("on".into()),
-            target: Some("record".into()),
-            rules: rules.map(|path| path.to_str().expect("UTF-8").into()),
-            ..RawConfig::default()
-        };
-        let recorder = Recorder::default();
-        let config = Config::new(&raw).expect("valid settings");
+        let (instance, recorder) = dry_instance(rules, "record");
         Self {
-            instance: Instance::new(config, Box::new(recorder.clone())),
+            instance,
             recorder,
             nanos: 0,
         }
@@ -116,15 +109,6 @@ fn line_at(chunk: Chunk, second: u32, nanos: u32, from: [&str; 2], text: &str) -
     chunk.v2(Stamp::EventTime(second, nanos), &body)
 }
 
-fn small_rules() -> tempfile::NamedTempFile {
-    let file = tempfile::Builder::new()
-        .suffix(".toml")
-        .tempfile()
-        .expect("a temporary file");
-    std::fs::write(file.path(), RULES).expect("written");
-    file
-}
-
 #[test]
 fn the_packs_wrapped_examples_are_found_as_records_of_their_own() {
     let rules = RuleSet::load("gpu").expect("built in");
@@ -171,7 +155,7 @@ fn the_packs_wrapped_examples_are_found_as_records_of_their_own() {
 
 #[test]
 fn lines_count_together_once_and_with_the_excuse_on_any_of_them() {
-    let file = small_rules();
+    let file = rule_file(RULES);
     let mut scene = Scene::new(Some(file.path()));
     let cases: [(&[&str], u64); 12] = [
         (&["hot-begin fatal-end"], 1),
@@ -195,7 +179,7 @@ fn lines_count_together_once_and_with_the_excuse_on_any_of_them() {
 
 #[test]
 fn other_containers_and_streams_join_nothing_and_hinder_nothing() {
-    let file = small_rules();
+    let file = rule_file(RULES);
     let mut scene = Scene::new(Some(file.path()));
     for other in [["app", "stdout"], ["other", "stderr"]] {
         let before = scene.matches();
@@ -216,7 +200,7 @@ fn other_containers_and_streams_join_nothing_and_hinder_nothing() {
 
 #[test]
 fn limits_hold_at_their_edges() {
-    let file = small_rules();
+    let file = rule_file(RULES);
     let mut scene = Scene::new(Some(file.path()));
     // Records of others in between.
     for (others, expected) in [(WRAPPED_RECORDS_MAX - 1, 1), (WRAPPED_RECORDS_MAX, 0)] {
@@ -258,7 +242,7 @@ fn limits_hold_at_their_edges() {
 
 #[test]
 fn an_intent_of_wrapped_lines_is_of_the_lines_that_match_and_stable() {
-    let file = small_rules();
+    let file = rule_file(RULES);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let socket = dir.path().join("intents.sock");
     let raw = RawConfig {
@@ -322,7 +306,7 @@ proptest! {
         streams in prop::collection::vec(messages(), 4),
         order in prop::collection::vec((0..4_usize, prop::bool::weighted(0.2)), 80),
     ) {
-        let file = small_rules();
+        let file = rule_file(RULES);
         let mut scene = Scene::new(Some(file.path()));
         let rules = RuleSet::load(file.path().to_str().expect("UTF-8")).expect("valid");
         let mut scratch = Scratch::default();

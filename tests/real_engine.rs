@@ -47,6 +47,14 @@ fn healing(
     Some((engine, Executor::start(configure(setup)), container))
 }
 
+/// Gives a running executor these rules beside the built-in ones.
+fn add_rules(executor: &mut Executor, toml: &str) {
+    let file = executor.path("my.toml");
+    std::fs::write(&file, toml).expect("the file can be written");
+    executor.reconfigure(|setup| setup.set("rules", format!("gpu,{}", file.display())));
+    executor.reload();
+}
+
 /// No change to the usual set-up.
 fn plain(setup: Setup) -> Setup {
     setup

@@ -50,7 +50,7 @@ use self::tell::IdsTold;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::Docker;
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Half};
 use crate::http::Site;
 use crate::journal::{Journal, JournalError};
 use crate::procs::Procs;
@@ -136,6 +136,8 @@ pub struct Engine<D> {
     /// Requests whose attempt is under way.
     watched: BTreeMap<AttemptId, Watched>,
     calls_out: BTreeSet<AttemptId>,
+    /// Evidence of open attempts whose call has not gone out.
+    halves: BTreeMap<AttemptId, Half>,
     next_ticket: u64,
     journal_failing: bool,
     ids_told: IdsTold,
@@ -183,6 +185,7 @@ impl<D: Docker + 'static> Engine<D> {
             requests: BTreeMap::new(),
             watched: BTreeMap::new(),
             calls_out: BTreeSet::new(),
+            halves: BTreeMap::new(),
             next_ticket: 0,
             journal_failing: parts.journal_failing,
             ids_told: IdsTold::default(),
@@ -273,8 +276,15 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    async fn complete(&mut self, completion: Completion, batch: &mut Batch) {
+    async fn complete(&mut self, mut completion: Completion, batch: &mut Batch) {
         let now = self.clock.now();
+        if let Completion::AttemptLook {
+            attempt, evidence, ..
+        } = &mut completion
+        {
+            self.halves
+                .extend(evidence.take().map(|half| (*attempt, half)));
+        }
         let step = match &completion {
             Completion::IntentLook { id, look } => {
                 return self.decide_intent(id.clone(), look, batch).await;
@@ -282,7 +292,7 @@ impl<D: Docker + 'static> Engine<D> {
             Completion::RequestLook { ticket, look } => {
                 return self.decide_request(*ticket, look).await;
             }
-            Completion::AttemptLook { attempt, look } => {
+            Completion::AttemptLook { attempt, look, .. } => {
                 self.policy.handle_attempt_look(now, *attempt, look)
             }
             Completion::PendingLook { key, look } => {

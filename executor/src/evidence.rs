@@ -1,9 +1,9 @@
 //! Evidence: for each attempt, what its restart destroys and what led to it, in
 //! one file for people who ask afterwards why.
 //!
-//! Before the call: the container's inspect and its memory, both at once and in
-//! [`BEFORE_MAX`] at most. After it: the last log lines up to the charge. What
-//! could not be read is named with the reason.
+//! Before the last look at the container, and so before the call: its inspect and its
+//! memory, both at once and in [`BEFORE_MAX`] at most. After the call: the last log
+//! lines up to the charge. What could not be read is named with the reason.
 //!
 //! Keeps true:
 //! - it never keeps a call from being made, and delays it by [`BEFORE_MAX`] at

@@ -5,11 +5,10 @@
 //! that a rate or an alert on it works from the first scrape.
 
 mod evidence;
-
-use std::fmt;
+mod labels;
 
 use policy::{Gate, Outcome};
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text};
+use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -19,97 +18,15 @@ use prometheus_client::registry::{Registry, Unit};
 
 use executor_api::Decision;
 
+use labels::{DecisionLabels, LookupLabels, OutcomeLabels, ResultLabels, SocketLabels, Word};
+
 pub use evidence::EvidenceMetrics;
+pub use labels::{KernelLookup, SocketName};
 
 /// Seconds: from a container that stops at once to the longest stop time-out.
 const ATTEMPT_BUCKETS: [f64; 12] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 120.0, 600.0,
 ];
-
-/// A word as a label's value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Word(&'static str);
-
-impl EncodeLabelValue for Word {
-    fn encode(&self, encoder: &mut LabelValueEncoder) -> Result<(), fmt::Error> {
-        EncodeLabelValue::encode(&self.0, encoder)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DecisionLabels {
-    decision: Word,
-    gate: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OutcomeLabels {
-    outcome: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SocketLabels {
-    socket: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LookupLabels {
-    found: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: Word,
-}
-
-/// Which socket an error was on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum SocketName {
-    Intents,
-    Admin,
-    Docker,
-    Http,
-}
-
-impl SocketName {
-    const ALL: [Self; 4] = [Self::Intents, Self::Admin, Self::Docker, Self::Http];
-
-    fn word(self) -> Word {
-        Word(match self {
-            Self::Intents => "intents",
-            Self::Admin => "admin",
-            Self::Docker => "docker",
-            Self::Http => "http",
-        })
-    }
-}
-
-/// By what the container of a kernel line was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KernelLookup {
-    /// The process is still there.
-    Process,
-    /// The process has ended, and was seen before.
-    Memory,
-    /// The line's cgroup.
-    Cgroup,
-    /// It was not.
-    Nothing,
-}
-
-impl KernelLookup {
-    const ALL: [Self; 4] = [Self::Process, Self::Memory, Self::Cgroup, Self::Nothing];
-
-    fn word(self) -> Word {
-        Word(match self {
-            Self::Process => "process",
-            Self::Memory => "memory",
-            Self::Cgroup => "cgroup",
-            Self::Nothing => "nothing",
-        })
-    }
-}
 
 /// All counters, gauges and histograms.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{assert_answer, assert_started, eventually_restarted, healing, plain};
+use super::{add_rules, assert_answer, assert_started, eventually_restarted, healing, plain};
 use crate::support::engine::{Container, Engine, Spec};
 use crate::support::healer::{Executor, at, by_id, now};
 
@@ -37,10 +37,7 @@ const RULES: &str = r#"
 /// An executor with these rules, and a container.
 fn with_rules(hint: &str, spec: &Spec) -> Option<(&'static Engine, Executor, Container)> {
     let (engine, mut executor, container) = healing(hint, spec, plain)?;
-    let file = executor.path("my.toml");
-    std::fs::write(&file, RULES).expect("the file can be written");
-    executor.reconfigure(|setup| setup.set("rules", format!("gpu,{}", file.display())));
-    executor.reload();
+    add_rules(&mut executor, RULES);
     Some((engine, executor, container))
 }
 

@@ -178,7 +178,11 @@ fn stopped_just_before_the_last_look_is_aborted_and_stays_stopped() {
     let Some(engine) = engine() else { return };
     let proxy = EngineProxy::before(engine);
     let container = engine.run("stopped", &Spec::app());
-    let executor = Executor::start(Setup::new(&proxy.socket()).target(&container.name));
+    // Looks are told by their requests, and evidence makes one like them.
+    let setup = Setup::new(&proxy.socket())
+        .target(&container.name)
+        .set("evidence.keep", "off");
+    let executor = Executor::start(setup);
     let held = proxy.hold_after(1, "/json", Moment::Before);
     executor.send(&oom(by_id(&container.id)));
     let held = until_charged(&proxy, held, &executor);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{assert_answer, assert_started, charge, eventually_restarted, healing, plain};
+use super::{
+    add_rules, assert_answer, assert_started, charge, eventually_restarted, healing, plain,
+};
 use crate::support::engine::{Spec, engine};
 use crate::support::healer::{Executor, Setup, at, by_id, now, oom};
 
@@ -167,10 +169,7 @@ fn what_a_restart_cannot_cure_is_told_and_what_is_only_counted_is_counted() {
         literals = ["not once"]
         threshold = { count = 3, within = "60s" }
     "#;
-    let file = executor.path("my.toml");
-    std::fs::write(&file, rules).expect("the file can be written");
-    executor.reconfigure(|setup| setup.set("rules", format!("gpu,{}", file.display())));
-    executor.reload();
+    add_rules(&mut executor, rules);
     let send = |rule: &str| executor.decide(&at(now(), rule, by_id(&container.id)));
 
     assert_answer(&send("cuda-driver-mismatch"), "escalated", "", "");

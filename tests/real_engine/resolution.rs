@@ -41,7 +41,10 @@ impl Crashed {
         let engine = engine()?;
         let container = engine.run("crashed", &Spec::app().stop_timeout(0));
         let proxy = EngineProxy::before(engine);
-        let setup = Setup::new(&proxy.socket()).target(&container.name);
+        // Looks are told by their requests, and evidence makes one like them.
+        let setup = Setup::new(&proxy.socket())
+            .target(&container.name)
+            .set("evidence.keep", "off");
         let mut executor = Executor::start(setup);
         let started_at = container.started_at();
         let held = match done {

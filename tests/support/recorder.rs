@@ -1,8 +1,12 @@
-//! Metrics that remember, for instances that a test makes itself.
+//! Metrics that remember, and instances of the plugin that tell them what they match and send
+//! nothing.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use out_healer::config::{Config, RawConfig};
+use out_healer::instance::Instance;
 use out_healer::metrics::{Counter, Gauge, Metrics};
 
 /// Cheap to clone; all clones are one.
@@ -13,6 +17,29 @@ pub(crate) struct Recorder(Arc<Mutex<Figures>>);
 struct Figures {
     counters: BTreeMap<(Counter, String), u64>,
     gauges: BTreeMap<Gauge, u64>,
+}
+
+/// An instance with `Dry_Run on`, the built-in rules or those of a file, and a `Target`.
+pub(crate) fn dry_instance(rules: Option<&Path>, target: &str) -> (Instance, Recorder) {
+    let raw = RawConfig {
+        dry_run: Some("on".into()),
+        target: Some(target.into()),
+        rules: rules.map(|path| path.to_str().expect("UTF-8").into()),
+        ..RawConfig::default()
+    };
+    let recorder = Recorder::default();
+    let config = Config::new(&raw).expect("valid settings");
+    (Instance::new(config, Box::new(recorder.clone())), recorder)
+}
+
+/// A rule file of this text, removed when dropped.
+pub(crate) fn rule_file(toml: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new()
+        .suffix(".toml")
+        .tempfile()
+        .expect("a temporary file");
+    std::fs::write(file.path(), toml).expect("written");
+    file
 }
 
 impl Recorder {

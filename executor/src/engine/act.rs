@@ -32,13 +32,30 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    fn look_for_attempt(&mut self, attempt: AttemptId, container_id: String) {
-        let (looks, done) = (self.looks.clone(), self.done.clone());
+    /// Evidence is read before the look, not behind it: the look that a call rests
+    /// on is as fresh as without.
+    pub(super) fn look_for_attempt(&mut self, attempt: AttemptId, container_id: String) {
+        let (docker, looks, done) = (self.docker.clone(), self.looks.clone(), self.done.clone());
+        // What a call that was sent would have destroyed is gone already.
+        let collector = self
+            .policy
+            .attempt(attempt)
+            .filter(|view| view.sent_wall_ms.is_none())
+            .and_then(|view| self.evidence.begin(&view));
         tokio::task::spawn_local(async move {
+            let evidence = match collector {
+                Some(collector) => collector.before(&*docker).await,
+                None => None,
+            };
             let look = looks
                 .fresh(&Reference::Ids(vec![container_id]), Patience::Long)
                 .await;
-            let _ = done.send(Completion::AttemptLook { attempt, look }).await;
+            let looked = Completion::AttemptLook {
+                attempt,
+                look,
+                evidence,
+            };
+            let _ = done.send(looked).await;
         });
     }
 
@@ -73,27 +90,27 @@ impl<D: Docker + 'static> Engine<D> {
     ) {
         self.calls_out.insert(attempt);
         let (docker, done) = (self.docker.clone(), self.done.clone());
-        let view = self.policy.attempt(attempt);
-        let stop_timeout_s = view
-            .as_ref()
-            .and_then(|view| self.stop_timeouts.borrow().of(&view.target))
+        let target = self.policy.attempt(attempt).map(|view| view.target);
+        let stop_timeout_s = target
+            .and_then(|target| self.stop_timeouts.borrow().of(&target))
             // A reload since the charge must not make it longer than is waited for.
             .map(|seconds| i64::from(seconds).min(longest_stop_s(wait)));
-        // What a start would destroy is gone already.
-        let collector = view
-            .filter(|_| call == Call::Restart)
-            .and_then(|view| self.evidence.begin(&view));
+        let evidence = self.halves.remove(&attempt);
         tokio::task::spawn_local(async move {
-            let evidence = match collector {
-                Some(collector) => collector.before(&*docker).await,
-                None => None,
-            };
             let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
             let _ = done.send(Completion::Called { attempt, called }).await;
             if let Some(evidence) = evidence {
                 evidence.after(&*docker).await;
             }
         });
+    }
+
+    /// An attempt has ended without the call that its evidence was read for.
+    pub(super) fn complete_evidence(&mut self, attempt: AttemptId) {
+        if let Some(evidence) = self.halves.remove(&attempt) {
+            let docker = self.docker.clone();
+            tokio::task::spawn_local(async move { evidence.after(&*docker).await });
+        }
     }
 }
 

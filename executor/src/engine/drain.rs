@@ -18,6 +18,8 @@ impl<D: Docker + 'static> Engine<D> {
         }
         // Intents that still wait for facts: their senders hear `retry`.
         self.intents.clear();
+        // No call will need them; what they hold is with the store.
+        self.halves.clear();
         let deadline = Instant::now() + self.shutdown_grace;
         // Only those begun here: others' looks may lead to new calls.
         let mut looks_out = BTreeSet::new();
@@ -78,7 +80,7 @@ impl<D: Docker + 'static> Engine<D> {
                 self.tell_called(attempt, &called);
                 (attempt, self.policy.handle_called(now, attempt, &called))
             }
-            Completion::AttemptLook { attempt, look } if looks_out.remove(&attempt) => (
+            Completion::AttemptLook { attempt, look, .. } if looks_out.remove(&attempt) => (
                 attempt,
                 self.policy.handle_attempt_look(now, attempt, &look),
             ),

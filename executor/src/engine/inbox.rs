@@ -6,6 +6,7 @@ use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent
 use policy::{AttemptId, Called, Look, PendingKey};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::evidence::Half;
 use crate::listen::Peer;
 use crate::report::Mark;
 
@@ -56,12 +57,32 @@ pub enum Message {
 /// waiting intents.
 #[derive(Debug)]
 pub(super) enum Completion {
-    IntentLook { id: String, look: Look },
-    RequestLook { ticket: u64, look: Look },
-    AttemptLook { attempt: AttemptId, look: Look },
-    PendingLook { key: PendingKey, look: Look },
-    TargetLook { target: String, look: Look },
-    Called { attempt: AttemptId, called: Called },
+    IntentLook {
+        id: String,
+        look: Look,
+    },
+    RequestLook {
+        ticket: u64,
+        look: Look,
+    },
+    AttemptLook {
+        attempt: AttemptId,
+        look: Look,
+        /// Read before it, where a first call may follow.
+        evidence: Option<Half>,
+    },
+    PendingLook {
+        key: PendingKey,
+        look: Look,
+    },
+    TargetLook {
+        target: String,
+        look: Look,
+    },
+    Called {
+        attempt: AttemptId,
+        called: Called,
+    },
 }
 
 /// Puts messages in; cheap to clone.

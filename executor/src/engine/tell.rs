@@ -52,6 +52,7 @@ impl<D: Docker + 'static> Engine<D> {
             } => {
                 self.tell_end(*attempt, target, *outcome, detail);
                 self.report_end(*attempt, *outcome);
+                self.complete_evidence(*attempt);
             }
             Event::Decided {
                 target,

@@ -34,7 +34,7 @@ const TARGETS: usize = 10;
 struct Fake {
     inspects: Cell<u32>,
     restarts: RefCell<BTreeMap<String, u32>>,
-    /// Readings for evidence and calls, in order.
+    /// Looks, readings for evidence and calls, in order.
     order: RefCell<Vec<String>>,
 }
 
@@ -53,6 +53,7 @@ impl Docker for Fake {
         _deadline: Duration,
     ) -> Result<Option<Inspected>, DockerError> {
         self.inspects.set(self.inspects.get() + 1);
+        self.order.borrow_mut().push("look".to_owned());
         Ok(Some(Inspected {
             id: reference.to_owned(),
             name: format!("t{reference}"),

@@ -1,9 +1,10 @@
-//! A call and its evidence: in which order, and what one never does to the other.
+//! An attempt and its evidence: in which order, and what one never does to the other.
 
 use policy::{AttemptId, Cause, Charge, Entry, Limits, Record, Timestamp};
 use tokio::time::Instant;
 
 use super::*;
+use crate::engine::inbox::Completion;
 use crate::evidence::{BEFORE_MAX, Evidence};
 
 /// Evidence that tells nobody anything.
@@ -70,20 +71,25 @@ async fn heard(docker: &Fake, count: usize) -> Instant {
     panic!("only {:?}", docker.order.borrow());
 }
 
+fn look(engine: &mut Engine<Fake>) {
+    engine.look_for_attempt(1, "a5e0".repeat(16));
+}
+
 fn call(engine: &mut Engine<Fake>, call: Call) {
     engine.call(1, call, "a5e0".repeat(16), Duration::from_secs(20));
 }
 
+/// The look that a call rests on is the last thing before it.
 #[test]
-fn evidence_that_hangs_is_asked_for_first_and_delays_the_call_by_its_limit_and_no_more() {
+fn evidence_that_hangs_is_asked_for_first_and_delays_the_look_by_its_limit_and_no_more() {
     in_virtual_time(async || {
         let state = State::new();
         let (mut engine, docker) = charged_engine(&state);
         let begin = Instant::now();
-        call(&mut engine, Call::Restart);
-        let called = heard(&docker, 3).await;
-        assert_eq!(*docker.order.borrow(), ["inspect", "memory", "Restart"]);
-        let delay = called - begin;
+        look(&mut engine);
+        let looked = heard(&docker, 3).await;
+        assert_eq!(*docker.order.borrow(), ["inspect", "memory", "look"]);
+        let delay = looked - begin;
         let a_little = Duration::from_millis(5);
         assert!(
             delay >= BEFORE_MAX && delay < BEFORE_MAX + a_little,
@@ -93,18 +99,51 @@ fn evidence_that_hangs_is_asked_for_first_and_delays_the_call_by_its_limit_and_n
 }
 
 #[test]
-fn a_second_call_of_one_charge_and_a_start_wait_for_no_evidence() {
+fn calls_and_further_looks_of_one_charge_wait_for_no_evidence() {
     in_virtual_time(async || {
         let state = State::new();
         let (mut engine, docker) = charged_engine(&state);
-        call(&mut engine, Call::Start);
-        heard(&docker, 1).await;
-        assert_eq!(*docker.order.borrow(), ["Start"]);
-        call(&mut engine, Call::Restart);
+        for what in [Call::Start, Call::Restart] {
+            docker.order.borrow_mut().clear();
+            call(&mut engine, what);
+            heard(&docker, 1).await;
+            assert_eq!(*docker.order.borrow(), [format!("{what:?}")]);
+        }
+        look(&mut engine);
         heard(&docker, 4).await;
-        call(&mut engine, Call::Restart);
+        look(&mut engine);
         heard(&docker, 5).await;
-        assert_eq!(docker.order.borrow()[3..], ["Restart", "Restart"]);
+        assert_eq!(
+            docker.order.borrow()[1..],
+            ["inspect", "memory", "look", "look"]
+        );
+    });
+}
+
+#[test]
+fn an_attempt_that_ends_without_its_call_has_its_whole_evidence_all_the_same() {
+    in_virtual_time(async || {
+        let state = State::new();
+        let (mut engine, docker) = charged_engine(&state);
+        look(&mut engine);
+        let completion = engine.completions.recv().await.expect("the look");
+        let Completion::AttemptLook {
+            evidence: Some(half),
+            ..
+        } = completion
+        else {
+            panic!("{completion:?}");
+        };
+        engine.halves.insert(1, half);
+        engine.tell(&policy::Event::Ended {
+            attempt: 1,
+            target: "app".into(),
+            outcome: policy::Outcome::Aborted,
+            detail: "it is exited by now".into(),
+        });
+        heard(&docker, 4).await;
+        assert_eq!(docker.order.borrow()[3..], ["logs"]);
+        assert!(engine.halves.is_empty());
     });
 }
 
