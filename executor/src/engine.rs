@@ -24,6 +24,7 @@ mod intents;
 mod looks;
 mod marked;
 mod one_shot;
+mod signals;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -261,6 +262,7 @@ impl<D: Docker + 'static> Engine<D> {
                     detail: None,
                 });
             }
+            Message::Signal { signal, reply } => self.take_signal(signal, reply, batch).await,
             Message::Admin { request, reply } => self.take_admin(request, reply).await,
             Message::Markers { marks, reply } => {
                 // The watcher is gone only where the process is stopping.

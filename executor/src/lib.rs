@@ -21,3 +21,4 @@ mod procs;
 pub mod report;
 pub mod resolve;
 pub mod sockets;
+pub mod triggers;

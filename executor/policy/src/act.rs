@@ -105,6 +105,7 @@ impl Policy {
             started_at: attempt.charge.started_at,
             charged_at: attempt.at,
             stop_wait_ms: attempt.charge.stop_wait_ms,
+            first: attempt.charge.cause.first_call(),
             sent: &sent,
             is_resumed: live.is_some_and(|l| l.is_resumed),
             is_done: live.is_some_and(|l| l.is_done),
@@ -128,9 +129,9 @@ impl Policy {
         });
     }
 
-    /// A restart needs the gates' word on the facts just read, and a free place
-    /// among the calls; a start puts right what our own restart left, and waits
-    /// for nobody.
+    /// What was charged for needs the gates' word on the facts just read, and a free
+    /// place among the calls; a start after a restart puts right what that left, and
+    /// waits for nobody.
     fn send(
         &mut self,
         step: &mut Step,
@@ -140,7 +141,8 @@ impl Policy {
         call: Call,
         look: &Look,
     ) {
-        if call == Call::Restart {
+        let first = attempt.charge.cause.first_call();
+        if call == first {
             if let Look::Found(facts) = look
                 && let Some(refusal) = self.ask_again(now, id, attempt, facts)
             {
@@ -186,10 +188,13 @@ impl Policy {
         let settings = settings(&self.config, facts);
         let who = match &attempt.charge.cause {
             Cause::Person => Who::Person,
-            Cause::Match { rule, line, .. } => Who::Match(Matched {
+            Cause::Match {
+                rule, line, sign, ..
+            } => Who::Match(Matched {
                 rule,
                 remedy: RuleRemedy::Restart,
                 line: *line,
+                sign: *sign,
                 awaits: None,
                 threshold: None,
                 times: &[],
@@ -231,7 +236,10 @@ impl Policy {
         refusal: Option<Refusal>,
     ) {
         let charge = &attempt.charge;
-        let Cause::Match { rule, line, .. } = &charge.cause else {
+        let Cause::Match {
+            rule, line, sign, ..
+        } = &charge.cause
+        else {
             return;
         };
         let gate = refusal.as_ref().map_or(Gate::Cooldown, |r| r.gate);
@@ -256,6 +264,7 @@ impl Policy {
             ids: Vec::new(),
             remedy: RuleRemedy::Restart,
             awaits: None,
+            sign: *sign,
             threshold: None,
             was: None,
             due,
@@ -295,15 +304,7 @@ impl Policy {
     /// Lets queued attempts have another look, as many as calls are free; the
     /// oldest first. They act on what that look shows.
     pub(crate) fn promote(&mut self, step: &mut Step, now: Now) {
-        let sends = |action: &&Action| {
-            matches!(
-                action,
-                Action::Call {
-                    call: Call::Restart,
-                    ..
-                }
-            )
-        };
+        let sends = |action: &&Action| matches!(action, Action::Call { .. });
         let about_to = step.actions.iter().filter(sends).count();
         let busy = self.live.calls() + about_to;
         let mut free = self.parallel().saturating_sub(busy);

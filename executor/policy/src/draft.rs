@@ -177,6 +177,7 @@ pub(crate) fn cause_of(pending: &Pending) -> Cause {
         rule: pending.rule.clone(),
         line: pending.line,
         ids: pending.ids.clone(),
+        sign: pending.sign,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Gate, Happened, Limits, Pending, PendingKey, RuleRemedy, Timestamp, WallTime};
+use crate::{Gate, Happened, Limits, Pending, PendingKey, RuleRemedy, Sign, Timestamp, WallTime};
 
 /// One journal entry with its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,6 +290,9 @@ pub enum Cause {
         line: WallTime,
         /// The intents that it answers.
         ids: Vec<String>,
+        /// What it stands on.
+        #[serde(default, skip_serializing_if = "Sign::is_line")]
+        sign: Sign,
     },
     /// A person or a script asked for it.
     Person,
@@ -301,7 +304,8 @@ pub enum Cause {
 pub enum Call {
     /// `POST /containers/{id}/restart`
     Restart,
-    /// `POST /containers/{id}/start`: what our own restart stopped must not stay down.
+    /// `POST /containers/{id}/start`: what ended by itself, and what our own restart
+    /// stopped, which must not stay down.
     Start,
 }
 
@@ -319,6 +323,32 @@ pub enum Outcome {
     Aborted,
     /// Nobody knows; the target is held where it may be down.
     Unknown,
+}
+
+impl Cause {
+    /// What it stands on, where it is a match.
+    pub(crate) fn sign(&self) -> Sign {
+        match self {
+            Self::Match { sign, .. } => *sign,
+            Self::Person => Sign::Line,
+        }
+    }
+
+    /// The rule's name, where it is a match.
+    pub(crate) fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Match { rule, .. } => Some(rule),
+            Self::Person => None,
+        }
+    }
+
+    /// The call that carries it out.
+    pub(crate) fn first_call(&self) -> Call {
+        match self.sign() {
+            Sign::Ended => Call::Start,
+            Sign::Line | Sign::Watched { .. } => Call::Restart,
+        }
+    }
 }
 
 impl Outcome {

@@ -15,6 +15,7 @@ pub enum Gate {
     NotEnabled,
     Stale,
     NotRunning,
+    NotEnded,
     Maintenance,
     Held,
     InProgress,
@@ -31,7 +32,7 @@ pub enum Gate {
 
 impl Gate {
     /// All of them, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownRule,
         Self::UnknownTarget,
         Self::Protected,
@@ -39,6 +40,7 @@ impl Gate {
         Self::NotEnabled,
         Self::Stale,
         Self::NotRunning,
+        Self::NotEnded,
         Self::Maintenance,
         Self::Held,
         Self::InProgress,
@@ -62,6 +64,7 @@ impl Gate {
             Self::NotEnabled => "not-enabled",
             Self::Stale => "stale",
             Self::NotRunning => "not-running",
+            Self::NotEnded => "not-ended",
             Self::Maintenance => "maintenance",
             Self::Held => "held",
             Self::InProgress => "in-progress",

@@ -8,7 +8,7 @@ use crate::labels::{Settings, settings};
 use crate::{
     Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look, Now,
     OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, RuleFacts, RuleRemedy,
-    Step, Timestamp, Verdict, WallTime,
+    Sign, Step, Timestamp, Verdict, WallTime,
 };
 
 /// An intent whose rule is known, its times no later than its arrival.
@@ -224,6 +224,7 @@ impl Policy {
                 line: arrival.line,
                 threshold: arrival.rule.threshold,
                 awaits: arrival.awaits.as_ref(),
+                sign: arrival.rule.sign,
                 times: &arrival.times,
                 counted_as: None,
                 is_arrival: true,
@@ -258,6 +259,7 @@ impl Policy {
             remedy: arrival.rule.remedy,
             threshold: arrival.rule.threshold,
             awaits: arrival.awaits.clone(),
+            sign: arrival.rule.sign,
             was: None,
             due: Timestamp(0),
             expires: Timestamp(0),
@@ -383,10 +385,15 @@ pub(crate) fn merge(old: &Pending, new: Pending) -> Pending {
     let mut ids = old.ids.clone();
     ids.extend(new.ids.iter().filter(|id| !old.ids.contains(id)).cloned());
     ids.drain(..ids.len().saturating_sub(PENDING_IDS_MAX));
-    let newest = if new.line.is_before(old.line) {
-        old
+    let (newest, other) = if new.line.is_before(old.line) {
+        (old, &new)
     } else {
-        &new
+        (&new, old)
+    };
+    let sign = match (newest.sign, other.sign) {
+        // What is watched may be over; what the container printed is not, by that.
+        (Sign::Watched { .. }, Sign::Line) => Sign::Line,
+        (sign, _) => sign,
     };
     Pending {
         ids,
@@ -395,6 +402,7 @@ pub(crate) fn merge(old: &Pending, new: Pending) -> Pending {
         container_id: newest.container_id.clone(),
         threshold: newest.threshold,
         awaits: newest.awaits.clone(),
+        sign,
         ..new
     }
 }

@@ -31,7 +31,7 @@ impl Policy {
     /// `step`, whether or not a person has it paused or held; and before the limits
     /// are asked: they have grown by it.
     pub(crate) fn judge_match(&self, mut asking: Ask<'_>, step: &mut Step) -> Ruling {
-        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::NotRunning) {
+        if let Some(refusal) = gates::ask(&asking, Gate::Protected, Gate::NotEnded) {
             return Ruling::Refused(refusal);
         }
         let refusal = gates::ask(&asking, Gate::Maintenance, Gate::Unconfirmed);

@@ -27,6 +27,7 @@
 
 mod act;
 mod bounds;
+mod clear;
 mod config;
 mod draft;
 mod entry;
@@ -44,6 +45,7 @@ mod people;
 mod policy;
 mod request;
 mod resolve;
+mod sign;
 mod snapshot;
 mod state;
 mod status;
@@ -73,6 +75,7 @@ pub use labels::{
 };
 pub use policy::*;
 pub use resolve::*;
+pub use sign::*;
 pub use state::Happened;
 pub use status::*;
 pub use step::*;

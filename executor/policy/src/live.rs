@@ -51,6 +51,8 @@ pub(crate) struct LiveAttempt {
     pub(crate) away: Option<(Timestamp, u64)>,
     /// Looks in a row that settled nothing.
     pub(crate) looks: u32,
+    /// When what it stands on was told to be over, since the restart.
+    pub(crate) cleared_at: Option<Timestamp>,
 }
 
 /// What an open attempt waits for.
@@ -127,6 +129,7 @@ impl LiveAttempt {
             silent_since: None,
             away: None,
             looks: 0,
+            cleared_at: None,
         }
     }
 

@@ -118,6 +118,7 @@ impl Policy {
                 line: pending.line,
                 threshold: pending.threshold,
                 awaits: pending.awaits.as_ref(),
+                sign: pending.sign,
                 times: &[],
                 counted_as: Some(&counted_as),
                 is_arrival: false,

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::live::Live;
 use crate::state::State;
 use crate::{
-    AttemptId, Called, Config, Decided, Look, Now, PendingKey, Record, Step, Timestamp, WallTime,
+    AttemptId, Called, Config, Decided, Look, Now, PendingKey, Record, Sign, Step, Timestamp,
+    WallTime,
 };
 
 /// An intent as the policy sees it: typed, limits checked, rule looked up.
@@ -55,6 +56,8 @@ pub struct RuleFacts {
     pub confirm: Option<Confirm>,
     /// Its matches may confirm another rule's.
     pub confirms: bool,
+    /// What its matches stand on.
+    pub sign: Sign,
 }
 
 /// Something else that must happen before a rule's remedy applies: any of `by`,
@@ -180,6 +183,19 @@ impl Policy {
         look: &Look,
     ) -> Option<Step> {
         self.intent(now, arrived, intent, look)
+    }
+
+    /// What a match stood on ([`Sign::Watched`]) is over for a container, as found at
+    /// `found` on the wall clock: what waits because of it ends, and an attempt that is
+    /// being watched may recover.
+    pub fn handle_clear(
+        &mut self,
+        now: Now,
+        container_id: &str,
+        rule: &str,
+        found: WallTime,
+    ) -> Step {
+        self.clear(now, container_id, rule, found)
     }
 
     /// Decides a person's request. `look` must be fresh. Never leaves anything

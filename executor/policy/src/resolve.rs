@@ -14,6 +14,9 @@
 //! 7. anything else: looked at again until the stop wait has passed, then
 //!    unknown
 //!
+//! Where the container had ended by itself and is to be started, "running" in lines 3 and 4
+//! reads "exited" and the call is the start; what has ended again after it has relapsed.
+//!
 //! What the table leaves open is settled so: before the process that made the
 //! charge has sent anything, every change since the answer (a newer start, a
 //! state other than running) ends it as aborted with the gate's name. A call
@@ -45,6 +48,8 @@ pub struct Unresolved<'a> {
     pub charged_at: Timestamp,
     /// How long a restart call may take, ms.
     pub stop_wait_ms: u64,
+    /// The call that carries it out: `start` where the container had ended by itself.
+    pub first: Call,
     /// The calls so far: which, when on the policy's clock, when on the wall.
     pub sent: &'a [(Call, Timestamp, u64)],
     /// Charged by an earlier process.
@@ -120,11 +125,21 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
     };
     // A start is newer where it is another: the wall clock may have gone back.
     let newer = facts.started_at.filter(|start| *start != open.started_at);
-    let is_running = facts.state == ContainerState::Running;
-    if is_untouched(open) && (newer.is_some() || !is_running) {
+    let meant = match open.first {
+        Call::Restart => ContainerState::Running,
+        Call::Start => ContainerState::Exited,
+    };
+    if is_untouched(open) && (newer.is_some() || facts.state != meant) {
         return changed(facts);
     }
     match (facts.state, newer) {
+        (ContainerState::Exited, None) if open.first == Call::Start => down_as_before(open, now),
+        (ContainerState::Exited, Some(started_at)) if count(open, Call::Start) > 0 => {
+            Resolution::Fell {
+                started_at,
+                detail: "it has ended again after the start".into(),
+            }
+        }
         (ContainerState::Running, Some(started_at)) => Resolution::Done { started_at },
         (ContainerState::Running, None) => running_as_before(open, now),
         (state, Some(started_at)) if open.is_done => Resolution::Fell {
@@ -167,6 +182,19 @@ fn running_as_before(open: &Unresolved<'_>, now: Now) -> Resolution {
         Resolution::Send(Call::Restart)
     } else {
         out_of_calls(open, false, "still runs as before")
+    }
+}
+
+/// Lines 3 and 4 for what had ended by itself.
+fn down_as_before(open: &Unresolved<'_>, now: Now) -> Resolution {
+    match deadline(open) {
+        None => Resolution::Send(Call::Start),
+        // Refused: nothing is under way that could still start it.
+        Some(deadline) if now.at < deadline && open.refused.is_none() => Resolution::Wait {
+            deadline: Some(deadline),
+        },
+        Some(_) if count(open, Call::Start) < CALLS_MAX => Resolution::Send(Call::Start),
+        Some(_) => out_of_calls(open, true, "does not start"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Confirm, Gate, RuleRemedy, Timestamp, WallTime};
+use crate::{Confirm, Gate, RuleRemedy, Sign, Timestamp, WallTime};
 
 /// A target that waits for a later decision. One per key: the newest line wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub struct Pending {
     /// What has yet to confirm it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub awaits: Option<Awaits>,
+    /// What it stands on.
+    #[serde(default, skip_serializing_if = "Sign::is_line")]
+    pub sign: Sign,
     /// The key it had before the canonical name was known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<PendingKey>,

@@ -122,7 +122,8 @@ fn turn_away(message: Message) {
                 data: serde_json::Value::Null,
             });
         }
-        Message::Markers { .. } | Message::Reload(_) => {}
+        // Their senders hear it by the answer that never comes.
+        Message::Signal { .. } | Message::Markers { .. } | Message::Reload(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::evidence::Half;
 use crate::listen::Peer;
 use crate::report::Mark;
+use crate::triggers::Signal;
 
 /// Most messages from outside that wait for the engine; one more is answered
 /// `retry`.
@@ -33,6 +34,13 @@ pub enum Message {
         /// With its id.
         ping: Ping,
         /// Gets the answer.
+        reply: oneshot::Sender<Answer>,
+    },
+    /// What a trigger tells.
+    Signal {
+        /// Of a very container.
+        signal: Signal,
+        /// Gets the answer once it is durable.
         reply: oneshot::Sender<Answer>,
     },
     /// A request from `admin.sock`.
@@ -136,6 +144,13 @@ impl Handle {
             gate: None,
             detail: Some(why.into()),
         }
+    }
+
+    /// Hands in what a trigger tells. False where nothing of it could be kept: it is to be
+    /// told again, soon. What comes of it otherwise is told as for every match.
+    pub async fn signal(&self, signal: Signal) -> bool {
+        let message = |reply| Message::Signal { signal, reply };
+        self.ask(String::new(), message).await.decision != Decision::Retry
     }
 
     /// Sends a request in and waits for its answer.

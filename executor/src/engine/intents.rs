@@ -2,8 +2,8 @@
 
 use executor_api::{Answer, Decision, Intent, TargetRef};
 use policy::{
-    Confirmation, Decided, Gate, IntentInput, Look, RuleFacts, RuleRemedy, Step, Timestamp,
-    Verdict, WallTime,
+    Confirmation, Decided, Gate, IntentInput, Look, Now, RuleFacts, RuleRemedy, Sign, Step,
+    Timestamp, Verdict, WallTime,
 };
 use tokio::sync::oneshot;
 
@@ -18,10 +18,10 @@ use crate::metrics::KernelLookup;
 /// An intent that waits for fresh facts.
 #[derive(Debug)]
 pub(super) struct WaitingIntent {
-    input: IntentInput,
-    arrived: Timestamp,
+    pub(super) input: IntentInput,
+    pub(super) arrived: Timestamp,
     /// More than one where the sender gave up waiting and sent it again.
-    replies: Replies,
+    pub(super) replies: Replies,
 }
 
 impl<D: Docker + 'static> Engine<D> {
@@ -63,6 +63,18 @@ impl<D: Docker + 'static> Engine<D> {
             None => Reference::Name(waiting.input.wire_target.clone()),
         };
         self.looks.know_peers(&self.procs.of_peer(peer.pid));
+        self.decide_or_look(now, waiting, reference, batch).await;
+    }
+
+    /// Decides at once where facts are at hand, else when they are.
+    pub(super) async fn decide_or_look(
+        &mut self,
+        now: Now,
+        waiting: WaitingIntent,
+        reference: Reference,
+        batch: &mut Batch,
+    ) {
+        let id = waiting.input.id.clone();
         if let Some(look) = self.look_at_hand(&waiting, &reference)
             && let Some(step) =
                 self.policy
@@ -70,12 +82,10 @@ impl<D: Docker + 'static> Engine<D> {
             && !is_hasty(&step)
         {
             let replies = waiting.replies;
-            return self
-                .finish_intent(now, &intent.id, replies, step, batch)
-                .await;
+            return self.finish_intent(now, &id, replies, step, batch).await;
         }
-        self.intents.insert(intent.id.clone(), waiting);
-        let (looks, done, id) = (self.looks.clone(), self.done.clone(), intent.id);
+        self.intents.insert(id.clone(), waiting);
+        let (looks, done) = (self.looks.clone(), self.done.clone());
         tokio::task::spawn_local(async move {
             let look = looks.fresh(&reference, Patience::Brief).await;
             // The engine is gone only where the process is stopping.
@@ -173,6 +183,7 @@ pub(crate) fn rule_facts(rules: &rules::RuleBook, name: &str) -> Option<RuleFact
         threshold: rule.threshold.map(|t| (t.count, t.within_ms)),
         confirm: rule.confirm.as_ref().map(confirm),
         confirms: rules.confirms(name),
+        sign: Sign::Line,
     })
 }
 
@@ -200,7 +211,7 @@ fn wire_target(target: &TargetRef) -> String {
 /// its one line and hangs. So facts from before the line refuse nothing by it.
 fn is_hasty(step: &Step) -> bool {
     let gate = step.answer.as_ref().and_then(|decided| decided.gate);
-    gate == Some(Gate::NotRunning)
+    matches!(gate, Some(Gate::NotRunning | Gate::NotEnded))
 }
 
 pub(super) fn send(replies: Replies, answer: Answer) {

@@ -4,7 +4,7 @@ use super::confirm::tells_of_its_end;
 use super::identity::is_before_start;
 use super::{Ask, Refusal, Who};
 use crate::figures::{before, gone, limit, wall_ms};
-use crate::{ContainerState, Gate, WallTime};
+use crate::{ContainerState, Gate, Sign, WallTime};
 
 /// A line from before the current start restarts nothing, nor does one that was
 /// too old when it came.
@@ -61,11 +61,33 @@ pub(super) fn not_running(ask: &Ask<'_>) -> Option<Refusal> {
             format!("'{}' is another container by now", facts.name),
         ));
     }
-    if facts.state == ContainerState::Running || tells_of_its_end(ask) {
+    if facts.state == ContainerState::Running || tells_of_its_end(ask) || ended_at(ask).is_some() {
         return None;
     }
     Some(Refusal::new(
         Gate::NotRunning,
         format!("'{}' is {}, not running", facts.name, facts.state.as_str()),
     ))
+}
+
+/// In place of `not-running` where the container's own end is the sign: it has to be down
+/// still, and by that very end. What somebody has started since, or what has ended once
+/// more, is another matter.
+pub(super) fn not_ended(ask: &Ask<'_>) -> Option<Refusal> {
+    let ended_at = ended_at(ask)?;
+    let facts = ask.facts;
+    let detail = match facts.state {
+        ContainerState::Exited if facts.finished_at == Some(ended_at) => return None,
+        ContainerState::Exited => format!("'{}' has ended anew since", facts.name),
+        state => format!("'{}' is {} by now", facts.name, state.as_str()),
+    };
+    Some(Refusal::new(Gate::NotEnded, detail))
+}
+
+/// When the container ended, where that is the sign.
+fn ended_at(ask: &Ask<'_>) -> Option<WallTime> {
+    match ask.who {
+        Who::Match(matched) if matched.sign == Sign::Ended => Some(matched.line),
+        Who::Match(_) | Who::Person => None,
+    }
 }

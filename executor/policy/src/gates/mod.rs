@@ -14,7 +14,7 @@ mod threshold;
 use crate::labels::Settings;
 use crate::state::{State, Target};
 use crate::{
-    AttemptId, Awaits, Config, Facts, Gate, Limits, Now, PendingKey, RuleRemedy, Timestamp,
+    AttemptId, Awaits, Config, Facts, Gate, Limits, Now, PendingKey, RuleRemedy, Sign, Timestamp,
     WallTime,
 };
 
@@ -67,6 +67,8 @@ pub(crate) struct Matched<'a> {
     pub(crate) threshold: Option<(u32, u64)>,
     /// What has to confirm it.
     pub(crate) awaits: Option<&'a Awaits>,
+    /// What it stands on.
+    pub(crate) sign: Sign,
     /// Not counted yet.
     pub(crate) times: &'a [(u64, u32)],
     /// Where its earlier matches were counted, if not under the name.
@@ -116,12 +118,13 @@ type Asked = fn(&Ask<'_>) -> Option<Refusal>;
 
 /// The row from the facts on; `unknown-rule` and `unknown-target` come before
 /// there are any.
-const ROW: [(Gate, Asked); 15] = [
+const ROW: [(Gate, Asked); 16] = [
     (Gate::Protected, identity::protected),
     (Gate::Orchestrated, identity::orchestrated),
     (Gate::NotEnabled, identity::not_enabled),
     (Gate::Stale, liveness::stale),
     (Gate::NotRunning, liveness::not_running),
+    (Gate::NotEnded, liveness::not_ended),
     (Gate::Maintenance, people::maintenance),
     (Gate::Held, people::held),
     (Gate::InProgress, people::in_progress),
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn the_row_is_in_the_order_of_the_gates() {
         let row: Vec<Gate> = ROW.iter().map(|(gate, _)| *gate).collect();
-        assert_eq!(row, Gate::ALL[2..17]);
+        assert_eq!(row, Gate::ALL[2..18]);
         assert!(row.is_sorted());
     }
 }

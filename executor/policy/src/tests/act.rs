@@ -768,6 +768,7 @@ fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
         rule: "oom".into(),
         line: wall(T0),
         ids: Vec::new(),
+        sign: Sign::Line,
     };
     for (cause, why) in [
         (Cause::Person, "a person asked for another restart"),

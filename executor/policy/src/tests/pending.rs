@@ -243,6 +243,7 @@ fn one_per_target_and_the_newest_line_and_rule_win() {
             rule: "nccl".into(),
             line: wall(T0 + 20),
             ids: vec![first, newer.id, late.id],
+            sign: Sign::Line,
         }
     );
 }
@@ -698,6 +699,7 @@ fn of_those_due_at_the_same_time_the_oldest_line_comes_first() {
             ids: Vec::new(),
             remedy: RuleRemedy::Restart,
             awaits: None,
+            sign: Sign::Line,
             threshold: None,
             was: None,
             due,

@@ -9,6 +9,7 @@ const WAIT: u64 = 20;
 /// What a row begins with.
 #[derive(Clone)]
 struct Row {
+    first: Call,
     sent: Vec<(Call, u64)>,
     is_resumed: bool,
     is_done: bool,
@@ -19,6 +20,7 @@ struct Row {
 
 fn untouched() -> Row {
     Row {
+        first: Call::Restart,
         sent: vec![],
         is_resumed: false,
         is_done: false,
@@ -57,6 +59,7 @@ fn ask(row: &Row, look: &Look, now_s: u64) -> Resolution {
         started_at: wall(T0 - 3_600),
         charged_at: at(0),
         stop_wait_ms: WAIT * 1_000,
+        first: row.first,
         sent: &calls,
         is_resumed: row.is_resumed,
         is_done: row.is_done,

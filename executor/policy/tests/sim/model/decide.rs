@@ -329,7 +329,12 @@ impl Model<'_> {
         );
         match (&charge.cause, newest) {
             (Cause::Person, None) => {}
-            (Cause::Match { rule, line, ids }, Some(newest)) => {
+            (
+                Cause::Match {
+                    rule, line, ids, ..
+                },
+                Some(newest),
+            ) => {
                 assert_eq!((rule, *line), (&newest.rule, newest.line), "model: line");
                 assert_eq!(*ids, newest.ids, "model: the ids that a charge answers");
             }

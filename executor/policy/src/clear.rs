@@ -1,0 +1,41 @@
+//! What a match stood on is over.
+
+use crate::{Now, Policy, Sign, Step, WallTime};
+
+impl Policy {
+    /// Pendings of that container and rule end as recovered; an attempt of it that is
+    /// being watched knows. Where a match was found after `found` nothing is over.
+    pub(crate) fn clear(
+        &mut self,
+        now: Now,
+        container_id: &str,
+        rule: &str,
+        found: WallTime,
+    ) -> Step {
+        let mut step = Step::default();
+        let is_its = |id: &str| container_id.starts_with(id);
+        let over = self.state.pendings.values().filter(|pending| {
+            matches!(pending.sign, Sign::Watched { .. })
+                && pending.rule == rule
+                && pending.container_id.as_deref().is_some_and(is_its)
+                && pending.line.is_before(found)
+        });
+        for pending in over {
+            step.end_pending(pending, "recovered by itself");
+        }
+        for (id, live) in &mut self.live.attempts {
+            let Some(attempt) = self.state.open(*id) else {
+                continue;
+            };
+            let since_the_restart = attempt
+                .restarted
+                .is_some_and(|restarted| !found.is_before(restarted.started_at));
+            let is_meant = attempt.charge.container_id == container_id
+                && attempt.charge.cause.rule() == Some(rule);
+            if is_meant && since_the_restart {
+                live.cleared_at.get_or_insert(now.at);
+            }
+        }
+        step
+    }
+}

@@ -1,0 +1,29 @@
+//! What a match stands on, and so what has to be true for its remedy to make sense.
+
+use serde::{Deserialize, Serialize};
+
+/// See the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sign {
+    /// A line that the container printed, or the kernel about it.
+    #[default]
+    Line,
+    /// Something that the executor watches, and that is told to be over by
+    /// [`crate::Policy::handle_clear`]. An attempt recovers only once it is, and
+    /// nobody knows how it ended where neither that nor another match comes in time.
+    Watched {
+        /// How long after a restart the watch needs at most to say that all is well,
+        /// milliseconds.
+        clear_within_ms: u64,
+    },
+    /// The container has ended by itself and stays down: it is started, not
+    /// restarted. The match's time is the container's `FinishedAt`.
+    Ended,
+}
+
+impl Sign {
+    pub(crate) fn is_line(&self) -> bool {
+        *self == Self::Line
+    }
+}

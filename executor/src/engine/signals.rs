@@ -1,0 +1,102 @@
+//! What triggers tell: a match like any other, and what is over.
+
+use executor_api::{Answer, Decision};
+use policy::{IntentInput, RuleFacts};
+use tokio::sync::oneshot;
+
+use super::Engine;
+use super::batch::Batch;
+use super::inbox::QUEUE_MAX;
+use super::intents::{WaitingIntent, answer, retry, send};
+use super::looks::Reference;
+use crate::docker::Docker;
+use crate::triggers::{Cleared, Fired, Signal};
+
+impl<D: Docker + 'static> Engine<D> {
+    pub(super) async fn take_signal(
+        &mut self,
+        signal: Signal,
+        reply: oneshot::Sender<Answer>,
+        batch: &mut Batch,
+    ) {
+        match signal {
+            Signal::Fired(fired) => self.take_fired(fired, reply, batch).await,
+            Signal::Cleared(cleared) => self.take_cleared(cleared, reply).await,
+        }
+    }
+
+    async fn take_fired(
+        &mut self,
+        fired: Fired,
+        reply: oneshot::Sender<Answer>,
+        batch: &mut Batch,
+    ) {
+        let now = self.clock.now();
+        let id = id_of(&fired);
+        if let Some(waiting) = self.intents.get_mut(&id) {
+            waiting.replies.push(reply);
+            return;
+        }
+        if let Some(decided) = self.policy.handle_repeat(now, &id) {
+            return send(vec![reply], answer(&id, &decided));
+        }
+        if self.intents.len() >= QUEUE_MAX {
+            return send(vec![reply], retry(&id, "too many intents wait for Docker"));
+        }
+        let (target, rule) = (&*fired.target, &*fired.rule);
+        tracing::warn!(target, rule, "{}", fired.why);
+        let reference = Reference::Ids(vec![fired.container_id.clone()]);
+        let waiting = WaitingIntent {
+            input: input(id, fired),
+            arrived: now.at,
+            replies: vec![reply],
+        };
+        self.decide_or_look(now, waiting, reference, batch).await;
+    }
+
+    async fn take_cleared(&mut self, cleared: Cleared, reply: oneshot::Sender<Answer>) {
+        let now = self.clock.now();
+        let (id, rule) = (&cleared.container_id, &cleared.rule);
+        let step = self.policy.handle_clear(now, id, rule, cleared.found);
+        let answer = match self.commit(now, &step).await {
+            Ok(()) => {
+                self.act(step.actions);
+                noted(rule)
+            }
+            Err(_) => retry(rule, "the journal cannot be written"),
+        };
+        send(vec![reply], answer);
+    }
+}
+
+fn input(id: String, fired: Fired) -> IntentInput {
+    IntentInput {
+        id,
+        wire_id: Some(fired.container_id),
+        wire_target: fired.target,
+        rule: fired.rule,
+        known: Some(RuleFacts {
+            remedy: fired.remedy,
+            sign: fired.sign,
+            ..RuleFacts::default()
+        }),
+        times: Vec::new(),
+        line: fired.found,
+    }
+}
+
+/// One firing is one match, however often it is told.
+fn id_of(fired: &Fired) -> String {
+    let short = fired.container_id.get(..12).unwrap_or(&fired.container_id);
+    let nanos = fired.found.nanos.unwrap_or_default();
+    format!("{}:{short}:{}.{nanos:09}", fired.rule, fired.found.secs)
+}
+
+fn noted(id: &str) -> Answer {
+    Answer {
+        id: id.to_owned(),
+        decision: Decision::Noted,
+        gate: None,
+        detail: None,
+    }
+}
