@@ -24,9 +24,13 @@ mod ask;
 mod client;
 mod error;
 mod exchange;
+mod exec;
+mod frames;
 mod inspected;
+mod network;
 mod reading;
 mod rfc3339;
+mod streaming;
 mod version;
 mod wire;
 
@@ -36,9 +40,13 @@ use policy::{Call, Called};
 
 pub use client::Client;
 pub use error::{DockerError, Phase, SocketProblem};
+pub use exec::{ExecEnd, ExecOutput, ExecState, Processes};
+pub use frames::Frames;
 pub use inspected::Inspected;
+pub use network::Network;
 pub use reading::Reading;
 pub use rfc3339::parse_rfc3339;
+pub use streaming::Streaming;
 pub use version::ApiVersion;
 pub use wire::{EngineVersion, Listed, MESSAGE_BYTES_MAX};
 

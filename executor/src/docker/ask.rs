@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hyper::Method;
 use policy::Call;
+use serde_json::json;
 
 use super::reading::Reading;
 use super::version::ApiVersion;
@@ -12,6 +13,8 @@ use super::version::ApiVersion;
 const INSPECT_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of a list of all containers: some thousands of them.
 const LIST_BYTES_MAX: usize = 32 << 20;
+/// Most bytes of a container's list of processes: some ten thousand of them.
+const TOP_BYTES_MAX: usize = 4 << 20;
 /// Most bytes of any other reply.
 const SMALL_BYTES_MAX: usize = 64 << 10;
 /// Longest reference to a container, bytes; the intent protocol's limit too.
@@ -26,6 +29,8 @@ pub(super) struct Ask {
     /// For people: `inspect of container 'x'`.
     pub(super) what: String,
     pub(super) body_bytes_max: usize,
+    /// JSON; empty = none.
+    pub(super) body: Vec<u8>,
 }
 
 impl Ask {
@@ -35,6 +40,7 @@ impl Ask {
             path: path.to_owned(),
             what: what.into(),
             body_bytes_max,
+            body: Vec::new(),
         }
     }
 
@@ -78,6 +84,62 @@ impl Ask {
             path: format!("/containers/{id}/{verb}{query}"),
             what: format!("{verb} of container '{container_id}'"),
             body_bytes_max: SMALL_BYTES_MAX,
+            body: Vec::new(),
+        }
+    }
+
+    pub(super) fn top(container_id: &str) -> Self {
+        Self::get(
+            &format!("/containers/{}/top", encode(container_id)),
+            format!("processes of container '{container_id}'"),
+            TOP_BYTES_MAX,
+        )
+    }
+
+    /// From now on, both streams.
+    pub(super) fn follow_logs(container_id: &str, since: &str) -> Self {
+        Self::get(
+            &format!(
+                "/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={since}",
+                encode(container_id)
+            ),
+            format!("log of container '{container_id}'"),
+            SMALL_BYTES_MAX,
+        )
+    }
+
+    pub(super) fn exec_create(container_id: &str, command: &[String]) -> Self {
+        let body = json!({"AttachStdout": true, "AttachStderr": true, "Cmd": command});
+        let id = encode(container_id);
+        let what = format!("exec in container '{container_id}'");
+        Self::post(&format!("/containers/{id}/exec"), what, &body)
+    }
+
+    pub(super) fn exec_start(exec_id: &str) -> Self {
+        let body = json!({"Detach": false, "Tty": false});
+        let id = encode(exec_id);
+        Self::post(
+            &format!("/exec/{id}/start"),
+            format!("start of exec '{exec_id}'"),
+            &body,
+        )
+    }
+
+    pub(super) fn exec_inspect(exec_id: &str) -> Self {
+        Self::get(
+            &format!("/exec/{}/json", encode(exec_id)),
+            format!("inspect of exec '{exec_id}'"),
+            SMALL_BYTES_MAX,
+        )
+    }
+
+    fn post(path: &str, what: String, body: &serde_json::Value) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            what,
+            body_bytes_max: SMALL_BYTES_MAX,
+            body: body.to_string().into_bytes(),
         }
     }
 

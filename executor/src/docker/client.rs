@@ -45,7 +45,7 @@ impl Client {
     /// Sends a request in the agreed version, which is agreed first where
     /// there is none, and once more where the engine refuses it: nothing has
     /// happened then, so that sending again is safe for every request.
-    async fn ask(&self, ask: &Ask, deadline: Deadline) -> Result<Reply, DockerError> {
+    pub(super) async fn ask(&self, ask: &Ask, deadline: Deadline) -> Result<Reply, DockerError> {
         let agreed = self.api_version();
         let version = match agreed {
             Some(version) => version,
@@ -63,7 +63,7 @@ impl Client {
         }
     }
 
-    async fn agree(&self, deadline: Deadline) -> Result<ApiVersion, DockerError> {
+    pub(super) async fn agree(&self, deadline: Deadline) -> Result<ApiVersion, DockerError> {
         let ping = Ask::ping();
         let reply = self.send(&ping, None, deadline).await?;
         let version = wire::read_ping(&ping, &reply)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response};
 use tokio::time::{Instant, timeout_at};
@@ -64,27 +64,8 @@ pub(super) async fn exchange(
     version: Option<ApiVersion>,
     deadline: Deadline,
 ) -> Result<Reply, DockerError> {
-    check_length(socket)?;
-    let uri: hyper::Uri = hyperlocal::Uri::new(socket, "/").into();
-    let connecting = hyperlocal::UnixConnector.call(uri);
-    let stream = timeout_at(deadline.within(CONNECT_WAIT_MAX), connecting)
-        .await
-        .map_err(|_| timed_out(ask, Phase::Connect, deadline))?
-        .map_err(|error| DockerError::from_connect(socket, &error))?;
-
-    let request = Request::builder()
-        .method(ask.method.clone())
-        .uri(ask.target(version))
-        .header(hyper::header::HOST, "docker")
-        .header(hyper::header::CONNECTION, "close")
-        .header(hyper::header::CONTENT_LENGTH, 0)
-        .header(
-            hyper::header::USER_AGENT,
-            concat!("log-healer/", env!("CARGO_PKG_VERSION")),
-        )
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| broken(ask, &error))?;
-
+    let stream = connect(socket, ask, deadline).await?;
+    let request = request(ask, version)?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
         .await
         .map_err(|error| broken(ask, &error))?;
@@ -96,6 +77,42 @@ pub(super) async fn exchange(
         Ok(read(ask, head, deadline).await)
     };
     alongside(talking, connection).await
+}
+
+pub(super) async fn connect(
+    socket: &Path,
+    ask: &Ask,
+    deadline: Deadline,
+) -> Result<<hyperlocal::UnixConnector as Service<hyper::Uri>>::Response, DockerError> {
+    check_length(socket)?;
+    let uri: hyper::Uri = hyperlocal::Uri::new(socket, "/").into();
+    let connecting = hyperlocal::UnixConnector.call(uri);
+    timeout_at(deadline.within(CONNECT_WAIT_MAX), connecting)
+        .await
+        .map_err(|_| timed_out(ask, Phase::Connect, deadline))?
+        .map_err(|error| DockerError::from_connect(socket, &error))
+}
+
+pub(super) fn request(
+    ask: &Ask,
+    version: Option<ApiVersion>,
+) -> Result<Request<Full<Bytes>>, DockerError> {
+    let mut request = Request::builder()
+        .method(ask.method.clone())
+        .uri(ask.target(version))
+        .header(hyper::header::HOST, "docker")
+        .header(hyper::header::CONNECTION, "close")
+        .header(hyper::header::CONTENT_LENGTH, ask.body.len())
+        .header(
+            hyper::header::USER_AGENT,
+            concat!("log-healer/", env!("CARGO_PKG_VERSION")),
+        );
+    if !ask.body.is_empty() {
+        request = request.header(hyper::header::CONTENT_TYPE, "application/json");
+    }
+    request
+        .body(Full::from(ask.body.clone()))
+        .map_err(|error| broken(ask, &error))
 }
 
 /// The kernel's limit; a path within it also never trips hyperlocal's URI.
@@ -125,7 +142,7 @@ async fn alongside<T>(talking: impl Future<Output = T>, connection: impl Future)
     talking.await
 }
 
-async fn read(ask: &Ask, head: Response<Incoming>, deadline: Deadline) -> Reply {
+pub(super) async fn read(ask: &Ask, head: Response<Incoming>, deadline: Deadline) -> Reply {
     let api_version = head
         .headers()
         .get("api-version")
@@ -162,7 +179,7 @@ async fn collect(ask: &Ask, mut body: Incoming) -> Result<Vec<u8>, DockerError> 
     Ok(whole)
 }
 
-fn timed_out(ask: &Ask, phase: Phase, deadline: Deadline) -> DockerError {
+pub(super) fn timed_out(ask: &Ask, phase: Phase, deadline: Deadline) -> DockerError {
     DockerError::TimedOut {
         what: ask.what.clone(),
         phase,
@@ -171,7 +188,7 @@ fn timed_out(ask: &Ask, phase: Phase, deadline: Deadline) -> DockerError {
 }
 
 /// With the cause below hyper's own words, which alone say little.
-fn broken(ask: &Ask, error: &dyn std::error::Error) -> DockerError {
+pub(super) fn broken(ask: &Ask, error: &dyn std::error::Error) -> DockerError {
     let mut why = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use policy::{ContainerState, Facts, Health, HealthStatus, Timestamp, WallTime};
 use serde::Deserialize;
 
+use super::network::{HostConfigJson, Network, NetworkSettingsJson, read_network};
 use super::rfc3339::parse_rfc3339;
 
 /// Docker's own interval of health checks, where a container sets none.
@@ -29,6 +30,8 @@ pub struct Inspected {
     pub labels: BTreeMap<String, String>,
     /// `Config.StopTimeout` in seconds; none = the engine's default, 10 s.
     pub stop_timeout_s: Option<i64>,
+    /// Where it can be reached.
+    pub network: Network,
 }
 
 impl Inspected {
@@ -70,6 +73,7 @@ impl Inspected {
             health: read_health(json.state.health, json.config.healthcheck)?,
             labels: json.config.labels.unwrap_or_default(),
             stop_timeout_s: json.config.stop_timeout,
+            network: read_network(json.host_config, json.network_settings),
             id: json.id,
         })
     }
@@ -82,6 +86,10 @@ struct Json {
     name: String,
     state: StateJson,
     config: ConfigJson,
+    #[serde(default)]
+    host_config: Option<HostConfigJson>,
+    #[serde(default)]
+    network_settings: Option<NetworkSettingsJson>,
 }
 
 #[derive(Deserialize)]
@@ -253,6 +261,7 @@ mod tests {
                 }),
                 labels: BTreeMap::from([("healer.enable".to_owned(), "true".to_owned())]),
                 stop_timeout_s: Some(-1),
+                network: Network::default(),
             }
         );
     }

@@ -71,7 +71,7 @@ pub(super) fn read_inspect(
 
 /// The engine writes `No such container: x`, Podman
 /// `no container with name or ID "x" found: no such container`.
-fn says_no_such_container(message: &str) -> bool {
+pub(super) fn says_no_such_container(message: &str) -> bool {
     message.to_ascii_lowercase().contains("no such container")
 }
 
@@ -170,18 +170,23 @@ pub(super) fn read_bytes(ask: &Ask, reply: Reply) -> Result<Vec<u8>, DockerError
 }
 
 fn succeeded(ask: &Ask, reply: &Reply) -> Result<(), DockerError> {
-    if reply.status == 200 {
+    if (200..=201).contains(&reply.status) {
         return Ok(());
     }
-    Err(DockerError::Status {
+    Err(refused(ask, reply))
+}
+
+/// A status that is none of those hoped for.
+pub(super) fn refused(ask: &Ask, reply: &Reply) -> DockerError {
+    DockerError::Status {
         what: ask.what.clone(),
         status: reply.status,
         message: message(reply),
-    })
+    }
 }
 
 /// The engine's own words: `{"message":"…"}`, or (old engines and proxies) plain text.
-fn message(reply: &Reply) -> String {
+pub(super) fn message(reply: &Reply) -> String {
     #[derive(Deserialize)]
     struct Message {
         message: String,

@@ -66,6 +66,7 @@ impl Docker for Fake {
             health: None,
             labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
             stop_timeout_s: None,
+            network: Default::default(),
         }))
     }
 

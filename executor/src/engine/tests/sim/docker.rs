@@ -281,6 +281,7 @@ impl Docker for Socket {
             health: None,
             labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
             stop_timeout_s: None,
+            network: Default::default(),
         }))
     }
 

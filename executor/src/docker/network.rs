@@ -1,0 +1,82 @@
+//! Where a container can be reached, out of its inspect: pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+/// A container's network, as far as it matters here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// `HostConfig.NetworkMode`: `bridge`, `host`, `none`, `container:ID`, a network's name.
+    pub mode: String,
+    /// Its own addresses, by the names of the networks; IPv4 first.
+    pub addresses: Vec<IpAddr>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct HostConfigJson {
+    #[serde(default)]
+    network_mode: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct NetworkSettingsJson {
+    #[serde(default)]
+    networks: Option<BTreeMap<String, Option<EndpointJson>>>,
+}
+
+#[derive(Deserialize)]
+struct EndpointJson {
+    #[serde(rename = "IPAddress", default)]
+    v4: Option<String>,
+    #[serde(rename = "GlobalIPv6Address", default)]
+    v6: Option<String>,
+}
+
+/// What is no address is none: an endpoint that is down has an empty one.
+pub(super) fn read_network(
+    host: Option<HostConfigJson>,
+    settings: Option<NetworkSettingsJson>,
+) -> Network {
+    let endpoints = settings.and_then(|settings| settings.networks);
+    let endpoints: Vec<EndpointJson> = endpoints
+        .unwrap_or_default()
+        .into_values()
+        .flatten()
+        .collect();
+    let v4 = endpoints.iter().map(|endpoint| &endpoint.v4);
+    let v6 = endpoints.iter().map(|endpoint| &endpoint.v6);
+    let addresses = v4
+        .chain(v6)
+        .filter_map(|text| text.as_deref()?.parse().ok())
+        .collect();
+    Network {
+        mode: host.and_then(|host| host.network_mode).unwrap_or_default(),
+        addresses,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_come_by_network_and_the_older_family_first() {
+        let host = serde_json::from_str(r#"{"NetworkMode":"front","Privileged":false}"#).unwrap();
+        let settings = serde_json::from_str(
+            r#"{"IPAddress":"","Networks":{
+                "front":{"IPAddress":"172.18.0.2","GlobalIPv6Address":"fd00::2"},
+                "back":{"IPAddress":"172.19.0.2","GlobalIPv6Address":""},
+                "down":{"IPAddress":"","GlobalIPv6Address":null},"none":null}}"#,
+        )
+        .unwrap();
+        let network = read_network(Some(host), Some(settings));
+        assert_eq!(network.mode, "front");
+        let shown: Vec<String> = network.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["172.19.0.2", "172.18.0.2", "fd00::2"]);
+        assert_eq!(read_network(None, None), Network::default());
+    }
+}
