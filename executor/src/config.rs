@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod keys;
 mod load;
+mod maintenance;
 mod reload;
 mod resolve;
 mod values;
@@ -24,6 +25,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+use crate::calendar::Planned;
 
 pub use error::ConfigError;
 pub use keys::{is_key, nearest};
@@ -58,6 +61,8 @@ pub struct Config {
     pub shutdown_grace_ms: u64,
     /// What decisions depend on.
     pub policy: policy::Config,
+    /// Windows in which nothing is restarted.
+    pub maintenance: Vec<Planned>,
     /// What is sent as `t` to the engine.
     pub stop_timeouts: StopTimeouts,
     /// The file that was read, where there was one.

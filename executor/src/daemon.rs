@@ -17,6 +17,7 @@ use policy::{Entry, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
+use crate::calendar::Calendar;
 use crate::clock::{Clock, timestamp_of};
 use crate::config::{Config, Sockets, Sources};
 use crate::docker::Client;
@@ -278,6 +279,7 @@ fn settings(config: &Config) -> Result<Settings, Fault> {
         }
     }
     Ok(Settings {
+        calendar: Calendar::new(config.maintenance.clone()),
         policy: config.policy.clone(),
         rules,
         stop_timeouts: config.stop_timeouts.clone(),

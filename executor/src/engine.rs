@@ -24,6 +24,7 @@ mod intents;
 mod looks;
 mod marked;
 mod one_shot;
+mod parts;
 mod signals;
 mod tell;
 #[cfg(test)]
@@ -47,7 +48,9 @@ use self::intents::WaitingIntent;
 pub(crate) use self::intents::rule_facts;
 use self::looks::Looks;
 pub use self::one_shot::restart_once;
+pub use self::parts::{Parts, Settings};
 use self::tell::IdsTold;
+use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::Docker;
@@ -74,48 +77,11 @@ const SLEEP_MAX: Duration = Duration::from_secs(10);
 /// Shortest, so that a time-out that stays due cannot spin the loop.
 const SLEEP_MIN: Duration = Duration::from_millis(1);
 
-/// What SIGHUP can change.
-#[derive(Debug)]
-pub struct Settings {
-    /// Limits, targets, everything that decisions depend on.
-    pub policy: policy::Config,
-    /// What the executor's own rules call for.
-    pub rules: rules::RuleBook,
-    /// Replace the containers' own, sent as `t`.
-    pub stop_timeouts: StopTimeouts,
-    /// How long the way out waits for calls in flight.
-    pub shutdown_grace: Duration,
-}
-
-/// What the engine works with; made once at start.
-#[derive(Debug)]
-pub struct Parts<D> {
-    /// See [`Settings`].
-    pub settings: Settings,
-    /// Docker Engine API.
-    pub docker: Rc<D>,
-    /// Opened, and its records.
-    pub journal: Journal,
-    /// The journal could not be written when it was opened, which was told.
-    pub journal_failing: bool,
-    /// Every record of the journal, oldest first.
-    pub records: Vec<Record>,
-    /// Anchored by the journal.
-    pub clock: Clock,
-    /// Process ids to containers.
-    pub procs: Procs,
-    /// Counters, gauges and readiness.
-    pub site: Rc<Site>,
-    /// Report files; may be switched off.
-    pub reports: Reports,
-    /// Evidence of attempts; may be switched off.
-    pub evidence: Evidence,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub struct Engine<D> {
     policy: Policy,
+    calendar: Calendar,
     rules: rules::RuleBook,
     stop_timeouts: Rc<RefCell<StopTimeouts>>,
     shutdown_grace: Duration,
@@ -162,8 +128,9 @@ impl<D: Docker + 'static> Engine<D> {
             Rc::clone(&stop_timeouts),
             Rc::clone(&parts.site),
         );
-        Self {
+        let mut engine = Self {
             policy,
+            calendar: parts.settings.calendar,
             rules: parts.settings.rules,
             stop_timeouts,
             shutdown_grace: parts.settings.shutdown_grace,
@@ -191,7 +158,9 @@ impl<D: Docker + 'static> Engine<D> {
             journal_failing: parts.journal_failing,
             ids_told: IdsTold::default(),
             idle_until: None,
-        }
+        };
+        engine.renew_windows();
+        engine
     }
 
     /// Runs until `shutdown` completes, then drains for at most the
@@ -204,6 +173,7 @@ impl<D: Docker + 'static> Engine<D> {
         self.start().await;
         tokio::pin!(shutdown);
         loop {
+            self.renew_windows();
             // First, so that a busy inbox cannot starve what time has come for.
             let wake = self.next_wake();
             if wake <= SLEEP_MIN {
@@ -270,6 +240,8 @@ impl<D: Docker + 'static> Engine<D> {
             }
             Message::Reload(settings) => {
                 self.policy.configure(settings.policy);
+                self.calendar = settings.calendar;
+                self.renew_windows();
                 self.rules = settings.rules;
                 self.stop_timeouts.replace(settings.stop_timeouts);
                 self.shutdown_grace = settings.shutdown_grace;
@@ -349,6 +321,13 @@ impl<D: Docker + 'static> Engine<D> {
         }
         self.act(step.actions);
         is_written
+    }
+
+    /// What the calendar says of the coming days, where it says anything new.
+    fn renew_windows(&mut self) {
+        if let Some(windows) = self.calendar.news(self.clock.now().wall_ms) {
+            self.policy.set_windows(windows);
+        }
     }
 
     fn next_wake(&self) -> Duration {

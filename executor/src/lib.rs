@@ -1,6 +1,7 @@
 //! The executor of log-healer: decides, restarts, verifies and records.
 #![forbid(unsafe_code)]
 
+pub mod calendar;
 pub mod check;
 pub mod cli;
 pub mod clock;

@@ -27,6 +27,9 @@ pub enum AdminRequest {
         /// How long; none means until `resume`.
         #[serde(default)]
         seconds: Option<u64>,
+        /// For people; at most 255 bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// Ends a pause and releases a held target.
     Resume {
@@ -92,6 +95,9 @@ pub struct Status {
 pub struct Pause {
     /// Its end; none = until resumed.
     pub until: Option<u64>,
+    /// For people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 /// A storm that is on.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Window;
+
 /// Limits of one target, or of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -104,6 +106,8 @@ pub struct Config {
     /// Targets that a person keeps stopped by a marker file, by canonical name;
     /// see [`crate::Policy::set_stopped`].
     pub stopped: BTreeSet<String>,
+    /// Maintenance windows, some days ahead; see [`crate::Policy::set_windows`].
+    pub windows: Vec<Window>,
 }
 
 impl Config {

@@ -142,6 +142,9 @@ pub enum Entry {
         target: Option<String>,
         /// Its end; none = until resumed.
         until: Option<Timestamp>,
+        /// For people.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
     },
     /// A pause ended.
     Resumed {

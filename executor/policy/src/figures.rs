@@ -31,6 +31,14 @@ pub(crate) fn left(until: Timestamp, now: Timestamp) -> String {
     format!("{}s", until.since(now).div_ceil(1_000))
 }
 
+/// `what: reason`, where there is one.
+pub(crate) fn with_reason(what: String, reason: &str) -> String {
+    match reason {
+        "" => what,
+        reason => format!("{what}: {reason}"),
+    }
+}
+
 /// Milliseconds since the epoch of a point in time; whole seconds count from
 /// their beginning.
 pub(crate) fn wall_ms(time: WallTime) -> u64 {

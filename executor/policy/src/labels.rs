@@ -16,6 +16,8 @@ pub const LABEL_COOLDOWN: &str = "healer.cooldown";
 pub const LABEL_WINDOW: &str = "healer.window";
 /// [`Limits::max_per_window`].
 pub const LABEL_MAX_PER_WINDOW: &str = "healer.max_per_window";
+/// No restarts for as long as the container bears it.
+pub const LABEL_MAINTENANCE: &str = "healer.maintenance";
 /// Decide and record, do not act.
 pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 
@@ -24,6 +26,7 @@ pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 pub(crate) struct Settings {
     pub(crate) enabled: Enabled,
     pub(crate) protected: bool,
+    pub(crate) maintenance: bool,
     pub(crate) dry_run: bool,
     pub(crate) limits: Limits,
     pub(crate) recovery: Recovery,
@@ -66,11 +69,13 @@ pub(crate) fn settings(config: &Config, facts: &Facts) -> Settings {
         (None, None) => Enabled::NotListed,
     };
     let protected = labels.tighten_switch(LABEL_PROTECT, base.protected);
+    let maintenance = labels.switch(LABEL_MAINTENANCE).unwrap_or(false);
     let dry_run = labels.tighten_switch(LABEL_DRY_RUN, base.dry_run || config.dry_run);
     let limits = labels.limits(base.limits);
     Settings {
         enabled,
         protected,
+        maintenance,
         dry_run,
         limits,
         recovery: base.recovery,
@@ -203,9 +208,10 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
 }
 
 /// The labels that mean something.
-pub const LABELS: [&str; 6] = [
+pub const LABELS: [&str; 7] = [
     LABEL_ENABLE,
     LABEL_PROTECT,
+    LABEL_MAINTENANCE,
     LABEL_COOLDOWN,
     LABEL_WINDOW,
     LABEL_MAX_PER_WINDOW,
@@ -220,6 +226,8 @@ pub struct Standing {
     pub enabled: bool,
     /// Never restarted.
     pub protected: bool,
+    /// A label keeps restarts off for as long as it is there.
+    pub maintenance: bool,
     /// Decided and recorded only.
     pub dry_run: bool,
     /// Swarm or Kubernetes, which restart their containers themselves.
@@ -234,6 +242,7 @@ pub fn standing(config: &Config, facts: &Facts) -> Standing {
     Standing {
         enabled: settings.enabled == Enabled::Yes,
         protected: settings.protected,
+        maintenance: settings.maintenance,
         dry_run: settings.dry_run,
         orchestrator: orchestrator(facts),
         ignored: settings

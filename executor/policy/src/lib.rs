@@ -19,7 +19,7 @@
 //! What is where: `intent`, `told`, `request` and `pending` decide, by
 //! `gates` and `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
 //! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
-//! `snapshot` compaction, `status` and `history` the views; `bounds` names every limit.
+//! `snapshot` compaction, `status` and `history` the views; `windows` is the calendar; `bounds` names every limit.
 //!
 //! Deliberately not here: HTTP, files, clocks, notifications, and any knowledge
 //! of what a log line says.
@@ -58,6 +58,7 @@ mod told;
 mod verify;
 mod waits;
 mod well;
+mod windows;
 mod worse;
 
 #[cfg(test)]
@@ -70,8 +71,8 @@ pub use facts::*;
 pub use gate::*;
 pub use history::*;
 pub use labels::{
-    LABEL_COOLDOWN, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW,
-    LABELS, Standing, standing,
+    LABEL_COOLDOWN, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAINTENANCE, LABEL_MAX_PER_WINDOW,
+    LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, standing,
 };
 pub use policy::*;
 pub use resolve::*;
@@ -81,3 +82,4 @@ pub use status::*;
 pub use step::*;
 pub use time::*;
 pub use waits::*;
+pub use windows::*;

@@ -81,6 +81,8 @@ pub(crate) struct LivePending {
     pub(crate) silent: u32,
     /// The newest look has confirmed nothing: when that was, and the next look.
     pub(crate) unconfirmed: Option<(Timestamp, Timestamp)>,
+    /// What it waits for may have moved: due now, whatever the state says.
+    pub(crate) at_once: bool,
 }
 
 impl LivePending {
@@ -90,6 +92,7 @@ impl LivePending {
     pub(crate) fn wake(&self, due: Timestamp) -> Timestamp {
         let next = match self.unconfirmed {
             Some((looked_at, next)) if due <= looked_at => next,
+            _ if self.at_once => Timestamp(0),
             _ => due,
         };
         self.lost_at.unwrap_or(next).max(self.not_before)

@@ -13,8 +13,8 @@ use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
 use crate::{
-    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, Pending,
-    PendingKey, Policy, RuleRemedy, Step, Verdict,
+    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS,
+    Pending, PendingKey, Policy, RuleRemedy, Step, Verdict,
 };
 
 impl Policy {
@@ -22,6 +22,7 @@ impl Policy {
         let mut step = Step::default();
         let live = self.live.pendings.entry(key.clone()).or_default();
         live.lost_at = None;
+        live.at_once = false;
         if let Look::Unavailable { .. } = look {
             live.not_before = now.at.plus(look_wait_ms(live.silent));
             live.silent = live.silent.saturating_add(1);
@@ -192,6 +193,10 @@ impl Policy {
         answer.verdict = Verdict::Pending;
         step.decided(&target, &pending.rule, answer);
         renewed.due = due;
+        if refusal.gate == Gate::Maintenance && self.config.pending_max_ms.is_none() {
+            // Not given up before it could be decided.
+            renewed.expires = renewed.expires.max(due.plus(PENDING_MARGIN_MS));
+        }
         if renewed.key != pending.key {
             // Confirmed: it waits like any other from now on.
             renewed.awaits = None;

@@ -1,16 +1,22 @@
 //! Pauses, and the end of pauses and holds. What a person says is durable.
 
 use crate::draft::decided;
-use crate::figures::limit;
+use crate::figures::{limit, with_reason};
 use crate::{Entry, Event, Now, PAUSES_MAX, Policy, Step, Verdict};
 
 /// What `healer resume` names in its answer; the rest is a number.
 const NAMED_MAX: usize = 16;
 
 impl Policy {
-    pub(crate) fn pause(&self, now: Now, target: Option<&str>, for_ms: Option<u64>) -> Step {
+    pub(crate) fn pause(
+        &self,
+        now: Now,
+        target: Option<&str>,
+        for_ms: Option<u64>,
+        reason: &str,
+    ) -> Step {
         let mut step = Step::default();
-        let paused = |t: &&crate::state::Target| t.pause.is_some_and(|p| p.is_on(now.at));
+        let paused = |t: &&crate::state::Target| t.is_paused(now.at);
         let count = self.state.targets.values().filter(paused).count();
         let whose = target.map_or("all targets".into(), |name| format!("'{name}'"));
         if target.is_some() && count >= PAUSES_MAX {
@@ -22,11 +28,13 @@ impl Policy {
         step.entries.push(Entry::Paused {
             target: target.map(str::to_owned),
             until: for_ms.map(|ms| now.at.plus(ms)),
+            reason: reason.to_owned(),
         });
         let detail = match for_ms {
             Some(ms) => format!("Paused {whose} for {}", limit(ms)),
             None => format!("Paused {whose} until `healer resume`"),
         };
+        let detail = with_reason(detail, reason);
         step.answer = Some(decided(Verdict::Noted, None, detail));
         step
     }
@@ -35,12 +43,13 @@ impl Policy {
         let mut step = Step::default();
         let mut ended = Vec::new();
         let of = |name: &str| target.is_none_or(|one| one == name);
-        let all_paused = target.is_none() && self.state.pause.is_some_and(|p| p.is_on(now.at));
+        let is_all_paused = self.state.pause.as_ref().is_some_and(|p| p.is_on(now.at));
+        let all_paused = target.is_none() && is_all_paused;
         let paused: Vec<&String> = self
             .state
             .targets
             .iter()
-            .filter(|(name, t)| of(name) && t.pause.is_some_and(|p| p.is_on(now.at)))
+            .filter(|(name, t)| of(name) && t.is_paused(now.at))
             .map(|(name, _)| name)
             .collect();
         if all_paused || !paused.is_empty() {
@@ -76,7 +85,7 @@ impl Policy {
         }
         step.durable = !step.entries.is_empty();
         let detail = match (&*ended, target) {
-            ([], Some(name)) if self.state.pause.is_some_and(|p| p.is_on(now.at)) => format!(
+            ([], Some(name)) if is_all_paused => format!(
                 "'{name}' itself is neither paused nor held; all targets are paused: \
                  `healer resume` without a target ends that"
             ),

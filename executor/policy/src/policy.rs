@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::live::Live;
 use crate::state::State;
 use crate::{
-    AttemptId, Called, Config, Decided, Look, Now, PendingKey, Record, Sign, Step, Timestamp,
-    WallTime,
+    AttemptId, Called, Config, Decided, Gate, Look, Now, PendingKey, Record, Sign, Step, Timestamp,
+    WallTime, Window,
 };
 
 /// An intent as the policy sees it: typed, limits checked, rule looked up.
@@ -139,6 +139,8 @@ impl Policy {
     pub fn configure(&mut self, config: Config) {
         let stopped = std::mem::take(&mut self.config.stopped);
         self.config = Config { stopped, ..config };
+        let windows = std::mem::take(&mut self.config.windows);
+        self.set_windows(windows);
         self.state.unknown_rule = None;
     }
 
@@ -146,6 +148,18 @@ impl Policy {
     /// fact from outside, not state.
     pub fn set_stopped(&mut self, stopped: BTreeSet<String>) {
         self.config.stopped = stopped;
+    }
+
+    /// The maintenance windows of the next days, a fact from outside like the
+    /// above. What waits for the end of one is decided again at once, since that
+    /// may have moved.
+    pub fn set_windows(&mut self, windows: Vec<Window>) {
+        self.config.windows = windows;
+        for (key, pending) in &self.state.pendings {
+            if pending.gate == Gate::Maintenance {
+                self.live.pendings.entry(key.clone()).or_default().at_once = true;
+            }
+        }
     }
 
     /// Folds one journal record into the state, at start and while running.
@@ -236,9 +250,16 @@ impl Policy {
         self.timeout(now)
     }
 
-    /// Pauses all or one; none as `for_ms` = until resumed.
-    pub fn handle_pause(&self, now: Now, target: Option<&str>, for_ms: Option<u64>) -> Step {
-        self.pause(now, target, for_ms)
+    /// Pauses all or one; none as `for_ms` = until resumed. `reason` is for people
+    /// and may be empty.
+    pub fn handle_pause(
+        &self,
+        now: Now,
+        target: Option<&str>,
+        for_ms: Option<u64>,
+        reason: &str,
+    ) -> Step {
+        self.pause(now, target, for_ms, reason)
     }
 
     /// Ends pauses and holds of all or one; for all also a storm, and what a

@@ -77,13 +77,18 @@ fn of_attempt(attempt: &Attempt, kept: &mut Vec<Record>) {
 }
 
 fn people(state: &State, kept: &mut Vec<Record>) {
-    let paused = |target, pause: crate::state::Pause| {
-        let until = pause.until;
-        record(pause.at, pause.wall_ms, Entry::Paused { target, until })
+    let paused = |target, pause: &crate::state::Pause| {
+        let entry = Entry::Paused {
+            target,
+            until: pause.until,
+            reason: pause.reason.clone(),
+        };
+        record(pause.at, pause.wall_ms, entry)
     };
-    kept.extend(state.pause.map(|pause| paused(None, pause)));
+    kept.extend(state.pause.as_ref().map(|pause| paused(None, pause)));
     for (name, target) in &state.targets {
-        kept.extend(target.pause.map(|pause| paused(Some(name.clone()), pause)));
+        let own = target.pause.as_ref();
+        kept.extend(own.map(|pause| paused(Some(name.clone()), pause)));
         if let Some(held) = &target.held {
             let entry = Entry::Held {
                 target: name.clone(),

@@ -66,10 +66,12 @@ pub struct StormStatus {
 }
 
 /// How long a pause lasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PausedFor {
     /// None: until resumed.
     pub left_ms: Option<u64>,
+    /// For people; may be empty.
+    pub reason: String,
 }
 
 /// What a target is doing, the most telling first.
@@ -139,7 +141,7 @@ impl Policy {
         Status {
             targets: targets.collect(),
             counts: self.counts(now),
-            paused: self.state.pause.and_then(|p| paused_for(p, now)),
+            paused: self.state.pause.as_ref().and_then(|p| paused_for(p, now)),
             storm: self.storm_status(now),
             closed: closed
                 .filter(|_| self.is_closed(now))
@@ -151,7 +153,7 @@ impl Policy {
     /// Sums for metrics.
     pub fn counts(&self, now: Now) -> Counts {
         let targets = || self.state.targets.values();
-        let is_paused = |t: &&Target| t.pause.is_some_and(|p| p.is_on(now.at));
+        let is_paused = |t: &&Target| t.is_paused(now.at);
         Counts {
             pending: self.state.pendings.len(),
             held: targets().filter(|t| t.held.is_some()).count(),
@@ -286,7 +288,7 @@ impl Policy {
                 expires_ms: self.expires(p).since(now.at),
             }),
             held: target.held.as_ref().map(|held| held.why.clone()),
-            paused: target.pause.and_then(|p| paused_for(p, now)),
+            paused: target.pause.as_ref().and_then(|p| paused_for(p, now)),
             last: attempts
                 .filter_map(|s| s.attempt)
                 .find_map(|id| self.attempt(id)),
@@ -314,9 +316,10 @@ fn state_of(status: &TargetStatus, target: &Target) -> TargetState {
     }
 }
 
-fn paused_for(pause: crate::state::Pause, now: Now) -> Option<PausedFor> {
+fn paused_for(pause: &crate::state::Pause, now: Now) -> Option<PausedFor> {
     pause.is_on(now.at).then(|| PausedFor {
         left_ms: pause.until.map(|until: Timestamp| until.since(now.at)),
+        reason: pause.reason.clone(),
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn config() -> Config {
         host_max: 10,
         host_window_ms: 600_000,
         stopped: Default::default(),
+        windows: Vec::new(),
         attempts_parallel: 4,
         storm: StormLimits {
             attempts: 0,

@@ -14,7 +14,14 @@ const PAUSE_S_MAX: u64 = 365 * 24 * 3600;
 #[derive(Debug, Args)]
 pub(super) struct PauseArgs {
     /// One container only, by its name; else all
+    #[arg(conflicts_with = "all")]
     target: Option<String>,
+    /// All containers, said in so many words
+    #[arg(long)]
+    all: bool,
+    /// Why, for whoever looks at status and history
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
     /// How long; else until `healer resume`
     #[arg(long = "for", value_name = "DURATION", value_parser = whole_seconds)]
     for_s: Option<u64>,
@@ -45,6 +52,7 @@ pub(super) fn pause(settings: &Settings, args: &PauseArgs) -> Result<ExitCode, F
     let request = AdminRequest::Pause {
         target: args.target.clone(),
         seconds: args.for_s,
+        reason: args.reason.clone().filter(|text| !text.trim().is_empty()),
     };
     tell(settings, &request, args.json)
 }

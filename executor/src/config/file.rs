@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use policy::OnRefusal;
 use serde::Deserialize;
 
+use super::maintenance::MaintenanceSection;
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{LogFormat, LogLevel};
 
@@ -36,6 +37,7 @@ pub(super) struct ConfigFile {
     pub(super) policy: PolicySection,
     pub(super) defaults: DefaultsSection,
     pub(super) targets: BTreeMap<String, TargetSection>,
+    pub(super) maintenance: Vec<MaintenanceSection>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig};
 
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
+use super::maintenance;
 use super::values::{Millis, OrOff, show_duration_ms};
 use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
 
@@ -42,6 +43,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         return fault("rules", "is empty; name a pack such as gpu, or a rule file");
     }
     let (policy, stop_timeouts) = policy(file)?;
+    let maintenance = maintenance::resolve(&file.maintenance, &mut warnings)?;
     Ok(Config {
         sockets: sockets(file)?,
         docker_socket: docker_socket(file)?,
@@ -63,6 +65,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
             0..=10 * MINUTE,
         )?,
         policy,
+        maintenance,
         stop_timeouts,
         file: from.map(Path::to_owned),
         warnings,
@@ -222,6 +225,7 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         pending_max_ms: pending_max(section)?,
         host_max: number("policy.host_max", section.host_max, 10, 1..=10_000)?,
         stopped: BTreeSet::new(),
+        windows: Vec::new(),
         host_window_ms: duration(
             "policy.host_window",
             section.host_window,

@@ -12,6 +12,8 @@ use crate::docker::Docker;
 
 /// Most entries of one `history`.
 const HISTORY_MAX: u32 = 1_000;
+/// Longest reason of a pause.
+const REASON_BYTES_MAX: usize = 255;
 
 /// A restart request that waits for fresh facts.
 #[derive(Debug)]
@@ -36,7 +38,14 @@ impl<D: Docker + 'static> Engine<D> {
             AdminRequest::Restart(request) => return self.take_restart(request, reply),
             AdminRequest::Status {} => self.status(),
             AdminRequest::History { target, limit } => self.history(target.as_deref(), limit),
-            AdminRequest::Pause { target, seconds } => self.pause(target.as_deref(), seconds).await,
+            AdminRequest::Pause {
+                target,
+                seconds,
+                reason,
+            } => {
+                let reason = reason.unwrap_or_default();
+                self.pause(target.as_deref(), seconds, &reason).await
+            }
             AdminRequest::Resume { target } => self.resume(target.as_deref()).await,
         };
         // A client that has gone has no use for it.
@@ -180,11 +189,25 @@ impl<D: Docker + 'static> Engine<D> {
         )
     }
 
-    async fn pause(&mut self, target: Option<&str>, seconds: Option<u64>) -> AdminAnswer {
+    async fn pause(
+        &mut self,
+        target: Option<&str>,
+        seconds: Option<u64>,
+        reason: &str,
+    ) -> AdminAnswer {
+        if reason.len() > REASON_BYTES_MAX {
+            return AdminAnswer {
+                code: ExitCode::WrongUse,
+                ..failed(&format!("a reason has at most {REASON_BYTES_MAX} bytes"))
+            };
+        }
         let now = self.clock.now();
-        let step = self
-            .policy
-            .handle_pause(now, target, seconds.map(|s| s.saturating_mul(1_000)));
+        let step = self.policy.handle_pause(
+            now,
+            target,
+            seconds.map(|s| s.saturating_mul(1_000)),
+            reason,
+        );
         if let Err(e) = self.commit(now, &step).await {
             return failed(&format!("not paused: {e}"));
         }

@@ -179,6 +179,7 @@ fn parts(opened: Opened, docker: Rc<Fake>) -> Parts<Fake> {
     config.policy.attempts_parallel = 1_000;
     Parts {
         settings: Settings {
+            calendar: Default::default(),
             policy: config.policy,
             rules: rules::RuleBook::load("gpu").expect("a built-in pack"),
             stop_timeouts: config.stop_timeouts,

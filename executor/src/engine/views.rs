@@ -18,6 +18,7 @@ impl<D: Docker + 'static> Engine<D> {
             dry_run: self.policy.config().dry_run,
             paused: status.paused.map(|pause| Pause {
                 until: pause.left_ms.map(|ms| epoch_in(now, ms)),
+                reason: pause.reason,
             }),
             storm: status.storm.map(|storm| Storm {
                 why: storm.why,

@@ -1,11 +1,13 @@
 //! What people said, and what is under way.
 
 use super::{Ask, Refusal};
-use crate::figures::{gone, left};
+use crate::figures::{gone, left, with_reason};
+use crate::labels::LABEL_MAINTENANCE;
 use crate::state::Pause;
-use crate::{Gate, Now, Timestamp};
+use crate::{Gate, Holding, Now, Timestamp, holding};
 
-/// A marker file first, then the pause that lasts longest.
+/// What has no end first: a marker file, the container's own label, a pause until
+/// `healer resume`; then the pause or the window that lasts longest.
 pub(super) fn maintenance(ask: &Ask<'_>) -> Option<Refusal> {
     let name = &ask.facts.name;
     if ask.config.stopped.contains(name) {
@@ -13,21 +15,45 @@ pub(super) fn maintenance(ask: &Ask<'_>) -> Option<Refusal> {
             format!("Stopped by a person: remove the marker {name}.stopped to heal it again");
         return Some(Refusal::new(Gate::Maintenance, detail));
     }
-    let own = ask.target().and_then(|target| target.pause);
-    let pauses = [ask.state.pause, own];
-    let on = pauses.into_iter().flatten().filter(|p| p.is_on(ask.now.at));
-    let pause = on.max_by_key(|p| p.until.unwrap_or(Timestamp(u64::MAX)))?;
-    Some(paused(&pause, ask.now))
+    if ask.settings.maintenance {
+        let detail = format!("Label {LABEL_MAINTENANCE} of '{name}'");
+        return Some(Refusal::new(Gate::Maintenance, detail));
+    }
+    let own = ask.target().and_then(|target| target.pause.as_ref());
+    let pauses = [ask.state.pause.as_ref(), own].into_iter().flatten();
+    let on = pauses.filter(|p| p.is_on(ask.now.at));
+    let pause = on.max_by_key(|p| p.until.unwrap_or(Timestamp(u64::MAX)));
+    let window = holding(&ask.config.windows, name, ask.now.wall_ms);
+    [
+        pause.map(|p| paused(p, ask.now)),
+        window.map(|w| open(&w, ask.now)),
+    ]
+    .into_iter()
+    .flatten()
+    .max_by_key(|refusal| refusal.until.unwrap_or(Timestamp(u64::MAX)))
 }
 
 fn paused(pause: &Pause, now: Now) -> Refusal {
+    let words = |detail: String| with_reason(detail, &pause.reason);
     match pause.until {
         Some(until) => {
             let detail = format!("Paused for another {}", left(until, now.at));
-            Refusal::new(Gate::Maintenance, detail).until(until)
+            Refusal::new(Gate::Maintenance, words(detail)).until(until)
         }
-        None => Refusal::new(Gate::Maintenance, "Paused until `healer resume`"),
+        None => {
+            let detail = words("Paused until `healer resume`".to_owned());
+            Refusal::new(Gate::Maintenance, detail)
+        }
     }
+}
+
+/// The wall's time left, from now on by the policy's clock.
+fn open(held: &Holding<'_>, now: Now) -> Refusal {
+    let until = now.at.plus(held.until_wall_ms.saturating_sub(now.wall_ms));
+    let name = &held.window.name;
+    let detail = format!("Maintenance '{name}' for another {}", left(until, now.at));
+    let detail = with_reason(detail, &held.window.reason);
+    Refusal::new(Gate::Maintenance, detail).until(until)
 }
 
 pub(super) fn held(ask: &Ask<'_>) -> Option<Refusal> {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::figures::{limit, with_reason};
 use crate::{Entry, HAPPENED_MAX, Record};
 
 /// Oldest first.
@@ -35,7 +36,17 @@ impl Happenings {
             Entry::Released { target, by, .. } => (target.clone(), "released", by.clone()),
             Entry::Storm { why, .. } => (all(), "storm", why.clone()),
             Entry::StormEnded { by } => (all(), "storm over", by.clone()),
-            Entry::Paused { target, .. } => (target.clone().unwrap_or_default(), "paused", all()),
+            Entry::Paused {
+                target,
+                until,
+                reason,
+            } => {
+                let how_long = until.map_or("until `healer resume`".to_owned(), |until| {
+                    format!("for {}", limit(until.since(record.at)))
+                });
+                let detail = with_reason(how_long, reason);
+                (target.clone().unwrap_or_default(), "paused", detail)
+            }
             Entry::Resumed { target } => (target.clone().unwrap_or_default(), "resumed", all()),
             _ => return,
         };

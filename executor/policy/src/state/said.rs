@@ -36,14 +36,19 @@ impl State {
 
     pub(super) fn pause(&mut self, record: &Record) {
         match &record.entry {
-            Entry::Paused { target, until } => {
+            Entry::Paused {
+                target,
+                until,
+                reason,
+            } => {
                 self.targets.values_mut().for_each(|t| {
-                    t.pause = t.pause.filter(|p| p.is_on(record.at));
+                    t.pause.take_if(|p| !p.is_on(record.at));
                 });
                 let pause = Some(Pause {
                     at: record.at,
                     wall_ms: record.wall_ms,
                     until: *until,
+                    reason: reason.clone(),
                 });
                 match target {
                     Some(name) => self.targets.entry(name.clone()).or_default().pause = pause,

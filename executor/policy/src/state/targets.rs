@@ -38,12 +38,14 @@ pub(crate) struct Held {
 }
 
 /// No restarts until it ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pause {
     pub(crate) at: Timestamp,
     pub(crate) wall_ms: u64,
     /// None: until resumed.
     pub(crate) until: Option<Timestamp>,
+    /// For people; may be empty.
+    pub(crate) reason: String,
 }
 
 impl Pause {
@@ -57,6 +59,10 @@ impl Target {
     /// decision real ones only.
     pub(crate) fn counting(&self, dry_run: bool) -> impl DoubleEndedIterator<Item = &Spent> {
         counting(&self.spent, dry_run)
+    }
+
+    pub(crate) fn is_paused(&self, now: Timestamp) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.is_on(now))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

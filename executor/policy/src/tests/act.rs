@@ -131,7 +131,7 @@ fn a_change_before_the_first_send_aborts_with_the_gates_name() {
         ),
         (
             |bench, _| {
-                let step = bench.policy.handle_pause(bench.now, Some(NAME), None);
+                let step = bench.policy.handle_pause(bench.now, Some(NAME), None, "");
                 bench.take(step);
             },
             Gate::Maintenance,
@@ -165,7 +165,9 @@ fn a_change_before_the_first_send_aborts_with_the_gates_name() {
 #[test]
 fn a_pause_with_an_end_before_the_first_send_leaves_the_target_pending() {
     let (mut bench, facts) = charged();
-    let step = bench.policy.handle_pause(bench.now, None, Some(400_000));
+    let step = bench
+        .policy
+        .handle_pause(bench.now, None, Some(400_000), "");
     bench.take(step);
     let step = bench.look(1, &found(&facts));
     assert_eq!(bench.outcome(1), Some(Outcome::Aborted));

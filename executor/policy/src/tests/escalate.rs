@@ -114,6 +114,7 @@ fn it_passes_no_gate_up_to_maintenance_and_every_one_behind() {
     bench.write(Entry::Paused {
         target: None,
         until: None,
+        reason: String::new(),
     });
     let step = escalate(&mut bench, "xid");
     assert_eq!(step.answer.and_then(|a| a.gate), Some(Gate::Maintenance));
@@ -142,7 +143,7 @@ fn a_match_while_it_is_paused_or_held_ends_the_attempt_that_is_watched() {
     type Spoil = fn(&mut Bench);
     let spoils: [Spoil; 2] = [
         |bench| {
-            let step = bench.policy.handle_pause(bench.now, Some(NAME), None);
+            let step = bench.policy.handle_pause(bench.now, Some(NAME), None, "");
             bench.take(step);
         },
         |bench| {

@@ -107,6 +107,7 @@ const SPOILS: [(Gate, Spoil, Verdict, &str); 17] = [
             case.bench.write(Entry::Paused {
                 target: None,
                 until: None,
+                reason: String::new(),
             });
         },
         Verdict::Refused,
@@ -406,6 +407,7 @@ fn pauses_end_at_their_time_and_the_longest_counts() {
     let paused = |until_ms: Option<u64>, target: Option<&str>| Entry::Paused {
         target: target.map(str::to_owned),
         until: until_ms.map(|ms| Timestamp(T0 * 1_000 + ms)),
+        reason: String::new(),
     };
     for (pauses, want, detail) in [
         (

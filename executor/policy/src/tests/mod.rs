@@ -7,6 +7,7 @@ mod escalate;
 mod gates;
 mod held;
 mod labels;
+mod maintenance;
 mod pending;
 mod repeat;
 mod request;

@@ -190,7 +190,9 @@ fn pending_max_is_what_the_configuration_says() {
 #[test]
 fn it_outlasts_the_pause_that_it_waits_for() {
     let mut bench = Bench::new();
-    let step = bench.policy.handle_pause(bench.now, None, Some(7_200_000));
+    let step = bench
+        .policy
+        .handle_pause(bench.now, None, Some(7_200_000), "");
     bench.take(step);
     let facts = facts();
     assert_eq!(bench.matched(&facts).verdict, Verdict::Pending);
@@ -203,7 +205,9 @@ fn it_outlasts_the_pause_that_it_waits_for() {
 #[test]
 fn the_end_of_a_pause_by_hand_decides_at_once() {
     let mut bench = Bench::new();
-    let step = bench.policy.handle_pause(bench.now, None, Some(7_200_000));
+    let step = bench
+        .policy
+        .handle_pause(bench.now, None, Some(7_200_000), "");
     bench.take(step);
     assert_eq!(bench.matched(&facts()).verdict, Verdict::Pending);
     bench.pass(5_000);
@@ -252,7 +256,7 @@ fn one_per_target_and_the_newest_line_and_rule_win() {
 fn a_renewal_does_not_prolong_it() {
     let (mut bench, facts, _) = pending();
     due(&mut bench);
-    let step = bench.policy.handle_pause(bench.now, None, Some(60_000));
+    let step = bench.policy.handle_pause(bench.now, None, Some(60_000), "");
     bench.take(step);
     let step = bench.pending_look(&key(), &found(&facts));
     assert!(

@@ -49,6 +49,7 @@ fn every_other_gate_applies_and_nothing_is_left_pending() {
         Gate::Maintenance => Entry::Paused {
             target: None,
             until: Some(Timestamp(T0 * 1_000 + 5_000)),
+            reason: String::new(),
         },
         Gate::Held => Entry::Held {
             target: NAME.into(),
@@ -244,7 +245,7 @@ fn resume_says_what_it_ended() {
     assert_eq!(say(&mut bench, None), "Nothing is paused or held");
     let step = bench
         .policy
-        .handle_pause(bench.now, Some(NAME), Some(9_000));
+        .handle_pause(bench.now, Some(NAME), Some(9_000), "");
     assert!(step.durable);
     assert_eq!(
         bench.take(step).answer.map(|a| a.detail),
@@ -268,7 +269,7 @@ fn resume_says_what_it_ended() {
         say(&mut bench, Some(NAME)),
         "'web' is neither paused nor held"
     );
-    let step = bench.policy.handle_pause(bench.now, None, None);
+    let step = bench.policy.handle_pause(bench.now, None, None, "");
     bench.take(step);
     assert!(say(&mut bench, Some(NAME)).contains("all targets are paused"));
     assert_eq!(say(&mut bench, None), "Ended the pause of all targets");

@@ -162,7 +162,7 @@ fn run(bench: &mut Bench, op: &Op) {
             let for_ms = for_s.map(|s| s * 1_000);
             let step = bench
                 .policy
-                .handle_pause(bench.now, target.as_deref(), for_ms);
+                .handle_pause(bench.now, target.as_deref(), for_ms, "swap");
             bench.take(step);
         }
         Op::Resume { target } => {

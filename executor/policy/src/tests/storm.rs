@@ -553,6 +553,7 @@ fn a_target_that_is_held_or_paused_puts_its_quiet_off_no_longer() {
     let paused = Entry::Paused {
         target: Some("web".into()),
         until: None,
+        reason: String::new(),
     };
     for (entry, gate_of_it) in [(held, Gate::Held), (paused, Gate::Maintenance)] {
         let mut bench = in_a_storm();

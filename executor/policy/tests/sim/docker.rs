@@ -126,6 +126,7 @@ impl Docker {
             ("healer.enable", ["false", "true", "perhaps"], 40),
             ("healer.protect", ["true", "false", "perhaps"], 30),
             ("healer.dry_run", ["true", "false", "perhaps"], 60),
+            ("healer.maintenance", ["true", "false", "perhaps"], 30),
             ("com.docker.swarm.service.name", ["web", "web", "web"], 15),
         ] {
             if rng.chance(often) {

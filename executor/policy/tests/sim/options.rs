@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Config, Limits, OnRefusal, Recovery, StormLimits, TargetConfig};
+use policy::{Config, Limits, OnRefusal, Recovery, StormLimits, TargetConfig, Window};
 
 use crate::rng::Rng;
 
@@ -131,7 +131,32 @@ fn config(rng: &mut Rng) -> Config {
         dry_run: rng.chance(50),
         shadow_rules: BTreeSet::new(),
         stopped: BTreeSet::new(),
+        windows: Vec::new(),
     }
+}
+
+/// Maintenance windows about a moment of wall time, none of them for ever: some
+/// open, some to come, some of all targets.
+pub(crate) fn windows(rng: &mut Rng, wall_ms: u64) -> Vec<Window> {
+    let mut windows = Vec::new();
+    for n in 0..rng.range(0, 3) {
+        let mut open = Vec::new();
+        for _ in 0..rng.range(0, 3) {
+            let from = wall_ms.saturating_sub(300_000) + rng.range(0, 1_200_000);
+            open.push((from, from + rng.pick(&[1, 30_000, 240_000, 900_000])));
+        }
+        let targets = rng.pick(&["", "*", "alpha", "*ta", "?e*a", "nobody"]);
+        windows.push(Window {
+            name: format!("window {n}"),
+            reason: String::new(),
+            targets: Some(targets.to_owned())
+                .filter(|t| !t.is_empty())
+                .into_iter()
+                .collect(),
+            open,
+        });
+    }
+    windows
 }
 
 fn target(rng: &mut Rng) -> TargetConfig {

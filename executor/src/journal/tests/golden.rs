@@ -96,6 +96,7 @@ fn headers_single_entries_and_batches_mean_what_they_meant() {
             Entry::Paused {
                 target: None,
                 until,
+                reason: String::new(),
             },
         ),
         record(

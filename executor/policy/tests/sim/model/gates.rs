@@ -153,8 +153,19 @@ impl Question<'_> {
         if self.past.config.stopped.contains(name) {
             return Some((Gate::Maintenance, None));
         }
-        let until = self.past.paused(name, self.now.at)?;
-        Some((Gate::Maintenance, until))
+        let label = self.facts.labels.get("healer.maintenance");
+        if label.is_some_and(|value| value == "true") {
+            return Some((Gate::Maintenance, None));
+        }
+        let pause = self.past.paused(name, self.now.at);
+        let open = self.past.window_until(name, self.now.wall_ms);
+        let open = open.map(|until| self.now.at.plus(until - self.now.wall_ms));
+        match (pause, open) {
+            (None, None) => None,
+            (Some(None), _) => Some((Gate::Maintenance, None)),
+            (Some(pause), open) => Some((Gate::Maintenance, pause.max(open))),
+            (None, open) => Some((Gate::Maintenance, open)),
+        }
     }
 
     pub(super) fn by_hold(&self) -> Option<Refusal> {

@@ -179,7 +179,7 @@ impl<'a> Past<'a> {
         let (mut own, mut all) = (None, None);
         for record in self.records {
             match &record.entry {
-                Entry::Paused { target, until } => match target {
+                Entry::Paused { target, until, .. } => match target {
                     Some(name) if name == of => own = Some(*until),
                     Some(_) => {}
                     None => all = Some(*until),
@@ -198,6 +198,28 @@ impl<'a> Past<'a> {
         let on = [own, all].into_iter().flatten();
         let on = on.filter(|until| until.is_none_or(|until| now < until));
         on.max_by_key(|until| until.map_or(u64::MAX, |until| until.0))
+    }
+
+    /// The moment at which no window is open for a target any more; none where none
+    /// is open now.
+    pub(super) fn window_until(self, of: &str, wall_ms: u64) -> Option<u64> {
+        let mut at = wall_ms;
+        loop {
+            let mut later = at;
+            for window in &self.config.windows {
+                let mut patterns = window.targets.iter();
+                let is_its = window.targets.is_empty() || patterns.any(|p| is_like(p, of));
+                for (from, until) in window.open.iter().filter(|_| is_its) {
+                    if *from <= at && at < *until {
+                        later = later.max(*until);
+                    }
+                }
+            }
+            if later == at {
+                return (at > wall_ms).then_some(at);
+            }
+            at = later;
+        }
     }
 
     /// Until when everything counts as spent after a damaged journal.
@@ -454,5 +476,18 @@ fn is_charged(key: &PendingKey, charge: &Charge, by: &str) -> bool {
         PendingKey::Shadow(name) => *name == charge.target && charge.shadow_rule,
         PendingKey::Rule { target, rule } => *target == charge.target && rule == by,
         PendingKey::Id(_) => false,
+    }
+}
+
+/// A pattern with `*` and `?`, tried out every way.
+fn is_like(pattern: &str, text: &str) -> bool {
+    let rest = |text: &str| text.chars().next().map(|c| text[c.len_utf8()..].to_owned());
+    match pattern.chars().next() {
+        None => text.is_empty(),
+        Some('*') => {
+            is_like(&pattern[1..], text) || rest(text).is_some_and(|t| is_like(pattern, &t))
+        }
+        Some('?') => rest(text).is_some_and(|t| is_like(&pattern[1..], &t)),
+        Some(c) => text.starts_with(c) && is_like(&pattern[c.len_utf8()..], &text[c.len_utf8()..]),
     }
 }

@@ -163,6 +163,7 @@ impl World {
             ("healer.enable", "perhaps"),
             ("healer.protect", "true"),
             ("healer.dry_run", "true"),
+            ("healer.maintenance", "true"),
             ("com.docker.swarm.service.name", "web"),
         ];
         for name in names {

@@ -75,6 +75,7 @@ impl World {
             Entry::Paused {
                 target: Some(name),
                 until: Some(until),
+                ..
             } => (name.clone(), *until),
             Entry::Decided { id, .. } => {
                 // Until then its id is known.

@@ -5,6 +5,7 @@ use policy::{ContainerState, RequestInput};
 use super::{What, World};
 use crate::docker::StoppedBy;
 use crate::exec::timed;
+use crate::options;
 
 impl World {
     pub(super) fn people(&mut self) {
@@ -12,7 +13,7 @@ impl World {
         let clock = self.clock();
         let which = self.rng.range(0, names.len() as u64 - 1);
         let name = names[usize::try_from(which).expect("an index")].clone();
-        let deed = self.rng.range(0, 11);
+        let deed = self.rng.range(0, 12);
         self.note(&format_args!("people {deed} {name}"));
         let container = self.docker.containers.get_mut(&name).expect("named");
         match (deed, container.state) {
@@ -24,6 +25,7 @@ impl World {
             (4, ContainerState::Running) => container.start(clock),
             (10, _) => self.crash(&name),
             (11, _) => self.mark_stopped(&name),
+            (12, _) => self.draw_windows(),
             (5, _) => self.pause(Some(&name)),
             (6, _) => self.pause(None),
             (7, _) => self.resume(None),
@@ -53,11 +55,21 @@ impl World {
         }
     }
 
+    /// The calendar is another from now on: some windows open now, some later.
+    pub(super) fn draw_windows(&mut self) {
+        let now_ms = self.now().wall_ms;
+        let windows = options::windows(&mut self.rng, now_ms);
+        self.exec.config.windows.clone_from(&windows);
+        if let Some(policy) = &mut self.exec.policy {
+            policy.set_windows(windows);
+        }
+    }
+
     pub(super) fn pause(&mut self, target: Option<&str>) {
         let now = self.now();
         let for_ms = self.rng.chance(800).then(|| self.rng.range(1, 600_000));
         if let Some(policy) = self.exec.asked() {
-            let step = timed(|| policy.handle_pause(now, target, for_ms));
+            let step = timed(|| policy.handle_pause(now, target, for_ms, "a reason"));
             let _ = self.perform(&step, None);
         }
     }

@@ -75,6 +75,7 @@ impl World {
         let defaults = config::Config::default();
         Parts {
             settings: Settings {
+                calendar: Default::default(),
                 policy: self.config.clone(),
                 rules: rules::RuleBook::load("gpu").expect("a built-in pack"),
                 stop_timeouts: defaults.stop_timeouts,
