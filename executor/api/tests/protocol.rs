@@ -256,6 +256,7 @@ fn answers_and_requests_survive_the_wire() {
         AdminRequest::Pause {
             target: None,
             seconds: Some(60),
+            reason: None,
         },
     ] {
         assert_eq!(decode_admin(&encode(None, &request)), Ok(request));

@@ -88,7 +88,8 @@ fn draw_status(status: &Status, now: u64) -> String {
             .map_or("until `healer resume`".to_owned(), |until| {
                 format!("until {}", utc(until))
             });
-        text.push_str(&format!("all targets are paused {until}\n"));
+        let why = because(&pause.reason);
+        text.push_str(&format!("all targets are paused {until}{why}\n"));
     }
     if let Some(storm) = &status.storm {
         text.push_str(&format!(
@@ -117,6 +118,14 @@ fn draw_status(status: &Status, now: u64) -> String {
     ];
     text.push_str(&table(headings, &rows));
     text
+}
+
+/// `: reason`, where there is one.
+fn because(reason: &str) -> String {
+    match reason {
+        "" => String::new(),
+        reason => format!(": {}", shown(reason)),
+    }
 }
 
 fn row(target: &TargetStatus, now: u64) -> [String; 7] {
@@ -190,7 +199,10 @@ mod tests {
             faults: vec!["engine: connection refused".into()],
             engine: "Docker 20.10.24, API 1.41".into(),
             dry_run: true,
-            paused: Some(executor_api::Pause { until: Some(0) }),
+            paused: Some(executor_api::Pause {
+                until: Some(0),
+                reason: "new driver".into(),
+            }),
             storm: Some(executor_api::Storm {
                 why: "the last 5 attempts did not cure".into(),
                 since: 0,
@@ -225,7 +237,7 @@ healer 0.1.0: not ready
   engine: connection refused
 engine: Docker 20.10.24, API 1.41
 dry run: nothing is restarted
-all targets are paused until 1970-01-01T00:00:00Z
+all targets are paused until 1970-01-01T00:00:00Z: new driver
 storm since 1970-01-01T00:00:00Z: restarts of all targets are stopped until all is clear, 1970-01-01T00:10:00Z at the earliest, or `healer resume`
 
 TARGET  STATE    BUDGET  LAST RESTART          OUTCOME    NEXT       DETAIL

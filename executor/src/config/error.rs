@@ -62,7 +62,8 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Where a key (`targets.NAME.cooldown`) stands in a file that is known to parse.
+/// Where a key (`targets.NAME.cooldown`, `maintenance[0].end`) stands in a file that
+/// is known to parse.
 pub(super) fn locate(text: &str, key: &str) -> Option<(usize, usize)> {
     let root = toml::de::DeTable::parse(text).ok()?;
     let mut table = root.get_ref();
@@ -71,15 +72,42 @@ pub(super) fn locate(text: &str, key: &str) -> Option<(usize, usize)> {
         // A name may hold dots, so the longest key that is there wins.
         let (name, value) = table
             .iter()
-            .filter(|(name, _)| {
-                rest.strip_prefix(name.get_ref().as_ref())
-                    .is_some_and(|r| r.is_empty() || r.starts_with('.'))
-            })
+            .filter(|(name, _)| begins(rest, name.get_ref()))
             .max_by_key(|(name, _)| name.get_ref().len())?;
         rest = rest[name.get_ref().len()..].trim_start_matches('.');
+        let mut value = value;
+        if let (Some((index, behind)), toml::de::DeValue::Array(all)) =
+            (indexed(rest), value.get_ref())
+        {
+            value = all.get(index)?;
+            if behind.is_empty() {
+                return Some(position(text, value.span().start));
+            }
+            rest = behind;
+        }
         match value.get_ref() {
-            toml::de::DeValue::Table(inner) if !rest.is_empty() => table = inner,
+            toml::de::DeValue::Table(inner) if !rest.is_empty() => match has(inner, rest) {
+                true => table = inner,
+                // It is missing there.
+                false => return Some(position(text, value.span().start)),
+            },
             _ => return Some(position(text, name.span().start)),
         }
     }
+}
+
+/// `[3].end`: 3 and `end`.
+fn indexed(key: &str) -> Option<(usize, &str)> {
+    let (index, behind) = key.strip_prefix('[')?.split_once(']')?;
+    Some((index.parse().ok()?, behind.trim_start_matches('.')))
+}
+
+fn has(table: &toml::de::DeTable<'_>, key: &str) -> bool {
+    table.iter().any(|(name, _)| begins(key, name.get_ref()))
+}
+
+/// Whether a key's first part is called so.
+fn begins(key: &str, name: &str) -> bool {
+    key.strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }

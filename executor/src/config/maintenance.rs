@@ -286,3 +286,6 @@ fn short(key: &str, text: &str) -> Result<(), Fault> {
 fn fault<T>(key: &str, why: impl Into<String>) -> Result<T, Fault> {
     Err((key.to_owned(), why.into()))
 }
+
+#[cfg(test)]
+mod tests;

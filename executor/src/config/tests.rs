@@ -131,12 +131,16 @@ fn the_key_table_covers_all_that_a_file_may_say() {
     let mut by_flags = load("", &[], &borrowed);
     let mut by_file = load(&text, &[], &[]);
     (by_flags.file, by_file.file) = (None, None);
+    assert!(!std::mem::take(&mut by_file.maintenance).is_empty());
+    assert!(by_file.warnings.is_empty(), "{:?}", by_file.warnings);
     assert_eq!(by_flags, by_file);
 }
 
 fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
     for (name, value) in table {
         match value {
+            // Lists of tables can be given by the file only.
+            toml::Value::Array(_) => {}
             toml::Value::Table(inner) => flatten(&format!("{prefix}{name}."), inner, out),
             toml::Value::String(text) => out.push((format!("{prefix}{name}"), text.clone())),
             other => out.push((format!("{prefix}{name}"), other.to_string())),
@@ -257,6 +261,14 @@ fn faults_name_place_key_and_reason() {
         (
             "[http]\nlisten = 'here'\n",
             "healer.toml:2:10: \"here\" is not an address with a port",
+        ),
+        (
+            "[[maintenance]]\nname = 'a'\nstart = '02:00'\nend = '25:00'\n",
+            "healer.toml:4:1: maintenance[0].end: \"25:00\" is no time of the day",
+        ),
+        (
+            "[[maintenance]]\nname = 'a'\nstart = '02:00'\n",
+            "healer.toml:1:1: maintenance[0].end: is missing",
         ),
         ("rules = \n", "healer.toml:1:9: "),
     ] {

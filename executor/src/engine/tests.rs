@@ -390,7 +390,11 @@ fn a_journal_at_its_limit_makes_room_as_soon_as_it_can() {
         let bench = Bench::start();
         for _ in 0..20 {
             let (target, seconds) = (None, Some(60));
-            let pause = AdminRequest::Pause { target, seconds };
+            let pause = AdminRequest::Pause {
+                target,
+                seconds,
+                reason: None,
+            };
             bench.handle.admin(pause).await;
             let resume = AdminRequest::Resume { target: None };
             bench.handle.admin(resume).await;
