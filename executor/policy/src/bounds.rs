@@ -67,6 +67,10 @@ pub const STORM_TARGETS_MAX: usize = 1_000;
 /// often, ms.
 pub const TARGET_LOOK_MS: u64 = 10_000;
 
+/// What such a look found clear counts as clear for so long, ms: longer than a look that is
+/// lost takes to be made again.
+pub const CLEAR_FOR_MS: u64 = 60_000;
+
 /// Looks for such targets under way at once; the others wait their turn.
 pub const TARGET_LOOKS_MAX: usize = 16;
 

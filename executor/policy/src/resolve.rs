@@ -14,8 +14,9 @@
 //! 7. anything else: looked at again until the stop wait has passed, then
 //!    unknown
 //!
-//! Where the container had ended by itself and is to be started, "running" in lines 3 and 4
-//! reads "exited" and the call is the start; what has ended again after it has relapsed.
+//! Where the container had ended by itself and is to be started, "running, old" in lines 3 and
+//! 4 reads "exited, old" and the call is the start; what has ended anew after it has relapsed.
+//! What anybody else has done to it since ends the attempt as aborted, `not-ended`.
 //!
 //! What the table leaves open is settled so: before the process that made the
 //! charge has sent anything, every change since the answer (a newer start, a
@@ -125,21 +126,14 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
     };
     // A start is newer where it is another: the wall clock may have gone back.
     let newer = facts.started_at.filter(|start| *start != open.started_at);
-    let meant = match open.first {
-        Call::Restart => ContainerState::Running,
-        Call::Start => ContainerState::Exited,
-    };
-    if is_untouched(open) && (newer.is_some() || facts.state != meant) {
+    if open.first == Call::Start {
+        return to_be_started(open, facts, newer, now);
+    }
+    let is_running = facts.state == ContainerState::Running;
+    if is_untouched(open) && (newer.is_some() || !is_running) {
         return changed(facts);
     }
     match (facts.state, newer) {
-        (ContainerState::Exited, None) if open.first == Call::Start => down_as_before(open, now),
-        (ContainerState::Exited, Some(started_at)) if count(open, Call::Start) > 0 => {
-            Resolution::Fell {
-                started_at,
-                detail: "it has ended again after the start".into(),
-            }
-        }
         (ContainerState::Running, Some(started_at)) => Resolution::Done { started_at },
         (ContainerState::Running, None) => running_as_before(open, now),
         (state, Some(started_at)) if open.is_done => Resolution::Fell {
@@ -182,6 +176,35 @@ fn running_as_before(open: &Unresolved<'_>, now: Now) -> Resolution {
         Resolution::Send(Call::Restart)
     } else {
         out_of_calls(open, false, "still runs as before")
+    }
+}
+
+/// The table for what had ended by itself. Nothing here stops a container, so what has
+/// ended anew after the call has ended by itself, or by somebody's hand, once more.
+fn to_be_started(
+    open: &Unresolved<'_>,
+    facts: &Facts,
+    newer: Option<WallTime>,
+    now: Now,
+) -> Resolution {
+    match (facts.state, newer) {
+        (ContainerState::Running, newer) if open.sent.is_empty() || newer.is_none() => {
+            abort(Gate::NotEnded, "somebody has started it by now".into())
+        }
+        (ContainerState::Running, Some(started_at)) => Resolution::Done { started_at },
+        (ContainerState::Exited, None) => down_as_before(open, now),
+        (ContainerState::Exited, Some(started_at)) if !open.sent.is_empty() => Resolution::Fell {
+            started_at,
+            detail: "it has ended again after the start".into(),
+        },
+        (ContainerState::Exited, Some(_)) => abort(
+            Gate::NotEnded,
+            "it has been started and has ended since".into(),
+        ),
+        (state, _) if open.sent.is_empty() => {
+            abort(Gate::NotEnded, format!("it is {} by now", state.as_str()))
+        }
+        _ => in_between(open, facts, now),
     }
 }
 

@@ -13,12 +13,14 @@
 //!
 //! Both are found by looks alone, so a new process takes no less time over them.
 
+use std::collections::BTreeSet;
+
 use crate::bounds::look_wait_ms;
 use crate::figures::{limit, wall_ms};
 use crate::state::{Held, Storm};
 use crate::{
-    Action, ContainerState, Entry, Event, Facts, HealthStatus, LOOK_LOST_MS, Look, Now, Policy,
-    Step, TARGET_LOOK_MS, TARGET_LOOKS_MAX, Timestamp, WallTime,
+    Action, CLEAR_FOR_MS, ContainerState, Entry, Event, Facts, HealthStatus, LOOK_LOST_MS, Look,
+    Now, Policy, Step, TARGET_LOOK_MS, TARGET_LOOKS_MAX, Timestamp, WallTime,
 };
 
 impl Policy {
@@ -95,7 +97,7 @@ impl Policy {
         let clear = |name: &String| {
             let live = self.live.targets.get(name);
             let at = live.and_then(|live| live.clear_at);
-            at.is_some_and(|at| at >= quiet && now.at.since(at) <= 2 * TARGET_LOOK_MS)
+            at.is_some_and(|at| at >= quiet && now.at.since(at) <= CLEAR_FOR_MS)
         };
         if now.at >= quiet && storm.targets.iter().all(clear) {
             self.end_storm(step, "all clear");
@@ -117,6 +119,9 @@ impl Policy {
             .map(|(at, name)| (at, name.clone()))
             .collect();
         due.sort();
+        // Held, and in the storm as well: one look serves both.
+        let mut named = BTreeSet::new();
+        due.retain(|(_, name)| named.insert(name.clone()));
         let free = TARGET_LOOKS_MAX.saturating_sub(self.target_looks_out(now.at));
         for (_, target) in due.into_iter().take(free) {
             let live = self.live.targets.entry(target.clone()).or_default();

@@ -13,5 +13,6 @@ mod repeat;
 mod request;
 mod resolve;
 mod shadow;
+mod signs;
 mod snapshot;
 mod storm;

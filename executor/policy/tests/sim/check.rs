@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{
     AttemptId, Call, Cause, Charge, Config, ContainerState, Entry, Facts, Look, Outcome, Record,
-    WallTime,
+    Sign, WallTime,
 };
 
 /// All that was written and not lost with the power, and all that was done.
@@ -248,7 +248,10 @@ pub(crate) fn check_charge(charge: &Charge, config: &Config, look: &Look, asked_
     assert!(facts.read_at.0 >= asked_at, "charge: on old facts");
     assert_eq!(facts.id, charge.container_id, "charge: another container");
     let state = facts.state;
-    assert_eq!(state, ContainerState::Running, "charge: not running");
+    match ended_at(charge) {
+        None => assert_eq!(state, ContainerState::Running, "charge: not running"),
+        Some(at) => check_end(at, facts),
+    }
     if let Cause::Match { line, .. } = &charge.cause {
         check_line(*line, facts);
         let listed = config.targets.get(&facts.name);
@@ -268,6 +271,24 @@ pub(crate) fn check_charge(charge: &Charge, config: &Config, look: &Look, asked_
         let protected = listed || label == Some("true");
         assert!(!protected, "charge: {} is protected", facts.name);
     }
+}
+
+/// When the container ended, where that is what it was charged for.
+fn ended_at(charge: &Charge) -> Option<WallTime> {
+    match charge.cause {
+        Cause::Match {
+            line,
+            sign: Sign::Ended,
+            ..
+        } => Some(line),
+        _ => None,
+    }
+}
+
+/// It is down, and by that very end.
+fn check_end(at: WallTime, facts: &Facts) {
+    assert_eq!(facts.state, ContainerState::Exited, "ended: not down");
+    assert_eq!(facts.finished_at, Some(at), "ended: by another end");
 }
 
 /// Milliseconds since the epoch.
@@ -311,6 +332,9 @@ pub(crate) fn check_call(
             if let Cause::Match { line, .. } = &charge.cause {
                 check_line(*line, facts);
             }
+        }
+        Call::Start if ended_at(charge).is_some() => {
+            check_end(ended_at(charge).expect("just seen"), facts);
         }
         Call::Start => {
             assert_eq!(facts.state, ContainerState::Exited, "act: a start");

@@ -31,6 +31,8 @@ pub(crate) struct Container {
     pub(crate) labels: BTreeMap<String, String>,
     /// It prints matches.
     pub(crate) sick: bool,
+    /// It does not answer, without a word.
+    pub(crate) is_hung: bool,
     has_check: bool,
     stop_timeout_s: Option<i64>,
     /// How long the process takes to stop, ms.
@@ -105,13 +107,13 @@ impl Docker {
         };
         for n in 0..options.containers {
             let name = NAMES[usize::try_from(n).expect("an index")];
-            docker.create(rng, name, clock);
+            docker.create(rng, options, name, clock);
         }
         docker
     }
 
     /// A new container under this name; an old one is gone.
-    pub(crate) fn create(&mut self, rng: &mut Rng, name: &str, clock: Clock) {
+    pub(crate) fn create(&mut self, rng: &mut Rng, options: &Options, name: &str, clock: Clock) {
         self.made += 1;
         let mut labels = BTreeMap::new();
         if name == NAMES[NAMES.len() - 1] {
@@ -142,6 +144,7 @@ impl Docker {
             stopped_by: StoppedBy::Nobody,
             labels,
             sick: rng.chance(600),
+            is_hung: rng.chance(options.hung),
             has_check: rng.chance(300),
             stop_timeout_s: rng.pick(&[None, Some(1), Some(30)]),
             stop_ms: rng.pick(&[10, 500, 3_000, 9_000]),
@@ -276,6 +279,7 @@ impl Docker {
                 if container.state != ContainerState::Running || job.call == Call::Restart {
                     container.start(clock);
                     container.sick = !rng.chance(options.cures);
+                    container.is_hung &= !rng.chance(options.cures);
                 }
                 job.lie != Lie::TheOpposite
             };

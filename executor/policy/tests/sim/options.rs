@@ -18,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) print_every_ms: u64,
     /// That a restart cures.
     pub(crate) cures: u64,
+    /// That a container hangs without a word.
+    pub(crate) hung: u64,
     /// That an intent is sent twice, or late.
     pub(crate) doubles: u64,
     pub(crate) late: u64,
@@ -81,6 +83,7 @@ impl Options {
             busy_ms: rng.range(600_000, 2_400_000),
             print_every_ms: rng.pick(&[5_000, 15_000, 60_000, 300_000]),
             cures: rng.range(0, 1_000),
+            hung: rng.pick(&[0, 0, 300, 900]),
             doubles,
             late,
             dies,

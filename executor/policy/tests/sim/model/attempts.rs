@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use policy::{
     Action, AttemptId, Call, Called, Cause, Charge, ContainerState, Entry, Facts, Gate,
-    HealthStatus, Look, Now, OnRefusal, Outcome, RuleRemedy, Step, Timestamp, WallTime,
+    HealthStatus, Look, Now, OnRefusal, Outcome, RuleRemedy, Sign, Step, Timestamp, WallTime,
 };
 
 use super::Model;
@@ -39,6 +39,8 @@ struct One {
     away: Option<(Timestamp, u64)>,
     /// None while a look is out.
     looked_at: Option<Timestamp>,
+    /// What it stands on was said to be over since the restart.
+    is_cleared: bool,
 }
 
 impl Seen {
@@ -115,6 +117,18 @@ impl Seen {
         }
     }
 
+    /// A watch says that all is well; what it says of a start before this one is nothing.
+    pub(crate) fn cleared(&mut self, model: &Model<'_>, id: &str, rule: &str, found: WallTime) {
+        for (attempt, one) in &mut self.of {
+            let (_, charge) = model.past.charge(*attempt).expect("it was charged");
+            let is_meant = charge.container_id == id
+                && matches!(&charge.cause, Cause::Match { rule: its, .. } if its == rule);
+            let restarted = model.past.restarted(*attempt);
+            let is_since = restarted.is_some_and(|(_, at)| !found.is_before(at));
+            one.is_cleared |= is_meant && is_since;
+        }
+    }
+
     fn calls(&self) -> usize {
         self.of.values().filter(|one| one.is_calling).count()
     }
@@ -132,6 +146,7 @@ impl One {
             silent_since: None,
             away: None,
             looked_at: None,
+            is_cleared: false,
         }
     }
 }
@@ -218,7 +233,7 @@ impl Model<'_> {
             None => self.table(one, charged_at, charge, look),
         };
         let next = match (next, look) {
-            (Next::Send(Call::Restart), Look::Found(facts)) => {
+            (Next::Send(call), Look::Found(facts)) if call == first_call(charge) => {
                 let parallel = self.past.config.attempts_parallel.max(1) as usize;
                 match self.before_acting(charge, facts) {
                     Some((gate, until)) => Next::End(End {
@@ -230,7 +245,7 @@ impl Model<'_> {
                         one.is_queued = true;
                         Next::Nothing
                     }
-                    None => Next::Send(Call::Restart),
+                    None => Next::Send(call),
                 }
             }
             (next, _) => next,
@@ -322,9 +337,12 @@ impl Model<'_> {
     fn before_acting(&self, charge: &Charge, facts: &Facts) -> Option<Refusal> {
         let matched = match &charge.cause {
             Cause::Person => None,
-            Cause::Match { rule, line, .. } => Some(Match {
+            Cause::Match {
+                rule, line, sign, ..
+            } => Some(Match {
                 rule,
                 line: *line,
+                sign: *sign,
                 threshold: None,
                 times: Vec::new(),
                 counted_as: None,
@@ -362,6 +380,9 @@ impl Model<'_> {
                 };
             }
         };
+        if first_call(charge) == Call::Start {
+            return self.table_of_ended(one, charge, &sent, facts);
+        }
         let is_running = facts.state == ContainerState::Running;
         let is_anew = facts.started_at.is_some_and(|at| at != charge.started_at);
         if sent.is_empty() && !one.is_resumed && !is_running {
@@ -398,6 +419,35 @@ impl Model<'_> {
             }
             (ContainerState::Exited, _) => aborted(Gate::NotRunning),
             _ if now < waited => Next::Nothing,
+            _ => held(Outcome::Unknown),
+        }
+    }
+
+    /// The table for what had ended by itself.
+    fn table_of_ended(
+        &self,
+        one: &One,
+        charge: &Charge,
+        sent: &[(Call, Timestamp, u64)],
+        facts: &Facts,
+    ) -> Next {
+        let is_anew = facts.started_at.is_some_and(|at| at != charge.started_at);
+        let Some((_, at, _)) = sent.last() else {
+            return match facts.state {
+                ContainerState::Exited if !is_anew => Next::Send(Call::Start),
+                _ => aborted(Gate::NotEnded),
+            };
+        };
+        let waited = at.plus(charge.stop_wait_ms);
+        match (facts.state, is_anew) {
+            (ContainerState::Running, true) => Next::Done(facts.started_at.expect("it runs")),
+            (ContainerState::Running, false) => aborted(Gate::NotEnded),
+            (ContainerState::Exited, true) => Next::Fell,
+            (ContainerState::Exited, false) => {
+                let refused = one.is_refused.then_some(Timestamp(0));
+                self.once_more(one, sent, Call::Start, refused.unwrap_or(waited))
+            }
+            _ if self.now.at < waited => Next::Nothing,
             _ => held(Outcome::Unknown),
         }
     }
@@ -462,10 +512,18 @@ impl Model<'_> {
         match facts.health.map(|health| (health.status, health)) {
             Some((HealthStatus::Unhealthy, _)) => Next::End(end(Outcome::Relapsed)),
             None | Some((HealthStatus::Healthy, _)) if is_stable => {
-                if self.is_in_doubt(charge, started_at) {
-                    Next::Nothing
-                } else {
-                    Next::End(end(Outcome::Recovered))
+                let clear_by = match &charge.cause {
+                    Cause::Match {
+                        sign: Sign::Watched { clear_within_ms },
+                        ..
+                    } if !one.is_cleared => Some(restarted_at.plus(*clear_within_ms)),
+                    _ => None,
+                };
+                match clear_by {
+                    _ if self.is_in_doubt(charge, started_at) => Next::Nothing,
+                    None => Next::End(end(Outcome::Recovered)),
+                    Some(clear_by) if now < clear_by => Next::Nothing,
+                    Some(_) => Next::End(end(Outcome::Unknown)),
                 }
             }
             Some((HealthStatus::Starting, health)) => {
@@ -529,4 +587,13 @@ fn stopped_by_us(
         let ours = *sent_ms..=last_ms + charge.stop_wait_ms;
         *call == Call::Restart && ours.contains(&finished_ms)
     })
+}
+
+fn first_call(charge: &Charge) -> Call {
+    match charge.cause {
+        Cause::Match {
+            sign: Sign::Ended, ..
+        } => Call::Start,
+        _ => Call::Restart,
+    }
 }

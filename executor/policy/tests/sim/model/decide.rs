@@ -2,8 +2,8 @@
 
 use policy::{
     Cause, Charge, Decided, Entry, Facts, Gate, HealthStatus, IntentInput, Limits, Look, OnRefusal,
-    Outcome, Pending, PendingKey, RequestInput, RuleFacts, RuleRemedy, Step, Timestamp, Verdict,
-    WallTime,
+    Outcome, Pending, PendingKey, RequestInput, RuleFacts, RuleRemedy, Sign, Step, Timestamp,
+    Verdict, WallTime,
 };
 
 use super::Model;
@@ -22,7 +22,31 @@ pub(super) enum Ruling {
 pub(super) struct Newest {
     pub(super) rule: String,
     pub(super) line: WallTime,
+    pub(super) sign: Sign,
     pub(super) ids: Vec<String>,
+}
+
+impl Newest {
+    /// Another line of the same target, from before or after: what a line says is not
+    /// over by what a watch says.
+    pub(super) fn meets(&mut self, rule: &str, line: WallTime, sign: Sign) {
+        let is_later = is_before(self.line, line);
+        let (newer, older) = if is_later {
+            (sign, self.sign)
+        } else {
+            (self.sign, sign)
+        };
+        if is_later {
+            self.rule = rule.to_owned();
+            self.line = line;
+        }
+        let is_watched = matches!(newer, Sign::Watched { .. });
+        self.sign = if is_watched && older == Sign::Line {
+            older
+        } else {
+            newer
+        };
+    }
 }
 
 impl Model<'_> {
@@ -142,7 +166,7 @@ impl Model<'_> {
                 };
                 answered(step, verdict.0, verdict.1);
                 let key = PendingKey::Target(facts.name.clone());
-                let newest = self.newest(&key, &intent.rule, line, &intent.id);
+                let newest = self.newest(&key, intent, rule.sign, line);
                 let charge = step.and_then(charge_of);
                 self.check_charge(charge, facts, limits, is_shadow, Some(&newest));
             }
@@ -250,6 +274,7 @@ impl Model<'_> {
             matched: Some(Match {
                 rule: &intent.rule,
                 line,
+                sign: rule.sign,
                 threshold: rule.threshold,
                 times,
                 counted_as: None,
@@ -331,11 +356,15 @@ impl Model<'_> {
             (Cause::Person, None) => {}
             (
                 Cause::Match {
-                    rule, line, ids, ..
+                    rule,
+                    line,
+                    ids,
+                    sign,
                 },
                 Some(newest),
             ) => {
-                assert_eq!((rule, *line), (&newest.rule, newest.line), "model: line");
+                let got = (rule, *line, *sign);
+                assert_eq!(got, (&newest.rule, newest.line, newest.sign), "model: line");
                 assert_eq!(*ids, newest.ids, "model: the ids that a charge answers");
             }
             (cause, _) => panic!("model: charged for {cause:?}"),
@@ -355,7 +384,7 @@ impl Model<'_> {
         let step = step.expect("answered");
         let pending = pending_of(step).expect("model: answered pending, not kept");
         let due = until.expect("a refusal by time");
-        let newest = self.newest(key, &intent.rule, line, &intent.id);
+        let newest = self.newest(key, intent, sign_of(intent), line);
         assert_eq!(pending.key, *key, "model: which is pending");
         assert_eq!((pending.gate, pending.due), (gate, due), "model: due");
         assert_eq!(pending.expires, self.expires(limits, due), "model: expires");
@@ -368,30 +397,30 @@ impl Model<'_> {
     }
 
     pub(super) fn check_newest(&self, pending: &Pending, newest: &Newest) {
-        let got = (&pending.rule, pending.line);
-        assert_eq!(got, (&newest.rule, newest.line), "model: the newest line");
+        let got = (&pending.rule, pending.line, pending.sign);
+        let want = (&newest.rule, newest.line, newest.sign);
+        assert_eq!(got, want, "model: the newest line");
         assert_eq!(pending.ids, newest.ids, "model: the ids that wait");
     }
 
     /// What is pending already, with one more: the newest line wins.
-    fn newest(&self, key: &PendingKey, rule: &str, line: WallTime, id: &str) -> Newest {
+    fn newest(&self, key: &PendingKey, intent: &IntentInput, sign: Sign, line: WallTime) -> Newest {
+        let id = &intent.id;
         let mut newest = Newest {
-            rule: rule.to_owned(),
+            rule: intent.rule.clone(),
             line,
-            ids: vec![id.to_owned()],
+            sign,
+            ids: vec![id.clone()],
         };
         if let Some(waiting) = self.past.pendings().get(key) {
             let old = waiting.entry;
             newest.ids = self.not_charged(old);
-            if !newest.ids.iter().any(|other| other == id) {
-                newest.ids.push(id.to_owned());
+            if !newest.ids.contains(id) {
+                newest.ids.push(id.clone());
             }
             let too_many = newest.ids.len().saturating_sub(64);
             newest.ids.drain(..too_many);
-            if is_before(line, old.line) {
-                newest.rule.clone_from(&old.rule);
-                newest.line = old.line;
-            }
+            newest.meets(&old.rule, old.line, old.sign);
         }
         newest
     }
@@ -486,4 +515,12 @@ pub(super) fn pending_of(step: &Step) -> Option<&Pending> {
         Entry::Pending(pending) => Some(pending),
         _ => None,
     })
+}
+
+fn sign_of(intent: &IntentInput) -> Sign {
+    intent
+        .known
+        .as_ref()
+        .map(|rule| rule.sign)
+        .unwrap_or_default()
 }

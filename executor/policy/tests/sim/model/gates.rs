@@ -1,7 +1,9 @@
 //! The row of gates, written down once more: early returns in the order of the
 //! list, everything worked out from the past.
 
-use policy::{ContainerState, Facts, Gate, Limits, Now, PendingKey, Recovery, Timestamp, WallTime};
+use policy::{
+    ContainerState, Facts, Gate, Limits, Now, PendingKey, Recovery, Sign, Timestamp, WallTime,
+};
 
 use super::Model;
 use super::past::Past;
@@ -23,6 +25,7 @@ pub(super) struct Settings {
 pub(super) struct Match<'a> {
     pub(super) rule: &'a str,
     pub(super) line: WallTime,
+    pub(super) sign: Sign,
     pub(super) threshold: Option<(u32, u64)>,
     pub(super) times: Vec<(u64, u32)>,
     /// Where else its earlier matches may be.
@@ -142,6 +145,19 @@ impl Question<'_> {
             }
         }
         let is_another = self.wire_id.is_some_and(|id| !facts.id.starts_with(id));
+        let sign = self
+            .matched
+            .as_ref()
+            .map(|matched| (matched.sign, matched.line));
+        if let Some((Sign::Ended, ended_at)) = sign {
+            let is_so =
+                facts.state == ContainerState::Exited && facts.finished_at == Some(ended_at);
+            return match (is_another, is_so) {
+                (true, _) => Some((Gate::NotRunning, None)),
+                (false, true) => None,
+                (false, false) => Some((Gate::NotEnded, None)),
+            };
+        }
         if is_another || facts.state != ContainerState::Running {
             return Some((Gate::NotRunning, None));
         }

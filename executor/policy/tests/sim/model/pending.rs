@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Action, Entry, Facts, Gate, Look, OnRefusal, PendingKey, Step, Timestamp};
+use policy::{
+    Action, Entry, Facts, Gate, Look, OnRefusal, PendingKey, Sign, Step, Timestamp, WallTime,
+};
 
 use super::Model;
 use super::decide::{Newest, Ruling, charge_of, is_well_since, pending_of};
@@ -36,6 +38,7 @@ impl Model<'_> {
         let mut newest = Newest {
             rule: pending.rule.clone(),
             line: pending.line,
+            sign: pending.sign,
             ids: self.not_charged(pending),
         };
         let mut id = pending.container_id.clone();
@@ -57,9 +60,9 @@ impl Model<'_> {
             let too_many = ids.len().saturating_sub(64);
             newest.ids = ids.split_off(too_many);
             expires = expires.max(other.expires);
-            if is_before(newest.line, other.entry.line) {
-                newest.rule.clone_from(&other.entry.rule);
-                newest.line = other.entry.line;
+            let is_later = is_before(newest.line, other.entry.line);
+            newest.meets(&other.entry.rule, other.entry.line, other.entry.sign);
+            if is_later {
                 id.clone_from(&other.entry.container_id);
                 threshold = other.entry.threshold;
             }
@@ -78,6 +81,7 @@ impl Model<'_> {
             matched: Some(Match {
                 rule: &newest.rule,
                 line: newest.line,
+                sign: newest.sign,
                 threshold,
                 times: Vec::new(),
                 counted_as: Some(key),
@@ -87,6 +91,30 @@ impl Model<'_> {
         };
         let ruling = self.rule(&question, Some(step));
         self.check_again(&name, facts, &newest, expires, ruling, step);
+    }
+
+    /// A watch says that all is well: what waits because of it alone ends, nothing else.
+    pub(crate) fn check_clear(&self, id: &str, rule: &str, found: WallTime, step: &Step) {
+        for (key, waiting) in self.past.pendings() {
+            let pending = waiting.entry;
+            let is_its = pending
+                .container_id
+                .as_ref()
+                .is_some_and(|its| id.starts_with(its));
+            let is_over = is_its
+                && pending.rule == rule
+                && matches!(pending.sign, Sign::Watched { .. })
+                && is_before(pending.line, found);
+            let ends =
+                |entry: &Entry| matches!(entry, Entry::PendingEnded { key: of, .. } if of == key);
+            let is_ended = step.entries.iter().any(ends);
+            assert_eq!(is_ended, is_over, "model: {key:?} after an all clear");
+        }
+        let ends = |entry: &Entry| matches!(entry, Entry::PendingEnded { .. });
+        assert!(
+            step.entries.iter().all(ends),
+            "model: an all clear does more"
+        );
     }
 
     /// What waits for the end of a storm is given a day more.

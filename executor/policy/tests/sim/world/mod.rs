@@ -5,6 +5,7 @@ mod nature;
 mod people;
 mod senders;
 mod steps;
+mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -31,6 +32,8 @@ const FACTS_MAX_MS: u64 = 100;
 #[derive(Debug, Clone)]
 enum Event {
     Print { name: String },
+    Watch { name: String },
+    Died { name: String },
     Deliver { intent: usize },
     Read(Look2),
     Arrive(Look2, Look),
@@ -181,7 +184,11 @@ impl World {
         for n in 0..self.options.containers {
             let name = NAMES[usize::try_from(n).expect("an index")].to_owned();
             let wait = self.rng.range(0, self.options.print_every_ms * 2);
-            self.after(wait, Event::Print { name });
+            self.after(wait, Event::Print { name: name.clone() });
+            if self.options.hung > 0 {
+                let wait = self.rng.range(0, 20_000);
+                self.after(wait, Event::Watch { name });
+            }
         }
         for (every_ms, event) in [
             (self.options.people_every_ms, Event::People),
@@ -216,6 +223,7 @@ impl World {
             matches!(
                 event,
                 Event::Print { .. }
+                    | Event::Watch { .. }
                     | Event::Aim { .. }
                     | Event::People
                     | Event::Jump
@@ -275,6 +283,8 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Print { name } => self.print(&name),
+            Event::Watch { name } => self.watch(&name),
+            Event::Died { name } => self.died(&name),
             Event::Deliver { intent } => self.deliver(intent),
             Event::Read(look) => self.read(look),
             Event::Arrive(ask, look) => self.arrive(&ask, &look),

@@ -25,10 +25,13 @@ impl World {
         container.stop(clock, StoppedBy::Nobody);
         container.state = state;
         self.totals.count("crash");
-        if self.rng.chance(800) {
-            let name = name.to_owned();
+        let name = name.to_owned();
+        if self.rng.chance(500) {
             let wait = self.rng.range(100, 60_000);
             self.after(wait, Event::Revive { name });
+        } else if self.rng.chance(800) {
+            let wait = self.rng.range(2_000, 5_000);
+            self.after(wait, Event::Died { name });
         }
     }
 

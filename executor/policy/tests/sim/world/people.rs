@@ -21,7 +21,9 @@ impl World {
             (1, ContainerState::Exited) => container.start(clock),
             (2, ContainerState::Running) => container.state = ContainerState::Paused,
             (2, ContainerState::Paused) => container.state = ContainerState::Running,
-            (3, _) => self.docker.create(&mut self.rng, &name, clock),
+            (3, _) => self
+                .docker
+                .create(&mut self.rng, &self.options, &name, clock),
             (4, ContainerState::Running) => container.start(clock),
             (10, _) => self.crash(&name),
             (11, _) => self.mark_stopped(&name),
