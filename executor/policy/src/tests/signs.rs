@@ -214,7 +214,7 @@ fn a_start_is_asked_of_the_gates_anew_like_a_restart() {
     let mut bench = Bench::new();
     let facts = ended(&bench);
     died(&mut bench, &facts);
-    let pause = bench.policy.handle_pause(bench.now, Some(NAME), None);
+    let pause = bench.policy.handle_pause(bench.now, Some(NAME), None, "");
     bench.take(pause);
     let step = bench.look(1, &found(&facts));
     assert_eq!(calls(&step), [], "a person has paused it");
