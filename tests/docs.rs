@@ -7,7 +7,7 @@ use out_healer::metrics::{Counter, Gauge};
 
 use crate::support::tools::repository_file;
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -19,6 +19,7 @@ const DOCUMENTS: [&str; 11] = [
     "docs/matching.md",
     "docs/protocol.md",
     "docs/rules.md",
+    "docs/triggers.md",
 ];
 
 #[test]

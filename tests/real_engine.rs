@@ -17,6 +17,7 @@ mod markers;
 mod pending;
 mod person;
 mod plugin;
+mod probes;
 mod release;
 mod resolution;
 mod restart;

@@ -10,6 +10,7 @@
 //!
 //! Not here: what the settings do, and opening what they name.
 
+mod checks;
 mod error;
 mod file;
 mod keys;
@@ -28,6 +29,10 @@ use std::path::PathBuf;
 
 use crate::calendar::Planned;
 
+pub use checks::{
+    Activity, Checks, HttpProbe, OutputSource, PROBES_MAX, Pace, Place, Probe, ProbeKind, Silence,
+    TargetChecks, from_url,
+};
 pub use error::ConfigError;
 pub use keys::{is_key, nearest};
 pub use load::{CONFIG_PATH, Sources};
@@ -63,6 +68,8 @@ pub struct Config {
     pub policy: policy::Config,
     /// Windows in which nothing is restarted.
     pub maintenance: Vec<Planned>,
+    /// What the executor itself checks of each target.
+    pub checks: Checks,
     /// What is sent as `t` to the engine.
     pub stop_timeouts: StopTimeouts,
     /// The file that was read, where there was one.

@@ -21,7 +21,7 @@ use crate::calendar::Calendar;
 use crate::clock::{Clock, timestamp_of};
 use crate::config::{Config, Sockets, Sources};
 use crate::docker::Client;
-use crate::engine::{Engine, Parts, Settings, restart_once};
+use crate::engine::{Engine, Handle, Parts, Settings, restart_once};
 use crate::evidence::{self, Evidence};
 use crate::http::Site;
 use crate::journal::{Journal, Opened, StateDir};
@@ -31,8 +31,9 @@ use crate::logging::LevelHandle;
 use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
+use crate::triggers::Checks;
 use crate::{groups, http, markers};
-use background::{ask_engine, insist, reload_on_hangup, remember_processes};
+use background::{Reloaded, ask_engine, insist, reload_on_hangup, remember_processes};
 
 /// What keeps the executor from starting: what failed, on what, and what to do.
 #[derive(Debug)]
@@ -112,14 +113,14 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     if let Some(dir) = config.reports.dir.clone() {
         spawn_local(markers::watch(dir, handle.clone()));
     }
-    spawn_local(reload_on_hangup(
-        hangup,
-        config.clone(),
-        sources,
+    let checks = checks(&config, &parts, &handle);
+    let reloaded = Reloaded {
         level,
-        handle,
-        Rc::clone(&site),
-    ));
+        engine: handle,
+        checks,
+        site: Rc::clone(&site),
+    };
+    spawn_local(reload_on_hangup(hangup, config.clone(), sources, reloaded));
 
     let stopping = Rc::clone(&site);
     let stopped = async move {
@@ -136,6 +137,19 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// What the executor itself checks, begun.
+fn checks(config: &Config, parts: &Parts<Client>, engine: &Handle) -> Checks {
+    let mut checks = Checks::new(
+        Rc::clone(&parts.docker),
+        parts.clock.clone(),
+        engine.clone(),
+        parts.site.metrics.checks(),
+        parts.procs.own.clone(),
+    );
+    checks.configure(&config.checks);
+    checks
 }
 
 /// None where it is switched off.

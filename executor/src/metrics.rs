@@ -4,6 +4,7 @@
 //! Every series that can be known in advance exists from the start with 0, so
 //! that a rate or an alert on it works from the first scrape.
 
+mod checks;
 mod evidence;
 mod labels;
 
@@ -20,6 +21,7 @@ use executor_api::Decision;
 
 use labels::{DecisionLabels, LookupLabels, OutcomeLabels, ResultLabels, SocketLabels, Word};
 
+pub use checks::CheckMetrics;
 pub use evidence::EvidenceMetrics;
 pub use labels::{KernelLookup, SocketName};
 
@@ -51,6 +53,7 @@ pub struct Metrics {
     journal_errors: Counter,
     report_errors: Counter,
     evidence: EvidenceMetrics,
+    checks: CheckMetrics,
     config_reloads: Family<ResultLabels, Counter>,
     engine_up: Gauge,
 }
@@ -85,6 +88,7 @@ impl Metrics {
             journal_errors: Counter::default(),
             report_errors: Counter::default(),
             evidence: EvidenceMetrics::new(),
+            checks: CheckMetrics::new(),
             config_reloads: Family::default(),
             engine_up: Gauge::default(),
         };
@@ -93,6 +97,7 @@ impl Metrics {
         metrics.register_states();
         metrics.register_faults();
         metrics.evidence.register(&mut metrics.registry);
+        metrics.checks.register(&mut metrics.registry);
         metrics
     }
 
@@ -352,6 +357,11 @@ impl Metrics {
     /// What is counted of evidence; for its own thread.
     pub fn evidence(&self) -> EvidenceMetrics {
         self.evidence.clone()
+    }
+
+    /// Counters of the executor's own checks; a clone shares them.
+    pub fn checks(&self) -> CheckMetrics {
+        self.checks.clone()
     }
 
     /// The configuration was read again.

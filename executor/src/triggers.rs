@@ -8,9 +8,13 @@
 //! A trigger fires once when its condition begins to hold, and again every [`AGAIN_AFTER`]
 //! while it goes on to hold: a refusal for good (switched off, say) may be none by then.
 
+mod checks;
+
 use std::time::Duration;
 
 use policy::{RuleRemedy, Sign, WallTime};
+
+pub use checks::Checks;
 
 /// Between two firings of one condition that goes on to hold.
 pub const AGAIN_AFTER: Duration = Duration::from_secs(300);

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use policy::OnRefusal;
 use serde::Deserialize;
 
+use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{LogFormat, LogLevel};
@@ -106,7 +107,7 @@ pub(super) struct DefaultsSection {
     pub(super) stop_timeout: Option<Millis>,
 }
 
-/// `[targets.NAME]`: the same, and three switches.
+/// `[targets.NAME]`: the same, three switches, and what is checked of it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct TargetSection {
@@ -122,6 +123,9 @@ pub(super) struct TargetSection {
     pub(super) max_attempts: Option<u32>,
     pub(super) release_after: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
+    pub(super) probes: Vec<ProbeSection>,
+    pub(super) silence: Option<SilenceSection>,
+    pub(super) activity: Option<ActivitySection>,
 }
 
 impl TargetSection {

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig};
 
+use super::checks;
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::maintenance;
 use super::values::{Millis, OrOff, show_duration_ms};
 use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
 
 /// The key, and what is wrong with its value.
-type Fault = (String, String);
+pub(super) type Fault = (String, String);
 
-const SECOND: u64 = 1000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-const DAY: u64 = 24 * HOUR;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const MINUTE: u64 = 60 * SECOND;
+pub(super) const HOUR: u64 = 60 * MINUTE;
+pub(super) const DAY: u64 = 24 * HOUR;
 
 /// Longest cooldown and window. The journal keeps every charge for so long.
 const LIMIT_MS_MAX: u64 = 30 * DAY;
@@ -66,6 +67,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         )?,
         policy,
         maintenance,
+        checks: checks::resolve(&file.targets)?,
         stop_timeouts,
         file: from.map(Path::to_owned),
         warnings,
@@ -429,7 +431,7 @@ fn path(key: &str, value: &Option<PathBuf>, default: &str) -> Result<PathBuf, Fa
     )
 }
 
-fn duration(
+pub(super) fn duration(
     key: &str,
     value: Option<Millis>,
     default_ms: u64,
@@ -443,7 +445,7 @@ fn duration(
     fault(key, format!("{value} is not between {min} and {max}"))
 }
 
-fn number<T>(
+pub(super) fn number<T>(
     key: &str,
     value: Option<T>,
     default: T,
@@ -460,6 +462,6 @@ where
     fault(key, format!("{number} is not between {min} and {max}"))
 }
 
-fn fault<T>(key: &str, why: impl Into<String>) -> Result<T, Fault> {
+pub(super) fn fault<T>(key: &str, why: impl Into<String>) -> Result<T, Fault> {
     Err((key.to_owned(), why.into()))
 }

@@ -15,6 +15,7 @@ use crate::engine::Handle;
 use crate::http::{ENGINE_MS_MAX, Site};
 use crate::logging::LevelHandle;
 use crate::procs::Procs;
+use crate::triggers::Checks;
 
 /// How often an engine that is away is asked for.
 const ENGINE_AWAY_PAUSE: Duration = Duration::from_secs(2);
@@ -95,14 +96,20 @@ pub(super) async fn remember_processes(procs: Procs, from_the_start: bool, site:
     }
 }
 
+/// What takes new settings.
+pub(super) struct Reloaded {
+    pub(super) level: LevelHandle,
+    pub(super) engine: Handle,
+    pub(super) checks: Checks,
+    pub(super) site: Rc<Site>,
+}
+
 /// SIGHUP: a bad configuration leaves the old one in force.
 pub(super) async fn reload_on_hangup(
     mut hangup: Signal,
     mut config: Config,
     sources: Sources,
-    level: LevelHandle,
-    engine: Handle,
-    site: Rc<Site>,
+    mut to: Reloaded,
 ) {
     while hangup.recv().await.is_some() {
         let read = config.reload(&sources).map_err(|e| e.to_string());
@@ -110,7 +117,7 @@ pub(super) async fn reload_on_hangup(
             let settings = settings(&reloaded.config).map_err(|e| e.to_string())?;
             Ok((settings, reloaded))
         });
-        site.metrics.config_reloaded(read.is_ok());
+        to.site.metrics.config_reloaded(read.is_ok());
         let (settings, reloaded) = match read {
             Ok(read) => read,
             Err(e) => {
@@ -118,14 +125,15 @@ pub(super) async fn reload_on_hangup(
                 continue;
             }
         };
-        if !engine.reload(settings).await {
+        if !to.engine.reload(settings).await {
             return;
         }
         for key in &reloaded.needs_restart {
             tracing::warn!(key, "changed, but takes effect only at the next start");
         }
         config = reloaded.config;
-        level.set(config.log.level);
+        to.checks.configure(&config.checks);
+        to.level.set(config.log.level);
         tracing::info!("configuration reloaded");
     }
 }

@@ -10,8 +10,8 @@ use serde::Deserialize;
 pub struct Network {
     /// `HostConfig.NetworkMode`: `bridge`, `host`, `none`, `container:ID`, a network's name.
     pub mode: String,
-    /// Its own addresses, by the names of the networks; IPv4 first.
-    pub addresses: Vec<IpAddr>,
+    /// The networks that it is in, by name, with its address there; IPv4 first.
+    pub addresses: Vec<(String, IpAddr)>,
 }
 
 #[derive(Deserialize, Default)]
@@ -42,16 +42,20 @@ pub(super) fn read_network(
     settings: Option<NetworkSettingsJson>,
 ) -> Network {
     let endpoints = settings.and_then(|settings| settings.networks);
-    let endpoints: Vec<EndpointJson> = endpoints
+    let endpoints: Vec<(String, EndpointJson)> = endpoints
         .unwrap_or_default()
-        .into_values()
-        .flatten()
+        .into_iter()
+        .filter_map(|(name, endpoint)| Some((name, endpoint?)))
         .collect();
-    let v4 = endpoints.iter().map(|endpoint| &endpoint.v4);
-    let v6 = endpoints.iter().map(|endpoint| &endpoint.v6);
+    let v4 = endpoints
+        .iter()
+        .map(|(name, endpoint)| (name, &endpoint.v4));
+    let v6 = endpoints
+        .iter()
+        .map(|(name, endpoint)| (name, &endpoint.v6));
     let addresses = v4
         .chain(v6)
-        .filter_map(|text| text.as_deref()?.parse().ok())
+        .filter_map(|(name, text)| Some((name.clone(), text.as_deref()?.parse().ok()?)))
         .collect();
     Network {
         mode: host.and_then(|host| host.network_mode).unwrap_or_default(),
@@ -75,8 +79,15 @@ mod tests {
         .unwrap();
         let network = read_network(Some(host), Some(settings));
         assert_eq!(network.mode, "front");
-        let shown: Vec<String> = network.addresses.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["172.19.0.2", "172.18.0.2", "fd00::2"]);
+        let shown: Vec<String> = network
+            .addresses
+            .iter()
+            .map(|(name, address)| format!("{name} {address}"))
+            .collect();
+        assert_eq!(
+            shown,
+            ["back 172.19.0.2", "front 172.18.0.2", "front fd00::2"]
+        );
         assert_eq!(read_network(None, None), Network::default());
     }
 }

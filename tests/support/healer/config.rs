@@ -90,7 +90,23 @@ impl Setup {
         let mut keys: BTreeMap<String, Value> = places.into();
         keys.extend(self.keys.clone());
         keys.iter()
-            .map(|(key, value)| format!("{key} = {value}\n"))
+            .map(|(key, value)| format!("{key} = {}\n", inline(value)))
             .collect()
+    }
+}
+
+/// A JSON value in TOML's notation.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| format!("{key} = {}", inline(value));
+            let fields: Vec<String> = fields.iter().map(field).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        simple => simple.to_string(),
     }
 }

@@ -1,0 +1,54 @@
+//! What is missed when it does not come: progress and beats.
+
+use super::probe::{long, pattern, remedy};
+use super::written::{ActivitySection, SilenceSection};
+use super::{Activity, OutputSource, Silence};
+use crate::config::resolve::{Fault, HOUR, MINUTE, fault};
+
+pub(super) fn silence(
+    target: &str,
+    section: Option<&SilenceSection>,
+) -> Result<Option<Silence>, Fault> {
+    let Some(section) = section else {
+        return Ok(None);
+    };
+    let place = format!("{target}.silence");
+    let key = |name: &str| format!("{place}.{name}");
+    let pattern = pattern(&place, "pattern", section.pattern.as_deref())?;
+    if pattern.is_some() == section.any.unwrap_or(false) {
+        let why = "needs either a pattern of what counts as progress, or any = true";
+        return fault(&place, why);
+    }
+    let source = match section.source.as_deref() {
+        None | Some("engine") => OutputSource::Engine,
+        Some("plugin") => OutputSource::Plugin,
+        Some(other) => {
+            let why = format!("\"{other}\" is none of engine, plugin");
+            return fault(&key("source"), why);
+        }
+    };
+    Ok(Some(Silence {
+        pattern,
+        first_ms: long(&key("first"), section.first, 20 * MINUTE)?,
+        then_ms: long(&key("then"), section.then, 5 * MINUTE)?,
+        source,
+        remedy: remedy(&place, section.remedy.as_deref())?,
+    }))
+}
+
+pub(super) fn activity(
+    target: &str,
+    section: Option<&ActivitySection>,
+) -> Result<Option<Activity>, Fault> {
+    let Some(section) = section else {
+        return Ok(None);
+    };
+    let place = format!("{target}.activity");
+    let key = |name: &str| format!("{place}.{name}");
+    let within_ms = long(&key("within"), section.within, HOUR)?;
+    Ok(Some(Activity {
+        within_ms,
+        start_period_ms: long(&key("start_period"), section.start_period, within_ms)?,
+        remedy: remedy(&place, section.remedy.as_deref())?,
+    }))
+}

@@ -1,0 +1,140 @@
+//! The checks that the configuration asks for, each a task of its own: begun, ended and
+//! begun anew as the configuration changes, with what is unchanged left alone.
+
+mod probe;
+mod reach;
+mod subject;
+mod tell;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, spawn_local};
+
+use self::probe::PROBES_AT_ONCE;
+use self::reach::Reach;
+use self::subject::Subject;
+use crate::clock::Clock;
+use crate::config::{self, Probe, TargetChecks};
+use crate::docker::Client;
+use crate::engine::Handle;
+use crate::metrics::CheckMetrics;
+use crate::resolve::OwnContainer;
+use crate::triggers::PROBE_PREFIX;
+
+/// What all checks work with.
+#[derive(Debug)]
+struct Context {
+    docker: Rc<Client>,
+    clock: Clock,
+    engine: Handle,
+    metrics: CheckMetrics,
+    reach: Reach,
+    slots: Semaphore,
+}
+
+/// The checks under way. Dropping it ends them.
+#[derive(Debug)]
+pub struct Checks {
+    context: Rc<Context>,
+    subjects: BTreeMap<String, Rc<Subject>>,
+    /// By target and rule.
+    tasks: BTreeMap<(String, String), Task>,
+}
+
+/// A check that is under way.
+#[derive(Debug)]
+struct Task {
+    check: Check,
+    handle: AbortHandle,
+}
+
+/// One check with all its settings: with others it is another check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Check {
+    Probe(Probe),
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.handle.abort();
+    }
+}
+
+impl Checks {
+    /// None yet: see [`Self::configure`].
+    pub fn new(
+        docker: Rc<Client>,
+        clock: Clock,
+        engine: Handle,
+        metrics: CheckMetrics,
+        own: OwnContainer,
+    ) -> Self {
+        let context = Context {
+            reach: Reach::new(Rc::clone(&docker), own),
+            docker,
+            clock,
+            engine,
+            metrics,
+            slots: Semaphore::new(PROBES_AT_ONCE),
+        };
+        Self {
+            context: Rc::new(context),
+            subjects: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+        }
+    }
+
+    /// These are wanted from now on. What is wanted as before goes on undisturbed; on a
+    /// `LocalSet`.
+    pub fn configure(&mut self, wanted: &config::Checks) {
+        let wanted: BTreeMap<(String, String), Check> = wanted
+            .iter()
+            .flat_map(|(target, checks)| {
+                let rules = all(checks).into_iter();
+                rules.map(|(rule, check)| ((target.clone(), rule), check))
+            })
+            .collect();
+        let metrics = self.context.metrics.clone();
+        self.tasks.retain(|key, task| {
+            let stays = wanted.get(key) == Some(&task.check);
+            if !stays {
+                metrics.forget(&key.0, &key.1);
+            }
+            stays
+        });
+        for ((target, rule), check) in wanted {
+            let key = (target, rule);
+            if !self.tasks.contains_key(&key) {
+                let handle = self.begin(&key.0, check.clone());
+                self.tasks.insert(key, Task { check, handle });
+            }
+        }
+        let tasks = &self.tasks;
+        self.subjects
+            .retain(|name, _| tasks.keys().any(|(target, _)| target == name));
+    }
+
+    fn begin(&mut self, target: &str, check: Check) -> AbortHandle {
+        let docker = &self.context.docker;
+        let subject = self
+            .subjects
+            .entry(target.to_owned())
+            .or_insert_with(|| Rc::new(Subject::new(target, Rc::clone(docker))));
+        let (context, subject) = (Rc::clone(&self.context), Rc::clone(subject));
+        match check {
+            Check::Probe(probe) => spawn_local(probe::watch(context, subject, probe)),
+        }
+        .abort_handle()
+    }
+}
+
+/// A target's checks by their rules.
+fn all(checks: &TargetChecks) -> Vec<(String, Check)> {
+    let probes = checks.probes.iter().map(|probe| {
+        let rule = format!("{PROBE_PREFIX}{}", probe.name);
+        (rule, Check::Probe(probe.clone()))
+    });
+    probes.collect()
+}

@@ -1,0 +1,246 @@
+//! Active probes: something is tried at a container again and again.
+//!
+//! Keeps true:
+//! - a probe is begun at its own times, one at a time, and what it missed is not made up;
+//! - each has an end; at most [`PROBES_AT_ONCE`] run together, so that a host with many
+//!   has neither a peak nor a growing queue;
+//! - what the executor itself cannot try (the engine is away, a name has no address) is
+//!   neither a failure nor a success: it is told once, and counted apart.
+
+mod exec;
+mod http;
+mod process;
+pub(super) mod state;
+mod tcp;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::{Now, Sign};
+use tokio::time::Instant;
+
+use self::exec::Exec;
+use self::state::{Start, State, Verdict, clear_within_ms};
+use super::Context;
+use super::subject::{Running, Subject};
+use super::tell::{Finding, Teller};
+use crate::config::{Probe, ProbeKind};
+use crate::triggers::PROBE_PREFIX;
+
+/// Most probes under way at once.
+pub(super) const PROBES_AT_ONCE: usize = 32;
+/// Their first rounds are spread over this time, or their interval where that is shorter.
+const SPREAD_MAX: Duration = Duration::from_secs(30);
+
+/// Longest wait for an address; to find it is our own affair.
+const FIND_MAX: Duration = Duration::from_secs(5);
+
+/// What came of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Result {
+    Passed,
+    Failed {
+        /// Our own words and figures.
+        why: String,
+        /// What the container said.
+        sample: String,
+    },
+    /// Nothing is known of the container by it.
+    Unable {
+        /// For the log.
+        why: String,
+    },
+}
+
+impl Result {
+    fn failed(why: impl Into<String>) -> Self {
+        let (why, sample) = (why.into(), String::new());
+        Self::Failed { why, sample }
+    }
+
+    fn unable(why: impl Into<String>) -> Self {
+        Self::Unable { why: why.into() }
+    }
+}
+
+struct Watch {
+    context: Rc<Context>,
+    subject: Rc<Subject>,
+    probe: Probe,
+    state: State,
+    exec: Exec,
+    teller: Teller,
+    /// Why it could not be tried, as far as that was told.
+    unable_told: Option<String>,
+}
+
+/// Tries for as long as it is not dropped.
+pub(super) async fn watch(context: Rc<Context>, subject: Rc<Subject>, probe: Probe) {
+    let interval = Duration::from_millis(probe.pace.interval_ms);
+    let mut due = Instant::now() + spread(&subject.name, interval.min(SPREAD_MAX));
+    let rule = format!("{PROBE_PREFIX}{}", probe.name);
+    let mut watch = Watch {
+        state: State::new(probe.pace),
+        exec: Exec::default(),
+        teller: Teller::new(&context, &subject.name, rule, probe.remedy),
+        unable_told: None,
+        context,
+        subject,
+        probe,
+    };
+    loop {
+        tokio::time::sleep_until(due).await;
+        watch.round(next_after(due, interval, Instant::now())).await;
+        due = next_after(due, interval, Instant::now());
+    }
+}
+
+/// The first of its times after `now`.
+fn next_after(due: Instant, interval: Duration, now: Instant) -> Instant {
+    let late = now.saturating_duration_since(due);
+    let rounds = late.as_millis() / interval.as_millis().max(1) + 1;
+    due + interval * u32::try_from(rounds).unwrap_or(u32::MAX)
+}
+
+/// Checks of one target together, so that they share a look; targets apart.
+fn spread(target: &str, over: Duration) -> Duration {
+    let share = u64::from(crc32fast::hash(target.as_bytes()) % 1_000);
+    over * u32::try_from(share).unwrap_or_default() / 1_000
+}
+
+impl Watch {
+    async fn round(&mut self, next: Instant) {
+        let context = Rc::clone(&self.context);
+        let Ok(slot) = context.slots.acquire().await else {
+            return;
+        };
+        let running = match self.subject.look().await {
+            Ok(Some(running)) => running,
+            Ok(None) => return self.state.sleep(),
+            Err(why) => return self.unable(why),
+        };
+        let (began, started) = (self.context.clock.now(), Instant::now());
+        let result = self.run(&running).await;
+        let word = match &result {
+            Result::Passed => "passed",
+            Result::Failed { .. } => "failed",
+            Result::Unable { .. } => "unable",
+        };
+        let kind = self.probe.kind.word();
+        self.context.metrics.probed(kind, word, started.elapsed());
+        drop(slot);
+        match result {
+            Result::Unable { why } => self.unable(why),
+            Result::Passed => self.take(&running.start, began, None, next).await,
+            Result::Failed { why, sample } => {
+                self.take(&running.start, began, Some((why, sample)), next)
+                    .await;
+            }
+        }
+    }
+
+    async fn run(&mut self, running: &Running) -> Result {
+        let timeout = Duration::from_millis(self.probe.pace.timeout_ms);
+        let (context, id) = (&self.context, &running.start.container_id);
+        let place = match &self.probe.kind {
+            ProbeKind::Http(http) => &http.place,
+            ProbeKind::Tcp(place) => place,
+            ProbeKind::Process(pattern) => {
+                return process::run(&context.docker, id, pattern, timeout).await;
+            }
+            ProbeKind::Exec(command) => {
+                let exec = &mut self.exec;
+                return exec
+                    .run(&context.docker, id, command, timeout, &context.metrics)
+                    .await;
+            }
+        };
+        let found = tokio::time::timeout(FIND_MAX, context.reach.find(place, &running.network));
+        let address = match found.await {
+            Ok(Ok(address)) => address,
+            Ok(Err(why)) => return Result::unable(why),
+            Err(_) => return Result::unable("its address was not found in time"),
+        };
+        let asked = async {
+            match &self.probe.kind {
+                ProbeKind::Http(http) => http::run(address, http).await,
+                _ => tcp::run(address).await,
+            }
+        };
+        let late = |_| Result::failed(format!("no answer within {} ms", timeout.as_millis()));
+        tokio::time::timeout(timeout, asked)
+            .await
+            .unwrap_or_else(late)
+    }
+
+    fn unable(&mut self, why: String) {
+        let (target, probe) = (&*self.subject.name, &*self.probe.name);
+        if self.unable_told.is_none() {
+            tracing::warn!(target, probe, "the probe cannot be tried: {why}");
+        }
+        self.unable_told = Some(why);
+    }
+
+    async fn take(
+        &mut self,
+        start: &Start,
+        began: Now,
+        failed: Option<(String, String)>,
+        next: Instant,
+    ) {
+        if self.unable_told.take().is_some() {
+            let (target, probe) = (&*self.subject.name, &*self.probe.name);
+            tracing::info!(target, probe, "the probe can be tried again");
+        }
+        let verdict = self.state.take(start, began, failed.is_none());
+        let (name, probe) = (&self.subject.name, &self.probe.name);
+        self.context.metrics.set_failing(
+            name,
+            &format!("{PROBE_PREFIX}{probe}"),
+            self.state.is_failing(),
+        );
+        let finding = match (verdict, failed) {
+            (None, _) => return,
+            (Some(Verdict::Fired), Some((why, sample))) => {
+                let (kind, failures) = (self.probe.kind.word(), self.state.failures());
+                let clear_within_ms = clear_within_ms(&self.probe.pace);
+                Finding::Fired {
+                    sign: Sign::Watched { clear_within_ms },
+                    why: format!("{kind} probe '{probe}' failed {failures} times in a row: {why}"),
+                    sample,
+                }
+            }
+            (Some(_), _) => Finding::Cleared,
+        };
+        let container_id = start.container_id.clone();
+        if !self.teller.tell(container_id, began, finding, next).await {
+            self.state.untold();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missed_rounds_are_not_made_up() {
+        let due = Instant::now();
+        let second = Duration::from_secs(1);
+        for (late_ms, rounds) in [(0, 1), (999, 1), (1_000, 2), (5_500, 6)] {
+            let next = next_after(due, second, due + Duration::from_millis(late_ms));
+            assert_eq!(next, due + second * rounds, "{late_ms}");
+        }
+    }
+
+    #[test]
+    fn targets_begin_apart() {
+        let minute = Duration::from_secs(60);
+        let mut offsets: Vec<Duration> = (0..100)
+            .map(|n| spread(&format!("web-{n}"), minute))
+            .collect();
+        offsets.sort_unstable();
+        assert!(offsets[99] < minute && offsets[99] - offsets[0] > minute / 2);
+        assert_eq!(spread("web", minute), spread("web", minute));
+    }
+}

@@ -1,0 +1,139 @@
+//! A command in the container.
+//!
+//! Keeps true: never more than one of a probe's commands at a time. One that outlives its
+//! time cannot be ended by the engine; until it ends no other is begun, and that is the
+//! container's failure, not ours.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Result;
+use crate::docker::{Client, DockerError, ExecEnd};
+use crate::metrics::CheckMetrics;
+
+/// Most bytes of its output that are kept for people.
+const OUTPUT_BYTES_MAX: usize = 4 << 10;
+/// Longest wait for the engine where the command itself is not waited for.
+const ENGINE_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for the engine to notice the end of a command whose output has ended.
+const END_MAX: Duration = Duration::from_secs(1);
+const END_PAUSE: Duration = Duration::from_millis(20);
+
+/// Of one probe, over its rounds.
+#[derive(Debug, Default)]
+pub(super) struct Exec {
+    /// A command that has outlived its time.
+    orphan: Option<String>,
+}
+
+impl Exec {
+    pub(super) async fn run(
+        &mut self,
+        docker: &Client,
+        container_id: &str,
+        command: &[String],
+        timeout: Duration,
+        metrics: &CheckMetrics,
+    ) -> Result {
+        if let Some(orphan) = &self.orphan {
+            match docker.exec_state(orphan, ENGINE_MAX).await {
+                Ok(Some(state)) if state.is_running => {
+                    return Result::failed("the command of an earlier round has still not ended");
+                }
+                Ok(_) => self.orphan = None,
+                Err(e) => return Result::unable(e.to_string()),
+            }
+        }
+        let id = match docker.exec_create(container_id, command, ENGINE_MAX).await {
+            Ok(Some(id)) => id,
+            Ok(None) => return Result::unable("the container is gone"),
+            Err(e) => return refused(&e),
+        };
+        let began = Instant::now();
+        let ran = match docker.exec_start(&id, OUTPUT_BYTES_MAX, timeout).await {
+            Ok(ran) => ran,
+            Err(e) => return refused(&e),
+        };
+        let sample = String::from_utf8_lossy(&ran.output).into_owned();
+        let left = match ran.end {
+            ExecEnd::OutputEnded => END_MAX.min(timeout.saturating_sub(began.elapsed())),
+            ExecEnd::TimedOut | ExecEnd::Flood => Duration::ZERO,
+        };
+        match ended(docker, &id, left).await {
+            Ok(None) => {
+                self.orphan = Some(id);
+                metrics.exec_outlived();
+                let why = match ran.end {
+                    ExecEnd::Flood => "prints without end".to_owned(),
+                    _ => format!("has not ended within {} ms", timeout.as_millis()),
+                };
+                let why = format!("{why}; it goes on, as the engine cannot end it");
+                Result::Failed { why, sample }
+            }
+            Ok(Some(0)) => Result::Passed,
+            Ok(Some(code)) if sample.starts_with("OCI runtime exec failed") => {
+                cannot_begin(&sample, &format!("exit code {code}"))
+            }
+            Ok(Some(code)) => Result::Failed {
+                why: format!("exit code {code}"),
+                sample,
+            },
+            Err(why) => Result::unable(why),
+        }
+    }
+}
+
+/// Its exit code; none while it runs.
+async fn ended(
+    docker: &Client,
+    exec_id: &str,
+    patience: Duration,
+) -> std::result::Result<Option<i64>, String> {
+    let until = Instant::now() + patience;
+    loop {
+        match docker.exec_state(exec_id, ENGINE_MAX).await {
+            Err(e) => return Err(e.to_string()),
+            // With its container, which the next look will say.
+            Ok(None) => return Err("the engine does not know the command any more".to_owned()),
+            Ok(Some(state)) if state.is_running => {}
+            Ok(Some(state)) => return Ok(Some(state.exit_code.unwrap_or(-1))),
+        }
+        if Instant::now() >= until {
+            return Ok(None);
+        }
+        tokio::time::sleep(END_PAUSE).await;
+    }
+}
+
+fn refused(error: &DockerError) -> Result {
+    match error {
+        DockerError::Status {
+            status: 400 | 500,
+            message,
+            ..
+        } => cannot_begin(message, "the engine cannot begin it"),
+        // Not running, or paused: the next look will say.
+        other => Result::unable(other.to_string()),
+    }
+}
+
+/// A command that is not there is the configuration's fault; a container that has no memory
+/// or process left for it is sick.
+fn cannot_begin(words: &str, otherwise: &str) -> Result {
+    let is_missing = [
+        "executable file not found",
+        "no such file or directory",
+        "permission denied",
+        "is a directory",
+    ];
+    let lower = words.to_ascii_lowercase();
+    match is_missing.iter().find(|missing| lower.contains(**missing)) {
+        Some(missing) => Result::unable(format!("the command cannot be run there: {missing}")),
+        None if words.contains("OCI runtime exec failed") => Result::Failed {
+            why: otherwise.to_owned(),
+            sample: words.to_owned(),
+        },
+        None => Result::unable(words.to_owned()),
+    }
+}
