@@ -42,9 +42,10 @@ pub(crate) fn rule(
     check_words(text, &written)?;
     let (wanted, needs) = wanted(text, &rule_span, &written, rarity)?;
     let excuses = sets.of_rule(text, &written)?;
-    let names = excuses.iter().map(|set| set.name.clone()).collect();
+    let names = excuses.sets.iter().map(|set| set.name.clone()).collect();
     let own = excuse(text, &rule_span, "", &written.unless)?;
     let unless = excuses
+        .sets
         .into_iter()
         .chain((!own.is_empty()).then(|| Arc::new(own)))
         .collect();
@@ -75,6 +76,7 @@ pub(crate) fn rule(
             wanted,
             severities: severities(text, &written.severity)?,
             unless,
+            together: excuses.together,
         },
     };
     Ok(Compiled {

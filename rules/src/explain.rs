@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use regex_automata::Input;
 
-use crate::limits::RULE_COMPILED_BYTES_MAX;
+use crate::limits::{RULE_CACHE_BYTES_MAX, RULE_COMPILED_BYTES_MAX};
 use crate::matcher::{Objection, Pattern, Patterns};
 use crate::normalise::{Normalised, Scratch};
 use crate::pattern;
@@ -97,7 +97,7 @@ fn finding(rule: &Rule, origin: Origin, text: &Normalised) -> Finding {
 /// The first of the patterns that matches at a place where one of them does.
 fn which(patterns: &Patterns, text: &[u8], span: &Range<usize>) -> String {
     let is_it = |pattern: &&Pattern| {
-        let regex = pattern::compiled(&pattern.hir, RULE_COMPILED_BYTES_MAX);
+        let regex = pattern::compiled(&pattern.hir, RULE_COMPILED_BYTES_MAX, RULE_CACHE_BYTES_MAX);
         regex.is_ok_and(|regex| {
             let found = regex.find(Input::new(text).range(span.start..));
             found.is_some_and(|found| found.start() == span.start)

@@ -40,6 +40,9 @@ pub const RULE_COMPILED_BYTES_MAX: usize = 8 << 20;
 /// Bytes of one rule's matching cache, per thread; beyond it matching gets slower, not wrong.
 pub const RULE_CACHE_BYTES_MAX: usize = 1 << 20;
 
+/// The same of several sets of excuses that are read together.
+pub const TOGETHER_CACHE_BYTES_MAX: usize = 2 << 20;
+
 /// Levels of nesting in one regex.
 pub const REGEX_NESTING_MAX: u32 = 50;
 

@@ -38,7 +38,8 @@ impl<'a> Loading<'a> {
     pub(crate) fn new() -> Result<Self, Error> {
         let (source, toml) = packs::EXCUSES;
         let text = Text { source, toml };
-        let sets = Sets::default().with_file(text, &format::parse(text)?)?;
+        let mut sets = Sets::default().with_file(text, &format::parse(text)?)?;
+        sets.prepare(&packs::COMMON_EXCUSES);
         Ok(Self {
             sets,
             ..Self::default()

@@ -8,6 +8,7 @@ use regex_automata::meta::Regex;
 use regex_syntax::hir::Hir;
 
 use crate::normalise::Normalised;
+use crate::pattern;
 use crate::severity::{self, Severities, Severity};
 
 /// Patterns, any of which will do, compiled into one: a text is read once for all of them.
@@ -50,6 +51,37 @@ impl Excuse {
     }
 }
 
+/// Shared sets of excuses read at once, to tell that none of them speaks: what nearly every
+/// match that counts comes to.
+#[derive(Debug)]
+pub(crate) struct Together {
+    anywhere: Option<Regex>,
+    before: Option<Regex>,
+}
+
+impl Together {
+    /// None where it would save nothing, or where they are too large together.
+    pub(crate) fn new(sets: &[Arc<Excuse>]) -> Option<Self> {
+        if sets.len() < 2 {
+            return None;
+        }
+        let anywhere = sets.iter().filter_map(|set| set.anywhere.as_ref());
+        let before = sets.iter().filter_map(|set| set.before.as_ref());
+        let together = Self {
+            anywhere: pattern::together(anywhere.clone()),
+            before: pattern::together(before.clone()),
+        };
+        let is_whole = together.anywhere.is_some() == anywhere.count().gt(&0)
+            && together.before.is_some() == before.count().gt(&0);
+        is_whole.then_some(together)
+    }
+
+    fn stand_in(&self, line: &[u8], in_front: &[u8]) -> bool {
+        let is_in = |words: &Option<Regex>, text| words.as_ref().is_some_and(|w| w.is_match(text));
+        is_in(&self.anywhere, line) || is_in(&self.before, in_front)
+    }
+}
+
 /// What one rule looks for, and what excuses it.
 #[derive(Debug)]
 pub(crate) struct Matcher {
@@ -57,6 +89,8 @@ pub(crate) struct Matcher {
     /// The line must show one of these; empty: whatever it shows.
     pub(crate) severities: Severities,
     pub(crate) unless: Vec<Arc<Excuse>>,
+    /// Those of `unless` that have a name.
+    pub(crate) together: Option<Arc<Together>>,
 }
 
 /// Why a match does not count.
@@ -127,32 +161,35 @@ impl Matcher {
         {
             return Some(Objection::Severity(shown));
         }
+        let in_front = lines.start..span.start;
+        let none_shared = self
+            .together
+            .as_ref()
+            .is_some_and(|all| !all.stand_in(&text[lines.clone()], &text[in_front.clone()]));
         self.unless.iter().find_map(|set| {
             if let Some(shown) = shown.filter(|&shown| set.severities.contains(shown)) {
                 return Some(Objection::Excused { set, shown });
             }
-            let stand_in = |patterns: &Option<Patterns>, part: Range<usize>| {
-                patterns
-                    .as_ref()
-                    .is_some_and(|patterns| patterns.are_in(&text[part]))
-            };
-            let words = |patterns, part: (usize, usize)| Objection::Words {
+            if none_shared && !set.name.is_empty() {
+                return None;
+            }
+            let (patterns, part) = words_in(&set.anywhere, (text, lines))
+                .or_else(|| words_in(&set.before, (text, &in_front)))?;
+            Some(Objection::Words {
                 set,
                 patterns,
                 part,
-            };
-            let here = (lines.start, lines.end);
-            let in_front = (lines.start, span.start);
-            if stand_in(&set.anywhere, here.0..here.1) {
-                return set.anywhere.as_ref().map(|patterns| words(patterns, here));
-            }
-            if stand_in(&set.before, in_front.0..in_front.1) {
-                return set
-                    .before
-                    .as_ref()
-                    .map(|patterns| words(patterns, in_front));
-            }
-            None
+            })
         })
     }
+}
+
+/// The patterns and the part of the text that one of them stands in.
+fn words_in<'a>(
+    patterns: &'a Option<Patterns>,
+    (text, part): (&[u8], &Range<usize>),
+) -> Option<(&'a Patterns, (usize, usize))> {
+    let patterns = patterns.as_ref()?;
+    let stands = patterns.are_in(&text[part.clone()]);
+    stands.then_some((patterns, (part.start, part.end)))
 }

@@ -23,6 +23,9 @@ const ALL: &str = "gpu";
 /// The sets of excuses that every file may name.
 pub(crate) const EXCUSES: (&str, &str) = ("excuses", include_str!("../packs/excuses.toml"));
 
+/// Those that the packs name as a rule, in that order.
+pub(crate) const COMMON_EXCUSES: [&str; 3] = ["recovery", "talk", "code"];
+
 /// The names of the built-in packs; the first one stands for all others.
 pub fn names() -> impl Iterator<Item = &'static str> {
     std::iter::once(ALL).chain(PACKS.iter().map(|(name, _)| *name))

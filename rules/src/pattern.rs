@@ -13,7 +13,7 @@ use crate::error::{Error, Text};
 use crate::format::Written;
 use crate::limits::{
     LITERAL_BYTES_MAX, REGEX_BYTES_MAX, REGEX_COMPILED_BYTES_MAX, REGEX_NESTING_MAX,
-    RULE_CACHE_BYTES_MAX, RULE_COMPILED_BYTES_MAX,
+    RULE_CACHE_BYTES_MAX, RULE_COMPILED_BYTES_MAX, TOGETHER_CACHE_BYTES_MAX,
 };
 use crate::matcher::{Pattern, Patterns};
 use crate::normalise::is_space;
@@ -118,7 +118,7 @@ pub(crate) fn any(
         })
         .collect();
     let all = Hir::alternation(patterns.into_iter().map(|(hir, _)| hir).collect());
-    let any = compiled(&all, RULE_COMPILED_BYTES_MAX).map_err(|error| {
+    let any = compiled(&all, RULE_COMPILED_BYTES_MAX, RULE_CACHE_BYTES_MAX).map_err(|error| {
         text.error(
             span,
             format!(
@@ -129,6 +129,22 @@ pub(crate) fn any(
         )
     })?;
     Ok(Some(Patterns { any, each }))
+}
+
+/// The patterns of several sets in one, to read a text once for all of them. None where there
+/// are none, or where they are too large together.
+pub(crate) fn together<'a>(sets: impl IntoIterator<Item = &'a Patterns>) -> Option<Regex> {
+    let each = sets.into_iter().flat_map(|set| &set.each);
+    let all: Vec<Hir> = each.map(|pattern| pattern.hir.clone()).collect();
+    if all.is_empty() {
+        return None;
+    }
+    compiled(
+        &Hir::alternation(all),
+        RULE_COMPILED_BYTES_MAX,
+        TOGETHER_CACHE_BYTES_MAX,
+    )
+    .ok()
 }
 
 /// Makes errors at one pattern of a rule file.
@@ -201,12 +217,16 @@ fn parts(hir: &Hir) -> usize {
 }
 
 /// A regex over normal texts that compiles to no more than so many bytes.
-pub(crate) fn compiled(hir: &Hir, bytes_max: usize) -> Result<Regex, Box<BuildError>> {
+pub(crate) fn compiled(
+    hir: &Hir,
+    bytes_max: usize,
+    cache_max: usize,
+) -> Result<Regex, Box<BuildError>> {
     let config = Regex::config()
         .utf8_empty(false)
         .which_captures(WhichCaptures::Implicit)
         .nfa_size_limit(Some(bytes_max))
-        .hybrid_cache_capacity(RULE_CACHE_BYTES_MAX);
+        .hybrid_cache_capacity(cache_max);
     let regex = Regex::builder().configure(config).build_from_hir(hir);
     regex.map_err(Box::new)
 }
@@ -220,7 +240,7 @@ fn because(error: &BuildError) -> String {
 
 /// Only to see that it can be compiled, within its limit.
 fn check_size(hir: &Hir, refuse: Refuse<'_>) -> Result<(), Error> {
-    let compiled = compiled(hir, REGEX_COMPILED_BYTES_MAX).map(drop);
+    let compiled = compiled(hir, REGEX_COMPILED_BYTES_MAX, RULE_CACHE_BYTES_MAX).map(drop);
     compiled.map_err(|error| match error.size_limit() {
         Some(limit) => refuse.with(
             format!("a regex that compiles to more than {limit} bytes"),
@@ -337,7 +357,8 @@ mod tests {
                 toml: &toml,
             };
             let hir = regex(text, &file["regexes"][0]).expect(written);
-            let regex = compiled(&hir, REGEX_COMPILED_BYTES_MAX).expect(written);
+            let regex =
+                compiled(&hir, REGEX_COMPILED_BYTES_MAX, RULE_CACHE_BYTES_MAX).expect(written);
             for byte in (0..=u8::MAX).filter(|byte| !byte.is_ascii_uppercase()) {
                 let subject = [b'x', byte];
                 assert_eq!(
