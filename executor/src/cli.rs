@@ -8,6 +8,7 @@ mod admin;
 mod check;
 pub(crate) mod client;
 mod explain;
+mod history;
 mod output;
 mod pause;
 mod replay;
@@ -15,6 +16,8 @@ mod restart;
 mod rules;
 mod run;
 mod scan;
+mod since;
+mod stats;
 mod status;
 mod table;
 
@@ -56,7 +59,9 @@ enum Command {
     /// What the running executor knows: targets, budgets, faults
     Status(status::StatusArgs),
     /// Attempts and decisions, the newest last
-    History(status::HistoryArgs),
+    History(history::HistoryArgs),
+    /// Success rates and times to recovery, by target and by rule
+    Stats(stats::StatsArgs),
     /// No restarts, of one container or of all
     Pause(pause::PauseArgs),
     /// End a pause, and free a held container
@@ -108,7 +113,8 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&settings, &args),
         Command::Restart(args) => restart::restart(&settings, &args),
         Command::Status(args) => status::status(&settings, &args),
-        Command::History(args) => status::history(&settings, &args),
+        Command::History(args) => history::history(&settings, &args),
+        Command::Stats(args) => stats::stats(&settings, &args),
         Command::Pause(args) => pause::pause(&settings, &args),
         Command::Resume(args) => pause::resume(&settings, &args),
         Command::Check(args) => check::check(&settings, &args),

@@ -26,6 +26,7 @@ mod marked;
 mod one_shot;
 mod parts;
 mod signals;
+mod stats;
 mod tell;
 #[cfg(test)]
 mod tests;

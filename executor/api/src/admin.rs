@@ -18,6 +18,27 @@ pub enum AdminRequest {
         target: Option<String>,
         /// At most 1,000.
         limit: u32,
+        /// The rule's name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+        /// As [`HistoryEntry::what`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        what: Option<String>,
+        /// From then on, seconds since the epoch.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<u64>,
+    },
+    /// Success rates and times to recovery.
+    Stats {
+        /// A container's canonical name.
+        #[serde(default)]
+        target: Option<String>,
+        /// The rule's name.
+        #[serde(default)]
+        rule: Option<String>,
+        /// From then on, seconds since the epoch.
+        #[serde(default)]
+        since: Option<u64>,
     },
     /// No restarts: of one target, or of all; until a time, or until resumed.
     Pause {
@@ -85,8 +106,47 @@ pub struct Status {
     pub paused: Option<Pause>,
     /// The storm breaker has stopped all restarts.
     pub storm: Option<Storm>,
+    /// Maintenance windows of the configuration.
+    pub windows: Vec<Window>,
+    /// What maintenance holds back, by name.
+    pub held_back: Vec<HeldBack>,
     /// Every target that is listed or has a state, by name.
     pub targets: Vec<TargetStatus>,
+}
+
+/// A maintenance window.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    /// As in the configuration.
+    pub name: String,
+    /// For people.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Patterns of names; none = all targets.
+    pub targets: Vec<String>,
+    /// Open until then; none = not open.
+    pub until: Option<u64>,
+    /// Opens next then, where that is within some days.
+    pub next: Option<u64>,
+}
+
+/// A target whose restart maintenance holds back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeldBack {
+    /// Canonical name.
+    pub target: String,
+    /// The newest match's rule.
+    pub rule: String,
+    /// The first match.
+    pub since: u64,
+    /// So many matches were held back since.
+    pub matches: u64,
+    /// What holds them back.
+    pub detail: String,
+    /// Decided again then; none = not by itself.
+    pub decided_at: Option<u64>,
 }
 
 /// A pause in force.
@@ -124,10 +184,15 @@ pub struct TargetStatus {
     pub state: String,
     /// For people: why it is held, what it waits for.
     pub detail: String,
+    /// The rule that it waits for, or that its latest restart was for; none for a
+    /// person's request.
+    pub rule: Option<String>,
     /// The charge of the latest restart.
     pub last_restart: Option<u64>,
     /// Its outcome, where there is one.
     pub last_outcome: Option<String>,
+    /// How it ended, for people.
+    pub last_detail: String,
     /// Charges in the current window.
     pub used: u32,
     /// Of so many that are allowed.
@@ -136,8 +201,67 @@ pub struct TargetStatus {
     pub cooldown_sec: u64,
     /// Attempts in a row that did not cure.
     pub uncured: u32,
-    /// When the next restart is possible by the limits; none = now.
+    /// Restarts left in the current window.
+    pub budget_left: u32,
+    /// When the next restart is possible; none = now, or where `blocked_by` says so,
+    /// not by time alone.
     pub next_possible: Option<u64>,
+    /// The gate that is in the way for longest.
+    pub blocked_by: Option<String>,
+}
+
+/// `data` of the answer to [`AdminRequest::Stats`]. Times are seconds since the epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stats {
+    /// From when on; none = all that is remembered.
+    pub since: Option<u64>,
+    /// Attempts before this are not remembered any more.
+    pub known_from: u64,
+    /// Of all together.
+    pub all: Figures,
+    /// By target, those with most attempts first.
+    pub targets: Vec<Figures>,
+    /// So many targets more are left out.
+    pub more_targets: u32,
+    /// By rule, those with most attempts first; a person's requests have none: empty.
+    pub rules: Vec<Figures>,
+    /// So many rules more are left out.
+    pub more_rules: u32,
+}
+
+/// What came of the restarts of one target, or for one rule.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// The target or rule.
+    pub name: String,
+    /// Restarts that were charged, dry runs apart.
+    pub attempts: u64,
+    /// Of these: the container stayed well.
+    pub recovered: u64,
+    /// It did not.
+    pub relapsed: u64,
+    /// The engine would not.
+    pub failed: u64,
+    /// Nothing was done: facts changed before the act.
+    pub aborted: u64,
+    /// Nobody knows.
+    pub unknown: u64,
+    /// Not known yet.
+    pub open: u64,
+    /// Recovered of recovered, relapsed and failed; none where there are none.
+    pub success_percent: Option<f64>,
+    /// Incidents that ended well; the times below are of these.
+    pub recoveries: u64,
+    /// From an incident's first line to the restart after which all was well, mean.
+    pub mean_recovery_ms: Option<u64>,
+    /// The same, median.
+    pub median_recovery_ms: Option<u64>,
+    /// Matches and requests that were refused.
+    pub refused: u64,
+    /// Dry runs.
+    pub dry_runs: u64,
 }
 
 /// One line of `healer history`; `data` of that answer is a list of them, the

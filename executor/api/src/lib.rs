@@ -21,8 +21,8 @@ mod frame;
 mod intent;
 
 pub use admin::{
-    AdminAnswer, AdminRequest, ExitCode, HistoryEntry, Pause, RestartRequest, Status, Storm,
-    TargetStatus,
+    AdminAnswer, AdminRequest, ExitCode, Figures, HeldBack, HistoryEntry, Pause, RestartRequest,
+    Stats, Status, Storm, TargetStatus, Window,
 };
 pub use answer::{Answer, Decision};
 pub use frame::{

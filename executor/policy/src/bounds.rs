@@ -90,6 +90,10 @@ pub const REFUSALS_MAX: usize = 1_000;
 /// Holds, storms, pauses and their ends that `healer history` shows.
 pub const HAPPENED_MAX: usize = 200;
 
+/// Targets of which is remembered what maintenance holds back; beyond it the one
+/// that has not matched for longest is forgotten.
+pub const HELD_BACK_MAX: usize = 1_000;
+
 /// Ignored labels remembered as told; beyond it all are told again.
 pub const LABELS_TOLD_MAX: usize = 4_096;
 

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Gate, Happened, Limits, Pending, PendingKey, RuleRemedy, Sign, Timestamp, WallTime};
+use crate::{
+    Gate, Happened, HeldBack, Limits, Pending, PendingKey, RuleRemedy, Sign, Timestamp, WallTime,
+};
 
 /// One journal entry with its times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,6 +246,11 @@ pub enum Kept {
         /// Oldest first.
         newest: Vec<Happened>,
     },
+    /// What maintenance holds back.
+    HeldBack {
+        /// By name.
+        targets: Vec<HeldBack>,
+    },
     /// The rule that was last unknown.
     UnknownRule {
         /// Its name on the wire.
@@ -279,6 +286,16 @@ pub struct Charge {
     /// A dry run of the rule, not of the target: what is pending for real stays so.
     #[serde(default, skip_serializing_if = "is_false")]
     pub shadow_rule: bool,
+}
+
+impl Charge {
+    /// The rule that called for it; empty for a person's request.
+    pub(crate) fn rule(&self) -> &str {
+        match &self.cause {
+            Cause::Match { rule, .. } => rule,
+            Cause::Person => "",
+        }
+    }
 }
 
 /// Why an attempt was made.

@@ -30,6 +30,8 @@ pub struct AttemptView {
     pub duration_ms: Option<u64>,
     /// When it ended.
     pub ended_wall_ms: Option<u64>,
+    /// Its outcome; while there is none `in-progress` or `verifying`; `dry-run`.
+    pub what: &'static str,
     /// None while it is open.
     pub outcome: Option<Outcome>,
     /// For `aborted`.
@@ -71,19 +73,50 @@ pub enum HistoryItem {
     Happened(Happened),
 }
 
+/// Which of it all; each that is given has to be so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HistoryOf {
+    /// Canonical name; what is about all targets is about each.
+    pub target: Option<String>,
+    /// The rule's name; what has no rule is left out.
+    pub rule: Option<String>,
+    /// An attempt's [`AttemptView::what`], `refused`, or [`Happened::what`].
+    pub what: Option<String>,
+    /// From then on, ms since the epoch: of an attempt its charge.
+    pub since_wall_ms: u64,
+}
+
+impl HistoryOf {
+    fn is_meant(&self, target: &str, rule: &str, what: &str, wall_ms: u64) -> bool {
+        let is = |one: &Option<String>, other: &str| one.as_ref().is_none_or(|one| one == other);
+        is(&self.target, target)
+            && is(&self.rule, rule)
+            && is(&self.what, what)
+            && wall_ms >= self.since_wall_ms
+    }
+}
+
+/// What became of an attempt so far, in one word.
+fn what(attempt: &Attempt) -> &'static str {
+    match (&attempt.end, attempt.restarted) {
+        _ if attempt.charge.shadow => "dry-run",
+        (Some(end), _) => end.outcome.as_str(),
+        (None, Some(_)) => "verifying",
+        (None, None) => "in-progress",
+    }
+}
+
 impl Policy {
-    /// Attempts, refusals and what else happened, newest first, of one target or
-    /// of all.
-    pub fn history(&self, target: Option<&str>, limit: usize) -> Vec<HistoryItem> {
-        let is_meant = |name: &str| target.is_none_or(|one| one == name);
+    /// Attempts, refusals and what else happened, newest first.
+    pub fn history(&self, of: &HistoryOf, limit: usize) -> Vec<HistoryItem> {
         let attempts = self.state.attempts.values().rev();
         let attempts = attempts
-            .filter(|a| is_meant(&a.charge.target))
+            .filter(|a| of.is_meant(&a.charge.target, a.charge.rule(), what(a), a.wall_ms))
             .take(limit)
             .map(|a| (a.wall_ms, HistoryItem::Attempt(self.view(a))));
         let refusals = self.state.refusals.iter().rev();
         let refusals = refusals
-            .filter(|r| is_meant(&r.target))
+            .filter(|r| of.is_meant(&r.target, &r.rule, "refused", r.wall_ms))
             .take(limit)
             .map(|r| {
                 let item = HistoryItem::Refusal {
@@ -99,7 +132,10 @@ impl Policy {
         // What concerns all concerns each.
         let happened = self.state.happenings.iter().rev();
         let happened = happened
-            .filter(|h| h.target.is_empty() || is_meant(&h.target))
+            .filter(|h| {
+                let all = of.target.as_deref().filter(|_| h.target.is_empty());
+                of.is_meant(all.unwrap_or(&h.target), "", &h.what, h.wall_ms)
+            })
             .take(limit)
             .map(|h| (h.wall_ms, HistoryItem::Happened(h.clone())));
         let mut all: Vec<(u64, HistoryItem)> = attempts.chain(refusals).chain(happened).collect();
@@ -133,6 +169,7 @@ impl Policy {
             restarted_wall_ms: attempt.restarted.map(|r| r.wall_ms),
             duration_ms: attempt.restarted.map(|r| r.at.since(attempt.at)),
             ended_wall_ms: end.map(|e| e.wall_ms),
+            what: what(attempt),
             outcome: end.map(|e| e.outcome),
             gate: end.and_then(|e| e.gate),
             detail: end.map_or_else(String::new, |e| e.detail.clone()),

@@ -19,7 +19,7 @@
 //! What is where: `intent`, `told`, `request` and `pending` decide, by
 //! `gates` and `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
 //! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
-//! `snapshot` compaction, `status` and `history` the views; `windows` is the calendar; `bounds` names every limit.
+//! `snapshot` compaction, `status`, `history` and `stats` the views; `windows` is the calendar; `bounds` names every limit.
 //!
 //! Deliberately not here: HTTP, files, clocks, notifications, and any knowledge
 //! of what a log line says.
@@ -43,11 +43,13 @@ mod live;
 mod pending;
 mod people;
 mod policy;
+mod possible;
 mod request;
 mod resolve;
 mod sign;
 mod snapshot;
 mod state;
+mod stats;
 mod status;
 mod step;
 #[cfg(test)]
@@ -75,9 +77,11 @@ pub use labels::{
     LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, standing,
 };
 pub use policy::*;
+pub use possible::*;
 pub use resolve::*;
 pub use sign::*;
-pub use state::Happened;
+pub use state::{Happened, HeldBack};
+pub use stats::*;
 pub use status::*;
 pub use step::*;
 pub use time::*;

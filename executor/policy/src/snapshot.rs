@@ -165,6 +165,9 @@ fn folded(state: &State, now: Now, kept: &mut Vec<Record>) {
             attempts: target.uncured,
         });
     }
+    push(Kept::HeldBack {
+        targets: state.held_back.iter().cloned().collect(),
+    });
     push(Kept::Happened {
         newest: state.happenings.iter().cloned().collect(),
     });

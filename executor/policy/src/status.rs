@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::figures::left;
 use crate::state::{Spent, Target};
 use crate::{
-    AttemptView, Gate, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, PendingKey, Policy, Timestamp,
-    UNKNOWN_RULE_MS, WallTime,
+    AttemptView, Gate, HeldBack, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, PendingKey, Policy,
+    Possible, Timestamp, UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -21,6 +21,10 @@ pub struct Status {
     pub paused: Option<PausedFor>,
     /// Why restarts of all targets are stopped by the storm breaker.
     pub storm: Option<StormStatus>,
+    /// Maintenance windows that are open, and when the others open next.
+    pub windows: Vec<WindowStatus>,
+    /// What maintenance holds back, by name.
+    pub held_back: Vec<HeldBackStatus>,
     /// The journal was damaged: all counts as spent for so long, ms, and why.
     pub closed: Option<(u64, String)>,
     /// Why `readyz` should say no; empty = ready.
@@ -65,6 +69,31 @@ pub struct StormStatus {
     pub quiet_in_ms: u64,
 }
 
+/// A maintenance window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WindowStatus {
+    /// See [`crate::Window`].
+    pub name: String,
+    /// For people; may be empty.
+    pub reason: String,
+    /// Patterns; none = all targets.
+    pub targets: Vec<String>,
+    /// Open until then, ms since the epoch; none = not open.
+    pub until_wall_ms: Option<u64>,
+    /// Opens next, ms since the epoch; none = not in the days that are known.
+    pub next_wall_ms: Option<u64>,
+}
+
+/// A target whose restart maintenance holds back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HeldBackStatus {
+    /// See there.
+    #[serde(flatten)]
+    pub held_back: HeldBack,
+    /// Decided again in, ms; none = not by itself.
+    pub due_ms: Option<u64>,
+}
+
 /// How long a pause lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PausedFor {
@@ -101,6 +130,8 @@ pub struct TargetStatus {
     pub window_count: u32,
     /// The limits in force, by configuration, without labels.
     pub limits: Limits,
+    /// When the next restart is possible.
+    pub possible: Possible,
     /// Attempts in a row that did not cure.
     pub uncured: u32,
     /// Waits for a decision.
@@ -143,6 +174,8 @@ impl Policy {
             counts: self.counts(now),
             paused: self.state.pause.as_ref().and_then(|p| paused_for(p, now)),
             storm: self.storm_status(now),
+            windows: self.window_status(now),
+            held_back: self.held_back_status(now),
             closed: closed
                 .filter(|_| self.is_closed(now))
                 .map(|closed| (closed.until.since(now.at), closed.why.clone())),
@@ -207,6 +240,30 @@ impl Policy {
             ));
         }
         why
+    }
+
+    fn window_status(&self, now: Now) -> Vec<WindowStatus> {
+        let windows = self.config.windows.iter().map(|window| WindowStatus {
+            name: window.name.clone(),
+            reason: window.reason.clone(),
+            targets: window.targets.clone(),
+            until_wall_ms: window.open_until(now.wall_ms),
+            next_wall_ms: window.opens_at(now.wall_ms),
+        });
+        windows.collect()
+    }
+
+    fn held_back_status(&self, now: Now) -> Vec<HeldBackStatus> {
+        let due = |name: &str| {
+            let key = PendingKey::Target(name.to_owned());
+            let pending = self.state.pendings.get(&key)?;
+            Some(pending.next().since(now.at))
+        };
+        let held_back = self.state.held_back.iter().map(|one| HeldBackStatus {
+            held_back: one.clone(),
+            due_ms: due(&one.target),
+        });
+        held_back.collect()
     }
 
     fn storm_status(&self, now: Now) -> Option<StormStatus> {
@@ -279,6 +336,7 @@ impl Policy {
             cooldown_left_ms,
             window_count: count(spent.iter().filter(within).count()),
             limits,
+            possible: self.possible(now, name, limits, dry_run),
             uncured: target.uncured,
             pending: pending.map(|p| PendingStatus {
                 gate: p.gate,

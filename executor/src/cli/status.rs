@@ -1,9 +1,11 @@
-//! `healer status` and `healer history`: what the executor knows, as tables.
+//! `healer status`: what the executor knows of its targets, as tables.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use executor_api::{AdminAnswer, AdminRequest, ExitCode, HistoryEntry, Status, TargetStatus};
+use executor_api::{
+    AdminAnswer, AdminRequest, ExitCode, HeldBack, Status, Storm, TargetStatus, Window,
+};
 
 use super::Settings;
 use super::admin::{ask_running, show};
@@ -13,23 +15,11 @@ use crate::config::show_duration_ms;
 
 /// Most characters of a detail in a table.
 const DETAIL_CHARS_MAX: usize = 200;
-/// Most characters of a path.
-const PATH_CHARS_MAX: usize = 4096;
+/// Most targets of a storm, or patterns of a window, that are named.
+const NAMED_MAX: usize = 8;
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// The answer as one JSON object
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct HistoryArgs {
-    /// One container only, by its name
-    target: Option<String>,
-    /// How many entries, the newest
-    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    limit: u32,
     /// The answer as one JSON object
     #[arg(long)]
     json: bool,
@@ -48,22 +38,8 @@ pub(super) fn status(settings: &Settings, args: &StatusArgs) -> Result<ExitCode,
     })
 }
 
-pub(super) fn history(settings: &Settings, args: &HistoryArgs) -> Result<ExitCode, Failure> {
-    let request = AdminRequest::History {
-        target: args.target.clone(),
-        limit: args.limit,
-    };
-    let answer = ask_running(&settings.load()?, &request)?;
-    show(&answer, args.json, |answer| {
-        match serde_json::from_value::<Vec<HistoryEntry>>(answer.data.clone()) {
-            Ok(entries) => draw_history(&entries),
-            Err(_) => plain(answer),
-        }
-    })
-}
-
 /// The answer's own words, where its data has a shape from another version.
-fn plain(answer: &AdminAnswer) -> String {
+pub(super) fn plain(answer: &AdminAnswer) -> String {
     format!("{}\n", answer.message.trim_end())
 }
 
@@ -92,13 +68,12 @@ fn draw_status(status: &Status, now: u64) -> String {
         text.push_str(&format!("all targets are paused {until}{why}\n"));
     }
     if let Some(storm) = &status.storm {
-        text.push_str(&format!(
-            "storm since {}: restarts of all targets are stopped until all is clear, {} at the \
-             earliest, or `healer resume`\n",
-            utc(storm.since),
-            utc(storm.quiet_at)
-        ));
+        text.push_str(&draw_storm(storm));
     }
+    for window in &status.windows {
+        text.push_str(&draw_window(window));
+    }
+    text.push_str(&draw_held_back(&status.held_back));
     if status.targets.is_empty() {
         text.push_str(
             "no targets yet: list one in healer.toml, or label a container healer.enable=true\n",
@@ -110,7 +85,8 @@ fn draw_status(status: &Status, now: u64) -> String {
     let headings = [
         "TARGET",
         "STATE",
-        "BUDGET",
+        "RULE",
+        "BUDGET LEFT",
         "LAST RESTART",
         "OUTCOME",
         "NEXT",
@@ -128,63 +104,88 @@ fn because(reason: &str) -> String {
     }
 }
 
-fn row(target: &TargetStatus, now: u64) -> [String; 7] {
-    let next = match target.next_possible {
-        Some(at) if at > now => format!("in {}", show_duration_ms((at - now) * 1000)),
+fn draw_storm(storm: &Storm) -> String {
+    format!(
+        "storm since {}: {}\n  targets: {}\n  restarts of all targets are stopped until all is \
+         clear, {} at the earliest, or `healer resume`\n",
+        utc(storm.since),
+        shown(&storm.why),
+        names(&storm.targets),
+        utc(storm.quiet_at)
+    )
+}
+
+/// Nothing of one that does not open in the coming days.
+fn draw_window(window: &Window) -> String {
+    let when = match (window.until, window.next) {
+        (Some(until), _) => format!("is open until {}", utc(until)),
+        (None, Some(next)) => format!("opens {}", utc(next)),
+        (None, None) => return String::new(),
+    };
+    let of = match window.targets.is_empty() {
+        true => "all targets".to_owned(),
+        false => names(&window.targets),
+    };
+    let (name, why) = (shown(&window.name), because(&window.reason));
+    format!("maintenance '{name}' {when} for {of}{why}\n")
+}
+
+fn draw_held_back(all: &[HeldBack]) -> String {
+    if all.is_empty() {
+        return String::new();
+    }
+    let row = |one: &HeldBack| {
+        [
+            shown(&one.target),
+            shown(&one.rule),
+            utc(one.since),
+            one.matches.to_string(),
+            one.decided_at.map_or("not by itself".to_owned(), utc),
+            shown(&one.detail),
+        ]
+    };
+    let rows: Vec<_> = all.iter().map(row).collect();
+    let headings = ["TARGET", "RULE", "SINCE", "MATCHES", "DECIDED AGAIN", "BY"];
+    format!("\nheld back by maintenance:\n{}", table(headings, &rows))
+}
+
+/// The first few, and how many more.
+fn names(all: &[String]) -> String {
+    let mut text: Vec<String> = all.iter().take(NAMED_MAX).map(|name| shown(name)).collect();
+    if all.len() > NAMED_MAX {
+        text.push(format!("and {} more", all.len() - NAMED_MAX));
+    }
+    text.join(", ")
+}
+
+fn row(target: &TargetStatus, now: u64) -> [String; 8] {
+    let gate = target.blocked_by.as_deref();
+    let next = match (target.next_possible, gate) {
+        (Some(at), gate) if at > now => {
+            let left = show_duration_ms((at - now) * 1000);
+            let gate = gate.map(|gate| format!(" ({gate})"));
+            format!("in {left}{}", gate.unwrap_or_default())
+        }
+        (None, Some(gate)) => format!("not now ({gate})"),
         _ => "now".to_owned(),
+    };
+    let detail = match target.detail.is_empty() {
+        true => &target.last_detail,
+        false => &target.detail,
     };
     [
         shown(&target.name),
         target.state.clone(),
-        format!("{} of {}", target.used, target.max_per_window),
+        target.rule.as_deref().map_or("-".to_owned(), shown),
+        format!("{} of {}", target.budget_left, target.max_per_window),
         target.last_restart.map_or("never".to_owned(), utc),
         target.last_outcome.clone().unwrap_or("-".to_owned()),
         next,
-        shown(&target.detail),
+        shown(detail),
     ]
 }
 
-fn draw_history(entries: &[HistoryEntry]) -> String {
-    if entries.is_empty() {
-        return "nothing yet\n".to_owned();
-    }
-    let rows: Vec<_> = entries
-        .iter()
-        .map(|entry| {
-            let what = match &entry.gate {
-                Some(gate) => format!("{} ({gate})", entry.what),
-                None => entry.what.clone(),
-            };
-            [
-                utc(entry.at),
-                match entry.target.is_empty() {
-                    true => "-".to_owned(),
-                    false => shown(&entry.target),
-                },
-                what,
-                entry.rule.clone().unwrap_or("-".to_owned()),
-                shown(&entry.detail),
-            ]
-        })
-        .collect();
-    let mut text = table(["TIME", "TARGET", "WHAT", "RULE", "DETAIL"], &rows);
-    let with_evidence = entries
-        .iter()
-        .filter_map(|e| Some((e, e.evidence.as_ref()?)));
-    for (at, (entry, path)) in with_evidence.enumerate() {
-        if at == 0 {
-            text.push_str("\nEVIDENCE\n");
-        }
-        text.push_str(&format!(
-            "{}  {}\n",
-            utc(entry.at),
-            printable(path.as_bytes(), PATH_CHARS_MAX)
-        ));
-    }
-    text
-}
-
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     printable(text.as_bytes(), DETAIL_CHARS_MAX)
 }
 
@@ -206,9 +207,45 @@ mod tests {
             storm: Some(executor_api::Storm {
                 why: "the last 5 attempts did not cure".into(),
                 since: 0,
-                targets: vec!["app".into()],
+                targets: (0..10).map(|n| format!("app{n}")).collect(),
                 quiet_at: 600,
             }),
+            windows: vec![
+                Window {
+                    name: "nightly".into(),
+                    reason: "backups".into(),
+                    targets: vec!["app*".into()],
+                    until: Some(60),
+                    next: Some(86_400),
+                },
+                Window {
+                    name: "weekly".into(),
+                    next: Some(120),
+                    ..Window::default()
+                },
+                Window {
+                    name: "over".into(),
+                    ..Window::default()
+                },
+            ],
+            held_back: vec![
+                HeldBack {
+                    target: "app".into(),
+                    rule: "cuda-oom".into(),
+                    since: 30,
+                    matches: 3,
+                    detail: "Maintenance 'nightly' for another 30s".into(),
+                    decided_at: Some(60),
+                },
+                HeldBack {
+                    target: "db".into(),
+                    rule: "hang".into(),
+                    since: 31,
+                    matches: 1,
+                    detail: "Label healer.maintenance of 'db'".into(),
+                    decided_at: None,
+                },
+            ],
             targets: vec![
                 TargetStatus {
                     name: "app".into(),
@@ -221,11 +258,23 @@ mod tests {
                     cooldown_sec: 300,
                     uncured: 0,
                     next_possible: Some(1_255),
+                    budget_left: 2,
+                    blocked_by: Some("cooldown".into()),
+                    rule: Some("cuda-oom".into()),
+                    last_detail: "healthy for 60s".into(),
+                },
+                TargetStatus {
+                    name: "cache".into(),
+                    state: "held".into(),
+                    blocked_by: Some("held".into()),
+                    last_detail: "it matched again".into(),
+                    ..TargetStatus::default()
                 },
                 TargetStatus {
                     name: "db".into(),
                     state: "idle".into(),
                     max_per_window: 4,
+                    budget_left: 4,
                     ..TargetStatus::default()
                 },
             ],
@@ -238,46 +287,22 @@ healer 0.1.0: not ready
 engine: Docker 20.10.24, API 1.41
 dry run: nothing is restarted
 all targets are paused until 1970-01-01T00:00:00Z: new driver
-storm since 1970-01-01T00:00:00Z: restarts of all targets are stopped until all is clear, 1970-01-01T00:10:00Z at the earliest, or `healer resume`
+storm since 1970-01-01T00:00:00Z: the last 5 attempts did not cure
+  targets: app0, app1, app2, app3, app4, app5, app6, app7, and 2 more
+  restarts of all targets are stopped until all is clear, 1970-01-01T00:10:00Z at the earliest, or `healer resume`
+maintenance 'nightly' is open until 1970-01-01T00:01:00Z for app*: backups
+maintenance 'weekly' opens 1970-01-01T00:02:00Z for all targets
 
-TARGET  STATE    BUDGET  LAST RESTART          OUTCOME    NEXT       DETAIL
-app     pending  2 of 4  2025-10-20T16:47:32Z  recovered  in 4m 15s  Cooldown active (45s < 300s)
-db      idle     0 of 4  never                 -          now
+held back by maintenance:
+TARGET  RULE      SINCE                 MATCHES  DECIDED AGAIN         BY
+app     cuda-oom  1970-01-01T00:00:30Z  3        1970-01-01T00:01:00Z  Maintenance 'nightly' for another 30s
+db      hang      1970-01-01T00:00:31Z  1        not by itself         Label healer.maintenance of 'db'
+
+TARGET  STATE    RULE      BUDGET LEFT  LAST RESTART          OUTCOME    NEXT                  DETAIL
+app     pending  cuda-oom  2 of 4       2025-10-20T16:47:32Z  recovered  in 4m 15s (cooldown)  Cooldown active (45s < 300s)
+cache   held     -         0 of 0       never                 -          not now (held)        it matched again
+db      idle     -         4 of 4       never                 -          now
 "
         );
-    }
-
-    #[test]
-    fn a_history_is_drawn() {
-        let entries = [
-            HistoryEntry {
-                at: 1_760_978_852,
-                target: "app".into(),
-                what: "refused".into(),
-                gate: Some("cooldown".into()),
-                rule: Some("cuda-oom".into()),
-                detail: "Cooldown active\n(45s < 300s)".into(),
-                ..HistoryEntry::default()
-            },
-            HistoryEntry {
-                at: 1_760_978_860,
-                target: "app".into(),
-                what: "recovered".into(),
-                evidence: Some("/state/evidence/1760978860-7-app.json".into()),
-                ..HistoryEntry::default()
-            },
-        ];
-        assert_eq!(
-            draw_history(&entries),
-            "\
-TIME                  TARGET  WHAT                RULE      DETAIL
-2025-10-20T16:47:32Z  app     refused (cooldown)  cuda-oom  Cooldown active (45s < 300s)
-2025-10-20T16:47:40Z  app     recovered           -
-
-EVIDENCE
-2025-10-20T16:47:40Z  /state/evidence/1760978860-7-app.json
-"
-        );
-        assert_eq!(draw_history(&[]), "nothing yet\n");
     }
 }

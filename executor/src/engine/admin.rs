@@ -1,13 +1,14 @@
 //! Requests of people: restart, status, history, pause, resume.
 
 use executor_api::{AdminAnswer, AdminRequest, ExitCode, RestartRequest};
-use policy::{Decided, Event, Gate, Look, RequestInput, Verdict};
+use policy::{Decided, Event, Gate, HistoryOf, Look, RequestInput, StatsOf, Verdict};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::Engine;
 use super::inbox::{Completion, QUEUE_MAX};
 use super::looks::{Patience, Reference};
+use super::stats::stats_view;
 use crate::docker::Docker;
 
 /// Most entries of one `history`.
@@ -37,7 +38,26 @@ impl<D: Docker + 'static> Engine<D> {
         let answer = match request {
             AdminRequest::Restart(request) => return self.take_restart(request, reply),
             AdminRequest::Status {} => self.status(),
-            AdminRequest::History { target, limit } => self.history(target.as_deref(), limit),
+            AdminRequest::History {
+                target,
+                limit,
+                rule,
+                what,
+                since,
+            } => {
+                let of = HistoryOf {
+                    target,
+                    rule,
+                    what,
+                    since_wall_ms: since.unwrap_or(0).saturating_mul(1_000),
+                };
+                self.history(&of, limit)
+            }
+            AdminRequest::Stats {
+                target,
+                rule,
+                since,
+            } => self.stats(target, rule, since),
             AdminRequest::Pause {
                 target,
                 seconds,
@@ -180,12 +200,30 @@ impl<D: Docker + 'static> Engine<D> {
         )
     }
 
-    fn history(&self, target: Option<&str>, limit: u32) -> AdminAnswer {
+    fn history(&self, of: &HistoryOf, limit: u32) -> AdminAnswer {
         let limit = limit.min(HISTORY_MAX) as usize;
-        let history = self.history_view(target, limit);
+        let history = self.history_view(of, limit);
         done(
             String::new(),
             serde_json::to_value(history).unwrap_or(Value::Null),
+        )
+    }
+
+    fn stats(
+        &self,
+        target: Option<String>,
+        rule: Option<String>,
+        since: Option<u64>,
+    ) -> AdminAnswer {
+        let of = StatsOf {
+            target,
+            rule,
+            since_wall_ms: since.unwrap_or(0).saturating_mul(1_000),
+        };
+        let stats = stats_view(self.policy.stats(self.clock.now(), &of), since);
+        done(
+            String::new(),
+            serde_json::to_value(stats).unwrap_or(Value::Null),
         )
     }
 

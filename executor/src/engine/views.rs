@@ -1,7 +1,7 @@
 //! What `healer status` and `healer history` show, from the policy's views.
 
-use executor_api::{HistoryEntry, Pause, Status, Storm, TargetStatus};
-use policy::{AttemptView, HistoryItem, Now, TargetState};
+use executor_api::{HeldBack, HistoryEntry, Pause, Status, Storm, TargetStatus, Window};
+use policy::{AttemptView, HeldBackStatus, HistoryItem, HistoryOf, Now, TargetState, WindowStatus};
 
 use super::Engine;
 use crate::config::show_duration_ms;
@@ -26,6 +26,12 @@ impl<D: Docker + 'static> Engine<D> {
                 targets: storm.targets,
                 quiet_at: epoch_in(now, storm.quiet_in_ms),
             }),
+            windows: status.windows.into_iter().map(window_view).collect(),
+            held_back: status
+                .held_back
+                .into_iter()
+                .map(|one| held_back_view(now, one))
+                .collect(),
             targets: status
                 .targets
                 .into_iter()
@@ -34,11 +40,11 @@ impl<D: Docker + 'static> Engine<D> {
         }
     }
 
-    pub(super) fn history_view(&self, target: Option<&str>, limit: usize) -> Vec<HistoryEntry> {
+    pub(super) fn history_view(&self, of: &HistoryOf, limit: usize) -> Vec<HistoryEntry> {
         // The policy's is newest first, a screen's newest last.
         let mut entries: Vec<_> = self
             .policy
-            .history(target, limit)
+            .history(of, limit)
             .into_iter()
             .map(|item| self.history_item(item))
             .collect();
@@ -63,6 +69,27 @@ fn shown(path: std::path::PathBuf) -> String {
     path.to_string_lossy().into_owned()
 }
 
+fn window_view(window: WindowStatus) -> Window {
+    Window {
+        name: window.name,
+        reason: window.reason,
+        targets: window.targets,
+        until: window.until_wall_ms.map(|ms| ms / 1_000),
+        next: window.next_wall_ms.map(|ms| ms / 1_000),
+    }
+}
+
+fn held_back_view(now: Now, one: HeldBackStatus) -> HeldBack {
+    HeldBack {
+        target: one.held_back.target,
+        rule: one.held_back.rule,
+        since: one.held_back.since_wall_ms / 1_000,
+        matches: one.held_back.matches,
+        detail: one.held_back.detail,
+        decided_at: one.due_ms.map(|ms| epoch_in(now, ms)),
+    }
+}
+
 fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
     let state = match target.state {
         TargetState::Restarting => "in-progress",
@@ -72,9 +99,10 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
         TargetState::Watched => "verifying",
         TargetState::Cooldown | TargetState::Idle => "idle",
     };
-    let detail = match (&target.held, &target.pending) {
-        (Some(why), _) => why.clone(),
-        (None, Some(pending)) => {
+    let detail = match (&target.held, &target.pending, &target.paused) {
+        (Some(why), _, _) => why.clone(),
+        (None, None, Some(pause)) => pause.reason.clone(),
+        (None, Some(pending), _) => {
             let due_s = pending.due_ms.div_ceil(1_000);
             format!(
                 "{} for rule {}, decided again in {due_s}s",
@@ -82,14 +110,19 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
                 pending.rule
             )
         }
-        (None, None) => String::new(),
+        (None, None, None) => String::new(),
     };
     let detail = with_back_off(detail, &target);
-    let next_ms = Some(target.cooldown_left_ms).filter(|ms| *ms > 0);
+    let next_ms = target.possible.left_ms.filter(|ms| *ms > 0);
+    let waits_for = target.pending.as_ref().map(|pending| pending.rule.clone());
+    let last_rule = target.last.as_ref().and_then(|last| last.rule.clone());
+    let last_detail = target.last.as_ref().map(|last| last.detail.clone());
     TargetStatus {
         name: target.target,
         state: state.into(),
         detail,
+        rule: waits_for.or(last_rule),
+        last_detail: last_detail.unwrap_or_default(),
         last_restart: target
             .last
             .as_ref()
@@ -102,7 +135,12 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
         max_per_window: target.limits.max_per_window,
         cooldown_sec: target.limits.cooldown_ms / 1_000,
         uncured: target.uncured,
+        budget_left: target
+            .limits
+            .max_per_window
+            .saturating_sub(target.window_count),
         next_possible: next_ms.map(|ms| epoch_in(now, ms)),
+        blocked_by: target.possible.gate.map(|gate| gate.as_str().into()),
     }
 }
 
@@ -156,16 +194,10 @@ fn history_view(item: HistoryItem) -> HistoryEntry {
 }
 
 fn attempt_view(attempt: AttemptView) -> HistoryEntry {
-    let what = match (attempt.shadow, attempt.outcome, attempt.restarted_wall_ms) {
-        (true, _, _) => "dry-run",
-        (false, Some(outcome), _) => outcome.as_str(),
-        (false, None, Some(_)) => "verifying",
-        (false, None, None) => "in-progress",
-    };
     HistoryEntry {
         at: attempt.charged_wall_ms / 1_000,
         target: attempt.target,
-        what: what.into(),
+        what: attempt.what.into(),
         gate: attempt.gate.map(|gate| gate.as_str().into()),
         rule: attempt.rule,
         container_id: attempt.container_id.get(..12).map(Into::into),

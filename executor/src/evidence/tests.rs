@@ -174,6 +174,7 @@ fn view(attempt: u64) -> AttemptView {
         restarted_wall_ms: None,
         duration_ms: None,
         ended_wall_ms: None,
+        what: "in-progress",
         outcome: None,
         gate: None,
         detail: String::new(),

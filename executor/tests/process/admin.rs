@@ -33,6 +33,28 @@ fn requests_say_what_was_asked_for() {
             json!({"v":1,"type":"history","target":"app","limit":5}),
         ),
         (
+            &[
+                "history",
+                "--target",
+                "app",
+                "--rule",
+                "oom",
+                "--outcome",
+                "failed",
+                "--since",
+                "2026-01-01T00:00:00Z",
+            ],
+            json!({"v":1,"type":"history","target":"app","limit":20,"rule":"oom","what":"failed","since":1767225600}),
+        ),
+        (
+            &["stats"],
+            json!({"v":1,"type":"stats","target":null,"rule":null,"since":null}),
+        ),
+        (
+            &["pause", "--all", "--for", "2h", "--reason", "new driver"],
+            json!({"v":1,"type":"pause","target":null,"seconds":7200,"reason":"new driver"}),
+        ),
+        (
             &["pause"],
             json!({"v":1,"type":"pause","target":null,"seconds":null}),
         ),

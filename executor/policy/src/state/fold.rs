@@ -13,6 +13,7 @@ impl State {
     /// Folds one record in.
     pub(crate) fn apply(&mut self, record: &Record, config: &Config) {
         self.happenings.see(record);
+        self.held_back.see(record);
         match &record.entry {
             Entry::Charge(charge) => self.charge(record, charge, config),
             Entry::Sent { attempt, call } => {

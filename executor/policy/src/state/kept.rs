@@ -53,6 +53,7 @@ impl State {
                 count: *count,
             }),
             Kept::Happened { newest } => self.happenings.restore(newest),
+            Kept::HeldBack { targets } => self.held_back.restore(targets),
             Kept::UnknownRule { rule } => self.unknown_rule = Some((record.at, rule.clone())),
             Kept::LastAttempt { attempt } => {
                 self.last_attempt = self.last_attempt.max(*attempt);

@@ -5,6 +5,7 @@ mod attempts;
 mod counts;
 mod fold;
 mod happened;
+mod held_back;
 mod ids;
 mod kept;
 mod refusals;
@@ -18,6 +19,8 @@ pub(crate) use attempts::{Attempt, End, Restarted, Sent};
 pub(crate) use counts::{Counted, most_within};
 pub use happened::Happened;
 pub(crate) use happened::Happenings;
+pub(crate) use held_back::AllHeldBack;
+pub use held_back::HeldBack;
 pub(crate) use ids::{Ids, Known};
 pub(crate) use refusals::{Refusal1, Refusals};
 pub(crate) use storm::{Storm, Storms};
@@ -44,6 +47,8 @@ pub(crate) struct State {
     pub(crate) refusals: Refusals,
     pub(crate) storms: Storms,
     pub(crate) happenings: Happenings,
+    /// What maintenance holds back.
+    pub(crate) held_back: AllHeldBack,
     /// When an unknown rule was last named, and which.
     pub(crate) unknown_rule: Option<(Timestamp, String)>,
 }

@@ -69,7 +69,7 @@ fn it_says_why_there_is_a_window_or_a_pause() {
     bench.take(step);
     let detail = bench.matched(&facts()).detail;
     assert_eq!(detail, "Paused for another 7s: new driver");
-    let history = bench.policy.history(None, 10);
+    let history = bench.policy.history(&HistoryOf::default(), 10);
     let [HistoryItem::Happened(paused)] = &history[..] else {
         panic!("{history:?}");
     };

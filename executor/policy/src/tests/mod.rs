@@ -15,4 +15,5 @@ mod resolve;
 mod shadow;
 mod signs;
 mod snapshot;
+mod stats;
 mod storm;

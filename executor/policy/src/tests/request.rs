@@ -197,6 +197,13 @@ fn a_failed_attempt_of_a_person_leaves_nothing_pending() {
     assert_eq!(bench.policy.counts(bench.now).pending, 0);
 }
 
+fn of(target: &str) -> HistoryOf {
+    HistoryOf {
+        target: Some(target.to_owned()),
+        ..HistoryOf::default()
+    }
+}
+
 #[test]
 fn history_shows_attempts_and_refusals_newest_first() {
     let mut bench = Bench::new();
@@ -206,7 +213,7 @@ fn history_shows_attempts_and_refusals_newest_first() {
         bench.pass(1_000);
         bench.asked_with(&facts, |request| request.cooldown_ms = Some(0));
     }
-    let history = bench.policy.history(Some(NAME), 10);
+    let history = bench.policy.history(&of(NAME), 10);
     assert!(
         matches!(
             &history[..],
@@ -221,8 +228,8 @@ fn history_shows_attempts_and_refusals_newest_first() {
         ),
         "{history:?}"
     );
-    assert_eq!(bench.policy.history(None, 1).len(), 1);
-    assert!(bench.policy.history(Some("other"), 10).is_empty());
+    assert_eq!(bench.policy.history(&HistoryOf::default(), 1).len(), 1);
+    assert!(bench.policy.history(&of("other"), 10).is_empty());
     let json = serde_json::to_value(bench.policy.status(bench.now)).expect("plain data");
     assert_eq!(json["targets"][0]["state"], "restarting");
     let json = serde_json::to_value(&history).expect("plain data");
