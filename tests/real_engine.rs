@@ -24,6 +24,7 @@ mod restart;
 mod states;
 mod storage;
 mod storm;
+mod unhealthy;
 
 use std::thread;
 

@@ -19,6 +19,7 @@ mod maintenance;
 mod reload;
 mod resolve;
 mod values;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -38,6 +39,7 @@ pub use keys::{is_key, nearest};
 pub use load::{CONFIG_PATH, Sources};
 pub use reload::Reload;
 pub use values::{parse_duration_ms, show_duration_ms};
+pub use watch::{Died, Watch, WatchTarget};
 
 /// Everything that `healer run` and the other commands go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub checks: Checks,
     /// What is sent as `t` to the engine.
     pub stop_timeouts: StopTimeouts,
+    /// When what Docker says about a container is a trigger.
+    pub watch: Watch,
     /// The file that was read, where there was one.
     pub file: Option<PathBuf>,
     /// Things that are allowed but hardly meant, for `run` and `check` to say.

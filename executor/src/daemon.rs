@@ -15,6 +15,7 @@ use std::time::Duration;
 use executor_api::{AdminAnswer, RestartRequest};
 use policy::{Entry, Record};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::calendar::Calendar;
@@ -32,7 +33,7 @@ use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
 use crate::triggers::Checks;
-use crate::{groups, http, markers};
+use crate::{groups, http, markers, triggers};
 use background::{Reloaded, ask_engine, insist, reload_on_hangup, remember_processes};
 
 /// What keeps the executor from starting: what failed, on what, and what to do.
@@ -115,12 +116,13 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     }
     let checks = checks(&config, &parts, &handle);
     let reloaded = Reloaded {
+        in_force: watch_containers(config, &parts, &handle),
         level,
         engine: handle,
         checks,
         site: Rc::clone(&site),
     };
-    spawn_local(reload_on_hangup(hangup, config.clone(), sources, reloaded));
+    spawn_local(reload_on_hangup(hangup, sources, reloaded));
 
     let stopping = Rc::clone(&site);
     let stopped = async move {
@@ -150,6 +152,19 @@ fn checks(config: &Config, parts: &Parts<Client>, engine: &Handle) -> Checks {
     );
     checks.configure(&config.checks);
     checks
+}
+
+/// Begins to; what is sent is in force from then on.
+fn watch_containers(
+    config: Config,
+    parts: &Parts<Client>,
+    engine: &Handle,
+) -> watch::Sender<Rc<Config>> {
+    let (in_force, latest) = watch::channel(Rc::new(config));
+    let docker = Rc::clone(&parts.docker);
+    let (clock, site) = (parts.clock.clone(), Rc::clone(&parts.site));
+    spawn_local(triggers::watch(docker, engine.clone(), clock, site, latest));
+    in_force
 }
 
 /// None where it is switched off.

@@ -7,6 +7,7 @@
 mod checks;
 mod evidence;
 mod labels;
+mod triggers;
 
 use policy::{Gate, Outcome};
 use prometheus_client::encoding::text;
@@ -24,6 +25,7 @@ use labels::{DecisionLabels, LookupLabels, OutcomeLabels, ResultLabels, SocketLa
 pub use checks::CheckMetrics;
 pub use evidence::EvidenceMetrics;
 pub use labels::{KernelLookup, SocketName};
+pub use triggers::{StreamEnd, TriggerMetrics};
 
 /// Seconds: from a container that stops at once to the longest stop time-out.
 const ATTEMPT_BUCKETS: [f64; 12] = [
@@ -54,6 +56,7 @@ pub struct Metrics {
     report_errors: Counter,
     evidence: EvidenceMetrics,
     checks: CheckMetrics,
+    triggers: TriggerMetrics,
     config_reloads: Family<ResultLabels, Counter>,
     engine_up: Gauge,
 }
@@ -89,6 +92,7 @@ impl Metrics {
             report_errors: Counter::default(),
             evidence: EvidenceMetrics::new(),
             checks: CheckMetrics::new(),
+            triggers: TriggerMetrics::new(),
             config_reloads: Family::default(),
             engine_up: Gauge::default(),
         };
@@ -98,6 +102,7 @@ impl Metrics {
         metrics.register_faults();
         metrics.evidence.register(&mut metrics.registry);
         metrics.checks.register(&mut metrics.registry);
+        metrics.triggers.register(&mut metrics.registry);
         metrics
     }
 
@@ -362,6 +367,11 @@ impl Metrics {
     /// Counters of the executor's own checks; a clone shares them.
     pub fn checks(&self) -> CheckMetrics {
         self.checks.clone()
+    }
+
+    /// What is counted of triggers.
+    pub fn triggers(&self) -> &TriggerMetrics {
+        &self.triggers
     }
 
     /// The configuration was read again.

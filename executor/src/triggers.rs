@@ -9,6 +9,7 @@
 //! while it goes on to hold: a refusal for good (switched off, say) may be none by then.
 
 mod checks;
+mod watch;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub use checks::Checks;
 pub const AGAIN_AFTER: Duration = Duration::from_secs(300);
 /// Longest text of [`Fired::why`] and [`Fired::sample`], bytes.
 pub const TEXT_BYTES_MAX: usize = 4_096;
+
+pub(crate) use watch::watch;
 
 /// What a trigger tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub const UNHEALTHY: &str = "unhealthy";
 pub const DIED: &str = "died";
 /// The same, killed by the kernel for want of memory.
 pub const OOM_KILLED: &str = "oom-killed";
+/// Its own restart policy starts it again and again.
+pub const CRASH_LOOP: &str = "crash-loop";
 /// It ought to print progress and has not.
 pub const SILENT: &str = "silent";
 /// It ought to send a beat and has not.
@@ -79,5 +84,6 @@ pub const PROBE_PREFIX: &str = "probe-";
 
 /// Whether a rule's name belongs to a trigger: rule files and the wire may not use it.
 pub fn is_reserved(rule: &str) -> bool {
-    [UNHEALTHY, DIED, OOM_KILLED, SILENT, NO_BEAT].contains(&rule) || rule.starts_with(PROBE_PREFIX)
+    [UNHEALTHY, DIED, OOM_KILLED, CRASH_LOOP, SILENT, NO_BEAT].contains(&rule)
+        || rule.starts_with(PROBE_PREFIX)
 }

@@ -14,7 +14,10 @@ fn sigterm_waits_for_the_restart_in_flight_and_records_it() {
     };
     let started_before = container.started_at();
     charge(&executor, &container.id);
-    executor.eventually_is(&container.name, "in-progress");
+    executor.eventually("the call", |_| {
+        let events = engine.events(&container.id);
+        events.iter().any(|event| event == "kill").then_some(())
+    });
 
     let status = executor.stop();
 

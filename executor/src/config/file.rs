@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
-use super::{LogFormat, LogLevel};
+use super::{Died, LogFormat, LogLevel};
 
 /// `healer.toml`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -105,6 +105,12 @@ pub(super) struct DefaultsSection {
     pub(super) max_attempts: Option<u32>,
     pub(super) release_after: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
+    pub(super) unhealthy_checks: Option<u32>,
+    #[serde(deserialize_with = "text")]
+    pub(super) died: Option<Died>,
+    pub(super) oom_killed: Option<bool>,
+    pub(super) crash_loop_starts: Option<u32>,
+    pub(super) crash_loop_within: Option<Millis>,
 }
 
 /// `[targets.NAME]`: the same, three switches, and what is checked of it.
@@ -123,6 +129,12 @@ pub(super) struct TargetSection {
     pub(super) max_attempts: Option<u32>,
     pub(super) release_after: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
+    pub(super) unhealthy_checks: Option<u32>,
+    #[serde(deserialize_with = "text")]
+    pub(super) died: Option<Died>,
+    pub(super) oom_killed: Option<bool>,
+    pub(super) crash_loop_starts: Option<u32>,
+    pub(super) crash_loop_within: Option<Millis>,
     pub(super) probes: Vec<ProbeSection>,
     pub(super) silence: Option<SilenceSection>,
     pub(super) activity: Option<ActivitySection>,
@@ -141,6 +153,11 @@ impl TargetSection {
             max_attempts: self.max_attempts,
             release_after: self.release_after,
             stop_timeout: self.stop_timeout,
+            unhealthy_checks: self.unhealthy_checks,
+            died: self.died,
+            oom_killed: self.oom_killed,
+            crash_loop_starts: self.crash_loop_starts,
+            crash_loop_within: self.crash_loop_within,
         }
     }
 }

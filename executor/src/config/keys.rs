@@ -72,6 +72,11 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "defaults.max_attempts" "HEALER_MAX_ATTEMPTS" defaults.max_attempts;
     "defaults.release_after" "HEALER_RELEASE_AFTER" defaults.release_after;
     "defaults.stop_timeout" "HEALER_STOP_TIMEOUT" defaults.stop_timeout;
+    "defaults.unhealthy_checks" "HEALER_UNHEALTHY_CHECKS" defaults.unhealthy_checks;
+    "defaults.died" "HEALER_DIED" defaults.died;
+    "defaults.oom_killed" "HEALER_OOM_KILLED" defaults.oom_killed;
+    "defaults.crash_loop_starts" "HEALER_CRASH_LOOP_STARTS" defaults.crash_loop_starts;
+    "defaults.crash_loop_within" "HEALER_CRASH_LOOP_WITHIN" defaults.crash_loop_within;
 };
 
 /// The keys of `[targets.NAME]`.
@@ -88,6 +93,11 @@ pub(super) const TARGET_KEYS: &[Key<TargetSection>] = keys! { TargetSection:
     "max_attempts" "" max_attempts;
     "release_after" "" release_after;
     "stop_timeout" "" stop_timeout;
+    "unhealthy_checks" "" unhealthy_checks;
+    "died" "" died;
+    "oom_killed" "" oom_killed;
+    "crash_loop_starts" "" crash_loop_starts;
+    "crash_loop_within" "" crash_loop_within;
 };
 
 /// Sets one key by its path, `targets.NAME.KEY` included.

@@ -9,6 +9,7 @@ use super::checks;
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::maintenance;
 use super::values::{Millis, OrOff, show_duration_ms};
+use super::watch::watch;
 use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
 
 /// The key, and what is wrong with its value.
@@ -69,6 +70,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         maintenance,
         checks: checks::resolve(&file.targets)?,
         stop_timeouts,
+        watch: watch(file)?,
         file: from.map(Path::to_owned),
         warnings,
     })
@@ -305,7 +307,7 @@ fn pending_max(section: &PolicySection) -> Result<Option<u64>, Fault> {
     duration("policy.pending_max", section.pending_max, 0, range).map(Some)
 }
 
-/// A target's own limits, and the defaults where it states none.
+/// A target's own limits for the policy, and the defaults where it states none.
 fn inherit(own: &TargetSection, defaults: &DefaultsSection) -> DefaultsSection {
     let own = own.limits();
     DefaultsSection {
@@ -318,6 +320,7 @@ fn inherit(own: &TargetSection, defaults: &DefaultsSection) -> DefaultsSection {
         max_attempts: own.max_attempts.or(defaults.max_attempts),
         release_after: own.release_after.or(defaults.release_after),
         stop_timeout: own.stop_timeout.or(defaults.stop_timeout),
+        ..DefaultsSection::default()
     }
 }
 

@@ -191,6 +191,7 @@ macro_rules! words {
 }
 
 words!(policy::OnRefusal, "pending" => Self::Pending, "drop" => Self::Drop);
+words!(super::Died, "off" => Self::Off, "failed" => Self::Failed, "any" => Self::Any);
 words!(super::LogFormat, "human" => Self::Human, "json" => Self::Json);
 words!(super::LogLevel,
     "error" => Self::Error, "warn" => Self::Warn, "info" => Self::Info,

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use super::{Signals, settings};
@@ -98,6 +99,8 @@ pub(super) async fn remember_processes(procs: Procs, from_the_start: bool, site:
 
 /// What takes new settings.
 pub(super) struct Reloaded {
+    /// For whoever follows it.
+    pub(super) in_force: watch::Sender<Rc<Config>>,
     pub(super) level: LevelHandle,
     pub(super) engine: Handle,
     pub(super) checks: Checks,
@@ -105,14 +108,13 @@ pub(super) struct Reloaded {
 }
 
 /// SIGHUP: a bad configuration leaves the old one in force.
-pub(super) async fn reload_on_hangup(
-    mut hangup: Signal,
-    mut config: Config,
-    sources: Sources,
-    mut to: Reloaded,
-) {
+pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut to: Reloaded) {
     while hangup.recv().await.is_some() {
-        let read = config.reload(&sources).map_err(|e| e.to_string());
+        let read = to
+            .in_force
+            .borrow()
+            .reload(&sources)
+            .map_err(|e| e.to_string());
         let read = read.and_then(|reloaded| {
             let settings = settings(&reloaded.config).map_err(|e| e.to_string())?;
             Ok((settings, reloaded))
@@ -131,9 +133,9 @@ pub(super) async fn reload_on_hangup(
         for key in &reloaded.needs_restart {
             tracing::warn!(key, "changed, but takes effect only at the next start");
         }
-        config = reloaded.config;
-        to.checks.configure(&config.checks);
-        to.level.set(config.log.level);
+        to.checks.configure(&reloaded.config.checks);
+        to.level.set(reloaded.config.log.level);
+        to.in_force.send_replace(Rc::new(reloaded.config));
         tracing::info!("configuration reloaded");
     }
 }

@@ -68,6 +68,16 @@ impl Ask {
         )
     }
 
+    /// What happens to containers from now on; only what says something about their state.
+    pub(super) fn events() -> Self {
+        let filters = json!({"type": ["container"], "event": super::events::NAMES});
+        Self::get(
+            &format!("/events?filters={}", encode(&filters.to_string())),
+            "stream of events",
+            SMALL_BYTES_MAX,
+        )
+    }
+
     pub(super) fn read(what: &Reading) -> Self {
         Self::get(&what.path(), what.to_string(), what.body_bytes_max())
     }

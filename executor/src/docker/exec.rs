@@ -195,7 +195,12 @@ impl Client {
         })
     }
 
-    async fn stream(&self, ask: &Ask, deadline: Deadline) -> Result<Streaming, DockerError> {
+    /// Opens a reply that is read as it comes.
+    pub(super) async fn stream(
+        &self,
+        ask: &Ask,
+        deadline: Deadline,
+    ) -> Result<Streaming, DockerError> {
         let version = match self.api_version() {
             Some(version) => version,
             None => self.agree(deadline).await?,

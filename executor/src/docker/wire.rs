@@ -147,7 +147,7 @@ pub(super) fn read_list(ask: &Ask, reply: Reply) -> Result<Vec<Listed>, DockerEr
 }
 
 /// Links add names such as `/web/db`: the canonical one has a single slash.
-fn canonical_name(names: Vec<String>) -> String {
+pub(super) fn canonical_name(names: Vec<String>) -> String {
     names
         .into_iter()
         .filter_map(|name| name.strip_prefix('/').map(str::to_owned))

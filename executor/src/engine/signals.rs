@@ -44,6 +44,7 @@ impl<D: Docker + 'static> Engine<D> {
             return send(vec![reply], retry(&id, "too many intents wait for Docker"));
         }
         let (target, rule) = (&*fired.target, &*fired.rule);
+        self.site.metrics.triggers().fired(rule);
         tracing::warn!(target, rule, "{}", fired.why);
         let reference = Reference::Ids(vec![fired.container_id.clone()]);
         let waiting = WaitingIntent {

@@ -40,6 +40,16 @@ pub(super) struct ResultLabels {
     pub(super) result: Word,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct TriggerLabels {
+    pub(super) trigger: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct EndLabels {
+    pub(super) end: Word,
+}
+
 /// Which socket an error was on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs)]

@@ -27,6 +27,15 @@ impl Setup {
             .set("policy.host_max", 10_000)
             .set("policy.storm_attempts", 0)
             .set("policy.storm_targets", 0)
+            .without_triggers()
+    }
+
+    /// What Docker says about containers is no trigger.
+    fn without_triggers(self) -> Self {
+        self.set("defaults.unhealthy_checks", 0)
+            .set("defaults.died", "off")
+            .set("defaults.oom_killed", false)
+            .set("defaults.crash_loop_starts", 0)
     }
 
     /// The limits that are in force where none are set.

@@ -1,0 +1,471 @@
+//! What Docker has said about each container that may be healed, and what follows from it:
+//! pure. Events, lists, looks and time come in; looks to take and signals to tell come out.
+//!
+//! Keeps true: only containers that may be healed are kept, by their ids, at most
+//! [`WATCHED_MAX`]; a fire or clear that could not be handed on is told again; nothing is asked
+//! of Docker but what an event or a list gives reason for.
+//!
+//! What is where: `health` judges checks, `ending` deaths, `starts` crash loops, `projects`
+//! knows what of a compose project is being taken down.
+
+mod ending;
+mod health;
+mod projects;
+mod starts;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use policy::{ContainerState, Facts, HealthStatus, Now, Timestamp, WallTime, standing};
+
+use self::ending::Ending;
+use self::health::Health;
+use self::projects::Projects;
+use self::starts::Starts;
+use crate::config::{Watch, WatchTarget};
+use crate::docker::{Event, Row, RowHealth, Seen, What};
+use crate::triggers::{Cleared, Signal};
+
+/// Most containers that are watched; those beyond are not, which is told.
+pub(super) const WATCHED_MAX: usize = 10_000;
+/// Looks under way at once.
+const LOOKS_MAX: usize = 4;
+/// Signals under way to the engine at once; it takes 1,024 messages of all kinds.
+const TELLS_MAX: usize = 32;
+/// A look or signal that failed is tried again after so long, doubled each time up to
+/// [`AGAIN_MS_MAX`].
+const AGAIN_MS: u64 = 1_000;
+/// See [`AGAIN_MS`].
+const AGAIN_MS_MAX: u64 = 60_000;
+
+/// What containers are watched, and for what.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) policy: policy::Config,
+    pub(super) watch: Watch,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Order {
+    /// To be inspected, by its id; [`Fleet::seen`] takes what comes of it.
+    Look(String),
+    /// To be handed to the engine; [`Fleet::told`] takes what comes of it.
+    Tell(Signal),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    settings: Rc<Settings>,
+    watched: BTreeMap<String, Watched>,
+    projects: Projects,
+    /// Since when the stream of events is open and nothing has been missed.
+    unbroken_since: Option<Timestamp>,
+    /// When the list under way was asked for.
+    list_asked: Option<Now>,
+    tells: VecDeque<Signal>,
+    tells_out: usize,
+    looks_out: usize,
+    /// Containers that are not watched because there are too many, in the list under way.
+    beyond: usize,
+    /// A list has shown what no event told.
+    has_missed: bool,
+}
+
+/// One container.
+#[derive(Debug)]
+struct Watched {
+    name: String,
+    /// Of compose.
+    project: Option<String>,
+    settings: WatchTarget,
+    health: Health,
+    ending: Ending,
+    starts: Starts,
+    look_at: Option<Timestamp>,
+    look_out: bool,
+    /// Looks and signals in a row that failed.
+    failures: u32,
+    /// When it was last heard of by an event or in a list.
+    heard_at: Timestamp,
+}
+
+impl Fleet {
+    pub(super) fn new(settings: Rc<Settings>) -> Self {
+        Self {
+            settings,
+            watched: BTreeMap::new(),
+            projects: Projects::default(),
+            unbroken_since: None,
+            list_asked: None,
+            tells: VecDeque::new(),
+            tells_out: 0,
+            looks_out: 0,
+            beyond: 0,
+            has_missed: false,
+        }
+    }
+
+    /// Takes effect on each container with the next list.
+    pub(super) fn configure(&mut self, settings: Rc<Settings>) {
+        self.settings = settings;
+    }
+
+    /// How many containers are watched.
+    pub(super) fn len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// The stream of events is open: what happens from now on is heard of.
+    pub(super) fn connected(&mut self, now: Now) {
+        self.unbroken_since = Some(now.at);
+    }
+
+    /// Something may have been missed: what ends, or has ended and is not settled, counts as
+    /// stopped on purpose.
+    pub(super) fn broken(&mut self) {
+        self.unbroken_since = None;
+        self.projects = Projects::default();
+        for watched in self.watched.values_mut() {
+            watched.ending = Ending::default();
+            watched.health.is_clear = false;
+        }
+    }
+
+    pub(super) fn event(&mut self, now: Now, event: &Event) {
+        self.projects.event(now.at, event);
+        let is_new = !self.watched.contains_key(&event.id);
+        if is_new && matches!(event.what, What::Create | What::Start) {
+            self.admit(&event.id, &event.name, &event.attributes);
+        }
+        if event.what == What::Rename {
+            self.admit(&event.id, &event.name, &event.attributes);
+        }
+        let Some(watched) = self.watched.get_mut(&event.id) else {
+            return;
+        };
+        watched.heard_at = now.at;
+        match event.what {
+            What::Destroy => {
+                self.remove(&event.id);
+            }
+            What::Start => {
+                let by_itself = watched.ending.started();
+                watched.health = Health::default();
+                watched.look_at = None;
+                if watched.starts.started(now.at, by_itself, &watched.settings) {
+                    watched.look_at = Some(now.at);
+                }
+            }
+            What::Health(HealthStatus::Unhealthy) => {
+                if watched.settings.unhealthy_checks > 0 && !watched.health.is_firing() {
+                    watched.look_by(now.at);
+                }
+            }
+            What::Health(HealthStatus::Healthy) => {
+                self.healthy(&event.id, event.at);
+            }
+            what => {
+                if let Some(decide_at) = watched.ending.heard(now.at, what, event.at) {
+                    watched.look_by(decide_at);
+                }
+            }
+        }
+    }
+
+    /// A list was asked for; its rows follow.
+    pub(super) fn list_began(&mut self, asked: Now) {
+        self.list_asked = Some(asked);
+        self.beyond = 0;
+    }
+
+    pub(super) fn row(&mut self, row: &Row) {
+        let Some(asked) = self.list_asked else {
+            return;
+        };
+        if !self.admit(&row.id, &row.name, &row.labels) {
+            return;
+        }
+        let is_unbroken = self.unbroken_since.is_some_and(|since| since <= asked.at);
+        let Some(watched) = self.watched.get_mut(&row.id) else {
+            return;
+        };
+        // What an event has said since is newer.
+        let is_newest = watched.heard_at < asked.at;
+        watched.heard_at = watched.heard_at.max(asked.at);
+        let is_running = row.state == "running";
+        if is_newest && is_unbroken && is_running {
+            watched.ending.is_running();
+        }
+        if !is_running {
+            self.has_missed |= is_newest && row.state == "exited" && watched.ending.is_down();
+            if watched.ending.is_open() && watched.look_at.is_none() {
+                watched.look_at = Some(asked.at);
+            }
+            return;
+        }
+        match row.health {
+            RowHealth::Is(HealthStatus::Unhealthy) => {
+                if watched.settings.unhealthy_checks > 0 && watched.look_at.is_none() {
+                    watched.look_at = Some(asked.at);
+                }
+            }
+            RowHealth::Is(HealthStatus::Healthy) if is_newest => {
+                self.healthy(&row.id, wall(asked));
+            }
+            RowHealth::Is(_) | RowHealth::Unknown => {}
+        }
+    }
+
+    /// Whether a list has shown an end that no event told of: the stream is not what it seems.
+    pub(super) fn has_missed(&mut self) -> bool {
+        std::mem::take(&mut self.has_missed)
+    }
+
+    /// No more rows come; `is_whole` unless it was cut. How many containers were too many.
+    pub(super) fn list_ended(&mut self, is_whole: bool) -> usize {
+        if let Some(asked) = self.list_asked.take()
+            && is_whole
+        {
+            self.watched
+                .retain(|_, watched| watched.heard_at >= asked.at);
+            self.looks_out = self.watched.values().filter(|w| w.look_out).count();
+        }
+        self.beyond
+    }
+
+    /// A look was taken: what it found, none where the container is gone, or that it failed.
+    pub(super) fn seen(&mut self, now: Now, id: &str, seen: Result<Option<&Seen>, ()>) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if std::mem::take(&mut watched.look_out) {
+            self.looks_out -= 1;
+        }
+        let seen = match seen {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return self.remove(id),
+            Err(()) => return watched.fail(now.at),
+        };
+        watched.failures = 0;
+        self.judge_health(now, id, seen);
+        self.judge_ending(now, id, seen);
+        self.judge_starts(now, id, seen);
+    }
+
+    /// The engine has taken a signal, or could not.
+    pub(super) fn told(&mut self, now: Now, signal: &Signal, is_taken: bool) {
+        self.tells_out = self.tells_out.saturating_sub(1);
+        let (id, rule) = match signal {
+            Signal::Fired(fired) => (&fired.container_id, &fired.rule),
+            Signal::Cleared(cleared) => (&cleared.container_id, &cleared.rule),
+        };
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if is_taken {
+            return watched.ending.told(rule);
+        }
+        watched.health.untold(rule);
+        watched.starts.untold(rule);
+        watched.fail(now.at);
+    }
+
+    /// What is to be done now.
+    pub(super) fn orders(&mut self, now: Now) -> Vec<Order> {
+        self.settle_loops(now);
+        let mut orders = Vec::new();
+        for (id, watched) in &mut self.watched {
+            if self.looks_out >= LOOKS_MAX {
+                break;
+            }
+            if !watched.look_out && watched.look_at.is_some_and(|at| at <= now.at) {
+                watched.look_at = None;
+                watched.look_out = true;
+                self.looks_out += 1;
+                orders.push(Order::Look(id.clone()));
+            }
+        }
+        while self.tells_out < TELLS_MAX
+            && let Some(signal) = self.tells.pop_front()
+        {
+            self.tells_out += 1;
+            orders.push(Order::Tell(signal));
+        }
+        orders
+    }
+
+    /// When [`Self::orders`] has something new, at the latest; what is under way aside.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let looks = self.watched.values().filter(|w| !w.look_out);
+        let looks = looks.filter_map(|watched| watched.look_at);
+        let looks = looks.filter(|_| self.looks_out < LOOKS_MAX);
+        let loops = self
+            .watched
+            .values()
+            .filter_map(|w| w.starts.over_at(&w.settings));
+        looks.chain(loops).min()
+    }
+
+    /// Whether it is watched; it is from now on where it may be healed.
+    fn admit(&mut self, id: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        if !may_be_healed(&self.settings.policy, id, name, labels) {
+            self.remove(id);
+            return false;
+        }
+        if self.watched.len() >= WATCHED_MAX && !self.watched.contains_key(id) {
+            self.beyond += 1;
+            return false;
+        }
+        let settings = *self.settings.watch.of(name);
+        let watched = self
+            .watched
+            .entry(id.to_owned())
+            .or_insert_with(|| Watched {
+                name: String::new(),
+                project: projects::of(labels),
+                settings,
+                health: Health::default(),
+                ending: Ending::default(),
+                starts: Starts::default(),
+                look_at: None,
+                look_out: false,
+                failures: 0,
+                heard_at: Timestamp(0),
+            });
+        if watched.name != name {
+            name.clone_into(&mut watched.name);
+        }
+        watched.settings = settings;
+        true
+    }
+
+    fn remove(&mut self, id: &str) {
+        if let Some(watched) = self.watched.remove(id)
+            && watched.look_out
+        {
+            self.looks_out -= 1;
+        }
+    }
+
+    fn healthy(&mut self, id: &str, found: WallTime) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if watched.settings.unhealthy_checks > 0 && watched.health.clear() {
+            self.tells.push_back(Signal::Cleared(Cleared {
+                container_id: id.to_owned(),
+                rule: crate::triggers::UNHEALTHY.to_owned(),
+                found,
+            }));
+        }
+    }
+
+    fn judge_health(&mut self, now: Now, id: &str, seen: &Seen) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if seen.container.state != ContainerState::Running {
+            return;
+        }
+        let checks = watched.settings.unhealthy_checks;
+        match watched.health.judge(now.at, seen, checks) {
+            health::Judged::Nothing => {}
+            health::Judged::Well(found) => self.healthy(id, found),
+            health::Judged::Later(at) => watched.look_by(at),
+            health::Judged::Fires { fired, again_at } => {
+                watched.look_by(again_at);
+                self.tells.push_back(Signal::Fired(*fired));
+            }
+        }
+    }
+
+    fn judge_ending(&mut self, now: Now, id: &str, seen: &Seen) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        let project = watched.project.as_deref();
+        let beside = project.and_then(|name| self.projects.stopped_beside(name, id));
+        let settings = &watched.settings;
+        match watched.ending.judge(now.at, seen, settings, beside) {
+            ending::Judged::Nothing => {}
+            ending::Judged::Later(at) => watched.look_by(at),
+            ending::Judged::Left(why) => {
+                tracing::debug!(target = watched.name, "has ended and is left alone: {why}");
+            }
+            ending::Judged::Fires(fired) => self.tells.push_back(Signal::Fired(*fired)),
+        }
+    }
+
+    fn judge_starts(&mut self, now: Now, id: &str, seen: &Seen) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if let Some(fired) = watched.starts.judge(now, seen, &watched.settings) {
+            self.tells.push_back(Signal::Fired(fired));
+        }
+    }
+
+    fn settle_loops(&mut self, now: Now) {
+        for (id, watched) in &mut self.watched {
+            if watched.starts.is_over(now.at, &watched.settings) {
+                self.tells.push_back(Signal::Cleared(Cleared {
+                    container_id: id.clone(),
+                    rule: crate::triggers::CRASH_LOOP.to_owned(),
+                    found: wall(now),
+                }));
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn look_by(&mut self, at: Timestamp) {
+        self.look_at = Some(self.look_at.map_or(at, |other| other.min(at)));
+    }
+
+    fn fail(&mut self, now: Timestamp) {
+        let pause_ms = AGAIN_MS << self.failures.min(6);
+        self.failures = self.failures.saturating_add(1);
+        self.look_by(now.plus(pause_ms.min(AGAIN_MS_MAX)));
+    }
+}
+
+/// Judged as the gates judge it: by name and labels.
+fn may_be_healed(
+    config: &policy::Config,
+    id: &str,
+    name: &str,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    let is_candidate = config.targets.contains_key(name)
+        || labels.keys().any(|label| label == policy::LABEL_ENABLE);
+    if !is_candidate || id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return false;
+    }
+    let facts = Facts {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        state: ContainerState::Running,
+        started_at: None,
+        finished_at: None,
+        health: None,
+        labels: labels.clone(),
+        stop_timeout_s: None,
+        is_self_or_peer: false,
+        read_at: Timestamp(0),
+    };
+    let standing = standing(config, &facts);
+    standing.enabled && !standing.protected && standing.orchestrator.is_none()
+}
+
+/// The wall clock's time.
+fn wall(now: Now) -> WallTime {
+    WallTime {
+        secs: now.wall_ms / 1_000,
+        nanos: u32::try_from(now.wall_ms % 1_000 * 1_000_000).ok(),
+    }
+}
