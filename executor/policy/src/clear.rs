@@ -4,7 +4,7 @@ use crate::{Now, Policy, Sign, Step, WallTime};
 
 impl Policy {
     /// Pendings of that container and rule end as recovered; an attempt of it that is
-    /// being watched knows. Where a match was found after `found` nothing is over.
+    /// under way keeps it in mind: the watch may be quicker than the engine's answer. Where a match was found after `found` nothing is over.
     pub(crate) fn clear(
         &mut self,
         now: Now,
@@ -24,16 +24,12 @@ impl Policy {
             step.end_pending(pending, "recovered by itself");
         }
         for (id, live) in &mut self.live.attempts {
-            let Some(attempt) = self.state.open(*id) else {
-                continue;
-            };
-            let since_the_restart = attempt
-                .restarted
-                .is_some_and(|restarted| !found.is_before(restarted.started_at));
-            let is_meant = attempt.charge.container_id == container_id
-                && attempt.charge.cause.rule() == Some(rule);
-            if is_meant && since_the_restart {
-                live.cleared_at.get_or_insert(now.at);
+            let is_meant = self.state.open(*id).is_some_and(|attempt| {
+                attempt.charge.container_id == container_id
+                    && attempt.charge.cause.rule() == Some(rule)
+            });
+            if is_meant {
+                live.cleared = Some(found);
             }
         }
         step

@@ -51,8 +51,8 @@ pub(crate) struct LiveAttempt {
     pub(crate) away: Option<(Timestamp, u64)>,
     /// Looks in a row that settled nothing.
     pub(crate) looks: u32,
-    /// When what it stands on was told to be over, since the restart.
-    pub(crate) cleared_at: Option<Timestamp>,
+    /// When what it stands on was last found to be over, on the wall clock.
+    pub(crate) cleared: Option<WallTime>,
 }
 
 /// What an open attempt waits for.
@@ -132,7 +132,7 @@ impl LiveAttempt {
             silent_since: None,
             away: None,
             looks: 0,
-            cleared_at: None,
+            cleared: None,
         }
     }
 

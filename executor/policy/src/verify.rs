@@ -10,7 +10,7 @@ use crate::live::Phase;
 use crate::state::{Attempt, Restarted};
 use crate::{
     AttemptId, ContainerState, Facts, Gate, HealthStatus, Look, Now, Outcome, Policy, RuleRemedy,
-    SILENCE_MAX_MS, Sign, Step, Timestamp, VERIFY_LOOK_MS,
+    SILENCE_MAX_MS, Sign, Step, Timestamp, VERIFY_LOOK_MS, WallTime,
 };
 
 /// What a look at a watched container says.
@@ -40,12 +40,16 @@ impl Policy {
             .recovery
             .stable_for_ms;
         let is_in_doubt = self.is_in_doubt(attempt, restarted);
-        let (is_watched, clear_by) = match attempt.charge.cause.sign() {
-            Sign::Watched { clear_within_ms } => (true, restarted.at.plus(clear_within_ms)),
-            Sign::Line | Sign::Ended => (false, restarted.at),
-        };
         let Some(live) = self.live.attempts.get_mut(&id) else {
             return;
+        };
+        let since_the_restart = |found: &WallTime| !found.is_before(restarted.started_at);
+        let (is_clear, clear_by) = match attempt.charge.cause.sign() {
+            Sign::Watched { clear_within_ms } => (
+                live.cleared.is_some_and(|found| since_the_restart(&found)),
+                restarted.at.plus(clear_within_ms),
+            ),
+            Sign::Line | Sign::Ended => (true, restarted.at),
         };
         let silent_ms = live.silent_since.map(|since| now.at.since(since));
         match watch(
@@ -62,10 +66,10 @@ impl Policy {
             }
             Watch::Silent => live.look_later(now.at, None),
             Watch::End(Outcome::Recovered, _) if is_in_doubt => live.look_later(now.at, None),
-            Watch::End(Outcome::Recovered, _) if live.cleared_at.is_none() && now.at < clear_by => {
+            Watch::End(Outcome::Recovered, _) if !is_clear && now.at < clear_by => {
                 live.phase = Phase::LookAt(clear_by.min(now.at.plus(VERIFY_LOOK_MS)));
             }
-            Watch::End(Outcome::Recovered, _) if live.cleared_at.is_none() && is_watched => {
+            Watch::End(Outcome::Recovered, _) if !is_clear => {
                 let why = "what called for it has said neither that it is over nor that it is not";
                 self.end_attempt(step, id, attempt, Ending::new(Outcome::Unknown, why));
             }

@@ -89,6 +89,24 @@ fn an_all_clear_of_another_rule_container_or_start_is_none() {
 }
 
 #[test]
+fn an_all_clear_may_be_quicker_than_the_engines_answer() {
+    let mut bench = Bench::new();
+    let mut facts = facts();
+    let intent = hung(&mut bench);
+    bench.decide(&intent, &found(&facts));
+    bench.look(1, &found(&facts));
+    bench.pass(400);
+    facts.started_at = Some(bench.wall_now());
+    bench.pass(10);
+    clear(&mut bench);
+    bench.called(1, Called::Done);
+    bench.look(1, &found(&facts));
+    bench.pass(60_000);
+    bench.look(1, &found(&facts));
+    assert_eq!(bench.outcome(1), Some(Outcome::Recovered));
+}
+
+#[test]
 fn nobody_knows_where_the_watch_says_nothing_in_time() {
     for (after_ms, outcome) in [
         (PATIENCE_MS - 1, None),

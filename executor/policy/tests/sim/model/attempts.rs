@@ -39,8 +39,8 @@ struct One {
     away: Option<(Timestamp, u64)>,
     /// None while a look is out.
     looked_at: Option<Timestamp>,
-    /// What it stands on was said to be over since the restart.
-    is_cleared: bool,
+    /// When what it stands on was last said to be over.
+    cleared: Option<WallTime>,
 }
 
 impl Seen {
@@ -117,15 +117,15 @@ impl Seen {
         }
     }
 
-    /// A watch says that all is well; what it says of a start before this one is nothing.
+    /// A watch says that all is well.
     pub(crate) fn cleared(&mut self, model: &Model<'_>, id: &str, rule: &str, found: WallTime) {
         for (attempt, one) in &mut self.of {
             let (_, charge) = model.past.charge(*attempt).expect("it was charged");
             let is_meant = charge.container_id == id
                 && matches!(&charge.cause, Cause::Match { rule: its, .. } if its == rule);
-            let restarted = model.past.restarted(*attempt);
-            let is_since = restarted.is_some_and(|(_, at)| !found.is_before(at));
-            one.is_cleared |= is_meant && is_since;
+            if is_meant {
+                one.cleared = Some(found);
+            }
         }
     }
 
@@ -146,7 +146,7 @@ impl One {
             silent_since: None,
             away: None,
             looked_at: None,
-            is_cleared: false,
+            cleared: None,
         }
     }
 }
@@ -516,7 +516,9 @@ impl Model<'_> {
                     Cause::Match {
                         sign: Sign::Watched { clear_within_ms },
                         ..
-                    } if !one.is_cleared => Some(restarted_at.plus(*clear_within_ms)),
+                    } if one.cleared.is_none_or(|at| at.is_before(started_at)) => {
+                        Some(restarted_at.plus(*clear_within_ms))
+                    }
                     _ => None,
                 };
                 match clear_by {
