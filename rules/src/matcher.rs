@@ -71,8 +71,8 @@ impl Together {
             anywhere: pattern::together(anywhere.clone()),
             before: pattern::together(before.clone()),
         };
-        let is_whole = together.anywhere.is_some() == anywhere.count().gt(&0)
-            && together.before.is_some() == before.count().gt(&0);
+        let is_whole = together.anywhere.is_some() == (anywhere.count() > 0)
+            && together.before.is_some() == (before.count() > 0);
         is_whole.then_some(together)
     }
 

@@ -1,17 +1,11 @@
 //! What a match stood on is over.
 
-use crate::{Now, Policy, Sign, Step, WallTime};
+use crate::{Policy, Sign, Step, WallTime};
 
 impl Policy {
     /// Pendings of that container and rule end as recovered; an attempt of it that is
     /// under way keeps it in mind: the watch may be quicker than the engine's answer. Where a match was found after `found` nothing is over.
-    pub(crate) fn clear(
-        &mut self,
-        now: Now,
-        container_id: &str,
-        rule: &str,
-        found: WallTime,
-    ) -> Step {
+    pub(crate) fn clear(&mut self, container_id: &str, rule: &str, found: WallTime) -> Step {
         let mut step = Step::default();
         let is_its = |id: &str| container_id.starts_with(id);
         let over = self.state.pendings.values().filter(|pending| {

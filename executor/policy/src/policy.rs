@@ -202,14 +202,8 @@ impl Policy {
     /// What a match stood on ([`Sign::Watched`]) is over for a container, as found at
     /// `found` on the wall clock: what waits because of it ends, and an attempt that is
     /// being watched may recover.
-    pub fn handle_clear(
-        &mut self,
-        now: Now,
-        container_id: &str,
-        rule: &str,
-        found: WallTime,
-    ) -> Step {
-        self.clear(now, container_id, rule, found)
+    pub fn handle_clear(&mut self, container_id: &str, rule: &str, found: WallTime) -> Step {
+        self.clear(container_id, rule, found)
     }
 
     /// Decides a person's request. `look` must be fresh. Never leaves anything

@@ -58,7 +58,7 @@ impl<D: Docker + 'static> Engine<D> {
     async fn take_cleared(&mut self, cleared: Cleared, reply: oneshot::Sender<Answer>) {
         let now = self.clock.now();
         let (id, rule) = (&cleared.container_id, &cleared.rule);
-        let step = self.policy.handle_clear(now, id, rule, cleared.found);
+        let step = self.policy.handle_clear(id, rule, cleared.found);
         let answer = match self.commit(now, &step).await {
             Ok(()) => {
                 self.act(step.actions);

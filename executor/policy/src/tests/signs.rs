@@ -26,9 +26,7 @@ fn hung(bench: &mut Bench) -> IntentInput {
 }
 
 fn clear(bench: &mut Bench) -> Step {
-    let step = bench
-        .policy
-        .handle_clear(bench.now, ID, "probe-api", bench.wall_now());
+    let step = bench.policy.handle_clear(ID, "probe-api", bench.wall_now());
     bench.take(step)
 }
 
@@ -73,14 +71,14 @@ fn what_is_watched_recovers_only_once_it_is_over() {
 fn an_all_clear_of_another_rule_container_or_start_is_none() {
     let mut bench = Bench::new();
     let facts = restarted(&mut bench);
-    let (now, here) = (bench.now, bench.wall_now());
+    let here = bench.wall_now();
     let before = wall(T0 - 1);
     for (id, rule, found_at) in [
         (ID, "probe-other", here),
         (&*"b".repeat(64), "probe-api", here),
         (ID, "probe-api", before),
     ] {
-        let step = bench.policy.handle_clear(now, id, rule, found_at);
+        let step = bench.policy.handle_clear(id, rule, found_at);
         assert_eq!(step, Step::default());
     }
     bench.pass(60_000);

@@ -73,11 +73,10 @@ impl World {
     }
 
     fn all_clear(&mut self, id: &str, found: WallTime) {
-        let now = self.now();
         let Some(policy) = self.exec.asked() else {
             return;
         };
-        let step = timed(|| policy.handle_clear(now, id, HUNG, found));
+        let step = timed(|| policy.handle_clear(id, HUNG, found));
         self.model().check_clear(id, HUNG, found, &step);
         let mut seen = std::mem::take(&mut self.seen);
         seen.cleared(&self.model(), id, HUNG, found);
