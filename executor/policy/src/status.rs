@@ -311,7 +311,8 @@ impl Policy {
             .is_some_and(|t| t.in_progress.is_some())
     }
 
-    fn target_status(&self, now: Now, name: &str) -> TargetStatus {
+    /// One target, as in [`Policy::status`].
+    pub fn target_status(&self, now: Now, name: &str) -> TargetStatus {
         let config = self.config.target(name);
         let empty = Target::default();
         let target = self.state.target(name).unwrap_or(&empty);
