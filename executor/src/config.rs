@@ -6,7 +6,7 @@
 //!   a fault names the key, the place (file, line and column; variable; flag)
 //!   and what is allowed;
 //! - an unknown key is a fault, never ignored;
-//! - no setting holds a secret, so all of them may be shown.
+//! - no setting holds a secret, only where it is, so all of them may be shown.
 //!
 //! Not here: what the settings do, and opening what they name.
 
@@ -16,6 +16,7 @@ mod file;
 mod keys;
 mod load;
 mod maintenance;
+mod notify;
 mod reload;
 mod resolve;
 mod values;
@@ -37,6 +38,7 @@ pub use checks::{
 pub use error::ConfigError;
 pub use keys::{is_key, nearest};
 pub use load::{CONFIG_PATH, Sources};
+pub use notify::{Email, MailTls, Notifier, NotifierKind, Rate, Route};
 pub use reload::Reload;
 pub use values::{parse_duration_ms, show_duration_ms};
 pub use watch::{Died, Watch, WatchTarget};
@@ -76,6 +78,8 @@ pub struct Config {
     pub stop_timeouts: StopTimeouts,
     /// When what Docker says about a container is a trigger.
     pub watch: Watch,
+    /// Who is told what.
+    pub notifiers: Vec<Notifier>,
     /// The file that was read, where there was one.
     pub file: Option<PathBuf>,
     /// Things that are allowed but hardly meant, for `run` and `check` to say.

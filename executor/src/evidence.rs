@@ -94,6 +94,11 @@ struct On {
     ended: Notify,
 }
 
+/// One text of a container, what looks like a secret masked.
+pub(crate) fn masked(text: &str) -> String {
+    mask::Mask::default().text(text)
+}
+
 /// Whether a panic on this thread costs a bundle and no more. What it says may
 /// repeat text of a container, and belongs in no log.
 pub fn is_fenced() -> bool {

@@ -18,6 +18,7 @@ pub mod lock;
 pub mod logging;
 mod markers;
 pub mod metrics;
+pub mod notify;
 pub mod pattern;
 mod procs;
 pub mod report;

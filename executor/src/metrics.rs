@@ -7,6 +7,7 @@
 mod checks;
 mod evidence;
 mod labels;
+mod notify;
 mod triggers;
 
 use policy::{Gate, Outcome};
@@ -25,6 +26,7 @@ use labels::{DecisionLabels, LookupLabels, OutcomeLabels, ResultLabels, SocketLa
 pub use checks::CheckMetrics;
 pub use evidence::EvidenceMetrics;
 pub use labels::{KernelLookup, SocketName};
+pub use notify::{NotifyMetrics, NotifyResult};
 pub use triggers::{StreamEnd, TriggerMetrics};
 
 /// Seconds: from a container that stops at once to the longest stop time-out.
@@ -57,6 +59,7 @@ pub struct Metrics {
     evidence: EvidenceMetrics,
     checks: CheckMetrics,
     triggers: TriggerMetrics,
+    notify: NotifyMetrics,
     config_reloads: Family<ResultLabels, Counter>,
     engine_up: Gauge,
 }
@@ -93,6 +96,7 @@ impl Metrics {
             evidence: EvidenceMetrics::new(),
             checks: CheckMetrics::new(),
             triggers: TriggerMetrics::new(),
+            notify: NotifyMetrics::default(),
             config_reloads: Family::default(),
             engine_up: Gauge::default(),
         };
@@ -103,6 +107,7 @@ impl Metrics {
         metrics.evidence.register(&mut metrics.registry);
         metrics.checks.register(&mut metrics.registry);
         metrics.triggers.register(&mut metrics.registry);
+        metrics.notify.register(&mut metrics.registry);
         metrics
     }
 
@@ -372,6 +377,11 @@ impl Metrics {
     /// What is counted of triggers.
     pub fn triggers(&self) -> &TriggerMetrics {
         &self.triggers
+    }
+
+    /// What is counted of notifications; for their own thread.
+    pub fn notify(&self) -> NotifyMetrics {
+        self.notify.clone()
     }
 
     /// The configuration was read again.

@@ -11,6 +11,7 @@ use crate::config::{Config, Log, LogLevel};
 use crate::daemon::{self, Fault};
 use crate::evidence;
 use crate::logging;
+use crate::notify;
 
 /// The settings that are most often given by hand; `--set` gives the others.
 #[derive(Debug, Args)]
@@ -75,13 +76,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
 /// A panic ends the process, wherever it is. In a task or a thread of its own it
 /// would leave a target waiting for ever in an executor that looks alive;
 /// whoever watches over the process starts it again, and the journal knows
-/// what was under way. Only evidence is never worth an end.
+/// what was under way. Only evidence and notifications are never worth an end.
 fn end_on_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if evidence::is_fenced() {
+        if evidence::is_fenced() || notify::is_fenced() {
             let place = panic.location().map(ToString::to_string);
-            return tracing::error!("evidence: a panic at {}", place.unwrap_or_default());
+            let thread = std::thread::current();
+            let name = thread.name().unwrap_or_default();
+            return tracing::error!("{name}: a panic at {}", place.unwrap_or_default());
         }
         report(panic);
         #[expect(

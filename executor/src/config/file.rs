@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
+use super::notify::NotifierSection;
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{Died, LogFormat, LogLevel};
 
@@ -39,6 +40,7 @@ pub(super) struct ConfigFile {
     pub(super) defaults: DefaultsSection,
     pub(super) targets: BTreeMap<String, TargetSection>,
     pub(super) maintenance: Vec<MaintenanceSection>,
+    pub(super) notify: BTreeMap<String, NotifierSection>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

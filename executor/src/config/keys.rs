@@ -113,6 +113,9 @@ pub(super) fn set(file: &mut ConfigFile, path: &str, text: &str) -> Result<(), S
             .ok_or_else(|| unknown(key, TARGET_KEYS.iter().map(|k| k.path)))?;
         return (known.set)(file.targets.entry(name.to_owned()).or_default(), text);
     }
+    if path.starts_with("notify.") {
+        return Err("notifiers are set in the file only".to_owned());
+    }
     let known = KEYS
         .iter()
         .find(|k| k.path == path)

@@ -8,6 +8,7 @@ use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, Targe
 use super::checks;
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::maintenance;
+use super::notify;
 use super::values::{Millis, OrOff, show_duration_ms};
 use super::watch::watch;
 use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
@@ -71,6 +72,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         checks: checks::resolve(&file.targets)?,
         stop_timeouts,
         watch: watch(file)?,
+        notifiers: notify::resolve(&file.notify)?,
         file: from.map(Path::to_owned),
         warnings,
     })

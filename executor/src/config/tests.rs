@@ -133,6 +133,7 @@ fn the_key_table_covers_all_that_a_file_may_say() {
     by_file.checks.clear();
     (by_flags.file, by_file.file) = (None, None);
     assert!(!std::mem::take(&mut by_file.maintenance).is_empty());
+    assert!(!std::mem::take(&mut by_file.notifiers).is_empty());
     assert!(by_file.warnings.is_empty(), "{:?}", by_file.warnings);
     assert_eq!(by_flags, by_file);
 }
@@ -143,6 +144,8 @@ fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
             // Lists of tables, and checks, can be given by the file only.
             toml::Value::Array(_) => {}
             toml::Value::Table(_) if ["silence", "activity"].contains(&&**name) => {}
+            // Lists and secrets' places: the file's, too.
+            toml::Value::Table(_) if name == "notify" => {}
             toml::Value::Table(inner) => flatten(&format!("{prefix}{name}."), inner, out),
             toml::Value::String(text) => out.push((format!("{prefix}{name}"), text.clone())),
             other => out.push((format!("{prefix}{name}"), other.to_string())),

@@ -1,0 +1,75 @@
+//! Telegram: `sendMessage` of the Bot API, as plain text: without `parse_mode`
+//! nothing in it is markup.
+
+use serde_json::{Value, json};
+
+use super::super::failure::{Failure, FailureKind};
+use super::super::message::{Severity, cut, one_line};
+use super::{Answer, Endpoint, Message, Post, Secret, cut_utf16, http, json as bytes, sign};
+
+/// The API's limit on `text`, in UTF-16 units.
+pub(super) const TEXT_UNITS_MAX: usize = 4_096;
+
+pub(super) fn post(
+    message: &Message,
+    url: Endpoint,
+    token: &Secret,
+    chat_id: &str,
+    thread_id: Option<i64>,
+) -> Post {
+    let text = format!(
+        "{} {}\n{}",
+        sign(message.severity),
+        message.title,
+        message.text()
+    );
+    let mut body = json!({
+        "chat_id": chat_id,
+        "text": cut_utf16(&text, TEXT_UNITS_MAX),
+        "disable_notification": message.severity == Severity::Info,
+        "link_preview_options": {"is_disabled": true},
+    });
+    if let Some(thread_id) = thread_id {
+        body["message_thread_id"] = thread_id.into();
+    }
+    let base = url.path().trim_end_matches('/').to_owned();
+    Post {
+        endpoint: url.with_path(format!("{base}/bot{}/sendMessage", token.expose())),
+        headers: Vec::new(),
+        body: bytes(&body),
+    }
+}
+
+/// Says more in its body than by its status: how long to wait, and whether the
+/// chat or the message is what it does not want.
+pub(super) fn judge(shown: &str, answer: &Answer) -> Result<(), Failure> {
+    let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let said = body["description"].as_str().unwrap_or_default();
+    let what = format!(
+        "{shown} answers {}: {}",
+        answer.status,
+        cut(&one_line(said), 200)
+    );
+    let parameters = &body["parameters"];
+    match answer.status {
+        429 => {
+            let wait = parameters["retry_after"].as_f64();
+            let wait = wait.and_then(http::retry_after_ms);
+            let wait = wait.or(answer.retry_after_ms);
+            Err(Failure::new(FailureKind::Later(wait), what, ""))
+        }
+        400 if parameters["migrate_to_chat_id"].is_i64() => {
+            let new = &parameters["migrate_to_chat_id"];
+            Err(Failure::setup(what, format!("set chat_id = {new}")))
+        }
+        400 if said.contains("chat not found") || said.contains("thread not found") => {
+            Err(Failure::setup(
+                what,
+                "see chat_id and thread_id, and that somebody has written to the bot or added it",
+            ))
+        }
+        // A bot whose token is wrong does not exist.
+        401 | 404 => Err(Failure::setup(what, "see the bot's token")),
+        _ => http::judge(shown, answer),
+    }
+}

@@ -1,0 +1,340 @@
+//! From what the policy says has happened to what people are told: which step
+//! it is, in which words, with which figures, and what comes next. Pure.
+
+use std::path::PathBuf;
+
+use policy::{AttemptView, Decided, Event, Gate, Now, Outcome, Recovery, TargetStatus, Verdict};
+
+use super::message::{FIELD_BYTES_MAX, Step, cut, one_line};
+use crate::config::show_duration_ms;
+use crate::report::iso_utc;
+
+/// What the engine knows beside the event.
+#[derive(Debug)]
+pub struct Facts {
+    /// Both clocks.
+    pub now: Now,
+    /// The target, after the event.
+    pub status: Option<TargetStatus>,
+    /// How its attempts are judged.
+    pub recovery: Recovery,
+    /// The attempt that the event is about, else the target's newest.
+    pub attempt: Option<AttemptView>,
+    /// Where that attempt's evidence is.
+    pub evidence: Option<PathBuf>,
+    /// The newest log line of the target, as it came.
+    pub sample: Option<String>,
+    /// What a trigger says of it; no log text.
+    pub why: Option<String>,
+}
+
+/// One step of an incident, in words; what becomes of it is the hub's part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// By the wall clock, ms since the epoch.
+    pub(super) at_ms: u64,
+    pub(super) step: Step,
+    /// Empty where it is about all.
+    pub(super) target: String,
+    pub(super) container_id: Option<String>,
+    pub(super) rule: Option<String>,
+    pub(super) attempt: Option<u64>,
+    pub(super) detail: String,
+    pub(super) figures: Vec<String>,
+    pub(super) next: String,
+    pub(super) evidence: Option<String>,
+    /// As it came: masked and cut before it is stored.
+    pub(super) sample: Option<String>,
+}
+
+/// The target that an event is about; empty where it is about all.
+pub fn target_of(event: &Event) -> &str {
+    match event {
+        Event::Restarting { target, .. }
+        | Event::Restarted { target, .. }
+        | Event::Ended { target, .. }
+        | Event::Decided { target, .. }
+        | Event::PendingEnded { target, .. }
+        | Event::Escalated { target, .. }
+        | Event::Held { target, .. }
+        | Event::Released { target, .. }
+        | Event::LabelIgnored { target, .. } => target,
+        Event::Storm { .. } | Event::StormEnded { .. } => "",
+    }
+}
+
+/// Whether an event is told to people at all; what is not needs no facts.
+pub fn is_told(event: &Event) -> bool {
+    match event {
+        Event::Decided { rule, decided, .. } => !rule.is_empty() && decision(decided).is_some(),
+        Event::Restarted { .. } | Event::LabelIgnored { .. } => false,
+        _ => true,
+    }
+}
+
+/// In words.
+pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
+    if !is_told(event) {
+        return None;
+    }
+    let told = Told::of(event, &facts)?;
+    let Facts {
+        now,
+        status,
+        recovery,
+        attempt,
+        evidence,
+        sample,
+        why: _,
+    } = facts;
+    // A person's request has no rule.
+    let rule = match event {
+        Event::Decided { rule, .. } | Event::Escalated { rule, .. } => Some(rule.clone()),
+        Event::Restarting { .. } | Event::Ended { .. } | Event::Held { .. } => {
+            attempt.as_ref().and_then(|attempt| attempt.rule.clone())
+        }
+        _ => None,
+    };
+    let is_of_attempt = matches!(
+        told.step,
+        Step::Restarting
+            | Step::Recovered
+            | Step::Relapsed
+            | Step::Failed
+            | Step::Unknown
+            | Step::Aborted
+            | Step::Held
+    );
+    let attempt = attempt.filter(|_| is_of_attempt);
+    let figures = figures(told.step, attempt.as_ref(), status.as_ref(), recovery);
+    Some(Notice {
+        at_ms: now.wall_ms,
+        step: told.step,
+        target: field(target_of(event)),
+        container_id: attempt.as_ref().and_then(|a| short(&a.container_id)),
+        rule: rule.map(|rule| field(&rule)),
+        attempt: attempt.as_ref().map(|a| a.attempt),
+        detail: field(&told.detail),
+        figures,
+        next: field(&told.next),
+        evidence: evidence
+            .filter(|_| is_of_attempt)
+            .map(|path| field(&path.to_string_lossy())),
+        sample: sample.filter(|_| told.step != Step::Released),
+    })
+}
+
+fn field(text: &str) -> String {
+    cut(&one_line(text), FIELD_BYTES_MAX)
+}
+
+fn short(container_id: &str) -> Option<String> {
+    container_id.get(..12).map(str::to_owned)
+}
+
+/// What a decision is worth telling; none: nothing.
+fn decision(decided: &Decided) -> Option<Step> {
+    match (decided.verdict, decided.gate) {
+        (Verdict::Restart, _) => Some(Step::Detected),
+        (Verdict::Pending, _) => Some(Step::Pending),
+        (Verdict::Refused, Some(Gate::DryRun)) => Some(Step::DryRun),
+        // Refusals are many and nobody has to do anything; an escalation has an
+        // event of its own.
+        (Verdict::Refused | Verdict::Noted | Verdict::Escalated, _) => None,
+    }
+}
+
+struct Told {
+    step: Step,
+    detail: String,
+    next: String,
+}
+
+impl Told {
+    fn of(event: &Event, facts: &Facts) -> Option<Self> {
+        let told = |step, detail: String, next: String| Some(Self { step, detail, next });
+        match event {
+            Event::Decided { rule, decided, .. } => Self::decided(rule, decided, facts),
+            Event::Restarting { .. } => {
+                let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
+                let why = match asked {
+                    Some(rule) => format!("by rule {rule}"),
+                    None => "as a person asked for".to_owned(),
+                };
+                let stable = show_duration_ms(facts.recovery.stable_for_ms);
+                told(
+                    Step::Restarting,
+                    format!("The container is being restarted, {why}"),
+                    format!("watched for {stable} after it runs again"),
+                )
+            }
+            Event::Ended {
+                outcome, detail, ..
+            } => {
+                let step = step_of(*outcome);
+                told(step, sentence(detail), after(step, facts))
+            }
+            Event::PendingEnded { why, expired, .. } => match expired {
+                true => told(
+                    Step::Expired,
+                    format!("Given up, and may still be needed: {why}"),
+                    "see whether the container needs a restart".to_owned(),
+                ),
+                false => told(Step::Resolved, sentence(why), "nothing to do".to_owned()),
+            },
+            Event::Escalated { target, held, .. } => told(
+                Step::Escalated,
+                "A restart cannot cure this: a person is needed".to_owned(),
+                match held {
+                    true => held_until(target, facts),
+                    false => "no restart is made for it".to_owned(),
+                },
+            ),
+            Event::Held { target, why } => {
+                told(Step::Held, sentence(why), held_until(target, facts))
+            }
+            Event::Released { by, .. } => told(
+                Step::Released,
+                format!("Released by {by}"),
+                "it is restarted again when a rule matches".to_owned(),
+            ),
+            Event::Storm { why } => told(
+                Step::Storm,
+                sentence(why),
+                "no restarts of any container until all is clear, or `healer resume`".to_owned(),
+            ),
+            Event::StormEnded { by } => told(
+                Step::StormEnded,
+                format!("The storm is over ({by})"),
+                "containers are restarted again when a rule matches".to_owned(),
+            ),
+            Event::Restarted { .. } | Event::LabelIgnored { .. } => None,
+        }
+    }
+
+    fn decided(rule: &str, decided: &Decided, facts: &Facts) -> Option<Self> {
+        let step = decision(decided)?;
+        let matches = match &facts.why {
+            Some(why) => format!("Rule {rule} matches: {why}"),
+            None => format!("Rule {rule} matches"),
+        };
+        let (detail, next) = match step {
+            Step::Detected => (matches, "a restart, at once".to_owned()),
+            Step::Pending => (
+                format!("{matches}; put off: {}", decided.detail),
+                pending_next(facts),
+            ),
+            _ => (
+                sentence(&decided.detail),
+                "nothing: this is a dry run".to_owned(),
+            ),
+        };
+        Some(Self { step, detail, next })
+    }
+}
+
+fn step_of(outcome: Outcome) -> Step {
+    match outcome {
+        Outcome::Recovered => Step::Recovered,
+        Outcome::Relapsed => Step::Relapsed,
+        Outcome::Failed => Step::Failed,
+        Outcome::Aborted => Step::Aborted,
+        Outcome::Unknown => Step::Unknown,
+    }
+}
+
+/// What comes after an attempt.
+fn after(step: Step, facts: &Facts) -> String {
+    let Some(status) = &facts.status else {
+        return String::new();
+    };
+    if status.held.is_some() {
+        return held_until(&status.target, facts);
+    }
+    if status.pending.is_some() {
+        return pending_next(facts);
+    }
+    match step {
+        Step::Recovered => "nothing to do".to_owned(),
+        Step::Aborted => "nothing: it is left as it is".to_owned(),
+        _ => match status.cooldown_left_ms {
+            0 => "restarted at the next match".to_owned(),
+            left => format!("next possible restart {}", in_and_at(facts.now, left)),
+        },
+    }
+}
+
+fn pending_next(facts: &Facts) -> String {
+    let pending = facts.status.as_ref().and_then(|s| s.pending.as_ref());
+    let Some(pending) = pending else {
+        return "decided again as soon as it may be".to_owned();
+    };
+    let due = match pending.due_ms {
+        0 => "at once".to_owned(),
+        due => in_and_at(facts.now, due),
+    };
+    format!(
+        "decided again {due}, given up {}",
+        in_and_at(facts.now, pending.expires_ms)
+    )
+}
+
+/// How it gets free again.
+fn held_until(target: &str, facts: &Facts) -> String {
+    let by_itself = match facts.recovery.release_after_ms {
+        0 => String::new(),
+        ms => format!(", or well for {}", show_duration_ms(ms)),
+    };
+    format!("no restarts until `healer resume {target}`{by_itself}")
+}
+
+/// `in 45s (at 2026-11-22T12:00:45Z)`.
+fn in_and_at(now: Now, ms: u64) -> String {
+    let seconds = ms.div_ceil(1_000);
+    let at = iso_utc(now.wall_ms.saturating_add(ms).div_ceil(1_000));
+    format!("in {} (at {at})", show_duration_ms(seconds * 1_000))
+}
+
+fn figures(
+    step: Step,
+    attempt: Option<&AttemptView>,
+    status: Option<&TargetStatus>,
+    recovery: Recovery,
+) -> Vec<String> {
+    let mut figures = Vec::new();
+    if let Some(status) = status {
+        // Those before the one that is being made.
+        let uncured = status.uncured + u32::from(step == Step::Restarting);
+        let is_counted = matches!(
+            step,
+            Step::Restarting | Step::Relapsed | Step::Failed | Step::Unknown | Step::Held
+        );
+        if is_counted && uncured > 0 {
+            figures.push(format!("attempt {uncured} of {}", recovery.max_attempts));
+        }
+    }
+    if let Some(attempt) = attempt {
+        figures.push(format!(
+            "restart {} of {} within {}",
+            attempt.window_count,
+            attempt.limits.max_per_window,
+            show_duration_ms(attempt.limits.window_ms)
+        ));
+        if let Some(ms) = attempt.duration_ms {
+            figures.push(format!("restarted within {}", show_duration_ms(ms)));
+        }
+    }
+    figures
+}
+
+/// With a capital.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,204 @@
+//! Where secrets come from, and the type that holds one: it shows `***`.
+//!
+//! Read anew for each message, so that one that is exchanged is picked up, and
+//! none is kept in the configuration. Never in errors: what is shown to people
+//! goes through [`scrub`].
+
+use std::fmt;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+/// Longest secret: a URL with a token in it is a few hundred bytes.
+const SECRET_BYTES_MAX: usize = 8 * 1_024;
+/// Shorter ones are not looked for in errors: they would occur in words.
+const SCRUB_BYTES_MIN: usize = 6;
+/// Stands where a secret stood.
+const HIDDEN: &str = "***";
+
+/// A token, a password, or a URL that has one in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    #[cfg(test)]
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself: for the one who sends it.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(HIDDEN)
+    }
+}
+
+/// Where one is to be had.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In the configuration: only for what need not be secret.
+    Inline(String),
+    /// A file: its content without white space around it.
+    File(PathBuf),
+    /// A variable of the environment.
+    Env(String),
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place())
+    }
+}
+
+impl SecretSource {
+    /// Where it is, never what it is.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Inline(_) => "the configuration".to_owned(),
+            Self::File(path) => path.display().to_string(),
+            Self::Env(name) => format!("the variable {name}"),
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with its place, in words that hold nothing of it.
+    pub(crate) fn read(&self) -> Result<Secret, String> {
+        let text = match self {
+            Self::Inline(text) => text.clone(),
+            Self::File(path) => read_file(path).map_err(|e| format!("{}: {e}", path.display()))?,
+            Self::Env(name) => match std::env::var(name) {
+                Ok(text) => text,
+                Err(std::env::VarError::NotPresent) => {
+                    return Err(format!(
+                        "the variable {name} is not set for this process; set it, or give a file"
+                    ));
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    return Err(format!("the variable {name} is not UTF-8"));
+                }
+            },
+        };
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(format!("{} is empty", self.place()));
+        }
+        if text.len() > SECRET_BYTES_MAX || text.chars().any(char::is_control) {
+            return Err(format!(
+                "{} holds more than one line, or more than {SECRET_BYTES_MAX} bytes",
+                self.place()
+            ));
+        }
+        Ok(Secret(text.to_owned()))
+    }
+
+    /// That others can read its file; none where all is well, or nothing is known.
+    pub(crate) fn exposure(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        let mode = std::fs::metadata(path).ok()?.mode() & 0o7777;
+        (mode & 0o007 != 0).then(|| {
+            let path = path.display();
+            format!("{path} has mode 0{mode:o}: every user of this host can read it")
+        })
+    }
+}
+
+fn read_file(path: &std::path::Path) -> Result<String, String> {
+    let file = std::fs::File::open(path)
+        .map_err(|e| format!("cannot be opened: {e}; see that the executor's user may read it"))?;
+    let kind = file.metadata().map_err(|e| e.to_string())?;
+    if !kind.is_file() {
+        return Err("is no regular file".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(SECRET_BYTES_MAX as u64 + 2)
+        .read_to_end(&mut bytes)
+        .map_err(|e| format!("cannot be read: {e}"))?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}
+
+/// `text` without any of these, however it came in.
+pub(super) fn scrub(text: &str, secrets: &[Secret]) -> String {
+    let mut clean = text.to_owned();
+    for secret in secrets {
+        for part in parts(secret.expose()) {
+            clean = clean.replace(part, HIDDEN);
+        }
+    }
+    clean
+}
+
+/// A secret as it may occur: whole, and of a URL its path too, which is where
+/// the token is. A URL without a path is a host's name, and no secret.
+fn parts(secret: &str) -> impl Iterator<Item = &str> {
+    let path = secret.split_once("://").map(|(_, rest)| {
+        let at = rest.find(['/', '?']).unwrap_or(rest.len());
+        &rest[at..]
+    });
+    let whole = Some(secret).filter(|_| path.is_none_or(|path| path.len() > 1));
+    [whole, path, path.map(|path| path.trim_matches('/'))]
+        .into_iter()
+        .flatten()
+        .filter(|part| part.len() >= SCRUB_BYTES_MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_shows_nothing() {
+        let secret = Secret::new("hunter2-hunter2");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        let inline = SecretSource::Inline("https://h/secret".into());
+        assert!(!format!("{inline:?}").contains("secret"));
+        let url = Secret::new("https://hooks.slack.com/services/T0/B0/abcdef");
+        let said = scrub(
+            "POST https://hooks.slack.com/services/T0/B0/abcdef: services/T0/B0/abcdef is gone",
+            &[url],
+        );
+        assert_eq!(said, "POST ***: *** is gone");
+        let host = Secret::new("https://api.telegram.org/");
+        let said = "https://api.telegram.org answers 500";
+        assert_eq!(scrub(said, &[host]), said);
+    }
+
+    #[test]
+    fn files_are_read_within_limits_and_errors_name_the_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let source = SecretSource::File(path.clone());
+        let why = source.read().unwrap_err();
+        assert!(why.contains("token: cannot be opened"), "{why}");
+        std::fs::write(&path, " tk_123\n").unwrap();
+        assert_eq!(source.read().unwrap().expose(), "tk_123");
+        std::fs::write(&path, "\n").unwrap();
+        assert!(source.read().unwrap_err().ends_with("is empty"));
+        std::fs::write(&path, "a\nb").unwrap();
+        assert!(source.read().unwrap_err().contains("more than one line"));
+        std::fs::write(&path, "x".repeat(SECRET_BYTES_MAX)).unwrap();
+        assert!(source.read().is_ok());
+        std::fs::write(&path, "x".repeat(SECRET_BYTES_MAX + 1)).unwrap();
+        assert!(source.read().is_err());
+        for (mode, is_exposed) in [(0o600, false), (0o640, false), (0o644, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(source.exposure().is_some(), is_exposed, "{mode:o}");
+        }
+        let env = SecretSource::Env("HEALER_TEST_NO_SUCH_VARIABLE".into());
+        assert!(env.read().unwrap_err().contains("is not set"));
+    }
+}

@@ -1,0 +1,402 @@
+//! Mail: real SMTP conversations with a small server, in the clear and secured;
+//! and HTTPS by a certificate of our own.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::server::{Server, Stream};
+use super::*;
+
+/// A CA's certificate as PEM, and what a server at 127.0.0.1 shows.
+fn certificate() -> (String, Arc<ServerConfig>) {
+    certificate_of(&["127.0.0.1", "localhost"])
+}
+
+fn certificate_of(names: &[&str]) -> (String, Arc<ServerConfig>) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(params, key);
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    let leaf = CertificateParams::new(names).unwrap();
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .unwrap();
+    (ca, Arc::new(config))
+}
+
+fn secured(tcp: TcpStream, config: &Arc<ServerConfig>) -> Box<dyn Stream> {
+    let tls = ServerConnection::new(Arc::clone(config)).unwrap();
+    Box::new(StreamOwned::new(tls, tcp))
+}
+
+/// How the server behaves.
+#[derive(Default, Clone)]
+struct Manners {
+    /// From the first byte, or (false) by STARTTLS.
+    tls: Option<(Arc<ServerConfig>, bool)>,
+    /// In place of its reply to this command.
+    instead: Option<(&'static str, &'static str)>,
+}
+
+/// A conversation, and the mail.
+#[derive(Debug, Default)]
+struct Talk {
+    /// With a `*` before those that were secured.
+    commands: Vec<String>,
+    mails: Vec<String>,
+}
+
+struct Smtp {
+    port: u16,
+    talk: Arc<Mutex<Talk>>,
+}
+
+impl Smtp {
+    fn start(manners: Manners) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let talk = Arc::new(Mutex::new(Talk::default()));
+        let shared = Arc::clone(&talk);
+        std::thread::spawn(move || {
+            for tcp in listener.incoming().flatten() {
+                tcp.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+                // Whoever goes away in the middle has been served.
+                let _ = converse(tcp, &manners, &shared);
+            }
+        });
+        Self { port, talk }
+    }
+
+    /// The notifier for it.
+    fn config(&self, more: &str) -> String {
+        let port = self.port;
+        format!(
+            "[notify.n]\ntype = 'email'\nhost = '127.0.0.1'\nport = {port}\n\
+             from = 'log-healer <healer@example.org>'\nto = ['Ops <ops@example.org>', 'b@example.org']\n{more}\n"
+        )
+    }
+
+    fn commands(&self) -> Vec<String> {
+        self.talk.lock().unwrap().commands.clone()
+    }
+}
+
+fn converse(tcp: TcpStream, manners: &Manners, talk: &Mutex<Talk>) -> std::io::Result<()> {
+    let (mut is_secure, raw) = (false, tcp.try_clone()?);
+    let mut stream: BufReader<Box<dyn Stream>> = BufReader::new(match &manners.tls {
+        Some((config, true)) => {
+            is_secure = true;
+            secured(tcp, config)
+        }
+        _ => Box::new(tcp),
+    });
+    stream.get_mut().write_all(b"220 test ESMTP\r\n")?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let line = line.trim_end().to_owned();
+        let sign = if is_secure { "*" } else { "" };
+        talk.lock().unwrap().commands.push(format!("{sign}{line}"));
+        let verb = line.split([' ', ':']).next().unwrap_or_default().to_owned();
+        if let Some((at, reply)) = manners.instead
+            && at == verb
+        {
+            match reply {
+                "hang" => return stream.read_to_end(&mut Vec::new()).map(drop),
+                "pour" => loop {
+                    stream.get_mut().write_all(&[b'2'; 4_096])?;
+                },
+                reply => write!(stream.get_mut(), "{reply}\r\n")?,
+            }
+            continue;
+        }
+        let offers = match &manners.tls {
+            Some((_, false)) if !is_secure => "250-STARTTLS\r\n250 8BITMIME\r\n",
+            _ => "250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n",
+        };
+        match &*verb {
+            "EHLO" => write!(stream.get_mut(), "250-test\r\n{offers}")?,
+            "STARTTLS" => {
+                stream.get_mut().write_all(b"220 go on\r\n")?;
+                let (config, _) = manners.tls.as_ref().unwrap();
+                stream = BufReader::new(secured(raw.try_clone()?, config));
+                is_secure = true;
+            }
+            "AUTH" => stream.get_mut().write_all(b"235 welcome\r\n")?,
+            "DATA" => {
+                stream.get_mut().write_all(b"354 go on\r\n")?;
+                let mut mail = String::new();
+                while !mail.ends_with("\r\n.\r\n") {
+                    if stream.read_line(&mut mail)? == 0 {
+                        return Ok(());
+                    }
+                }
+                talk.lock().unwrap().mails.push(mail);
+                stream.get_mut().write_all(b"250 taken\r\n")?;
+            }
+            "QUIT" => return stream.get_mut().write_all(b"221 bye\r\n"),
+            _ => stream.get_mut().write_all(b"250 ok\r\n")?,
+        }
+        stream.get_mut().flush()?;
+    }
+}
+
+fn send(dir: &Path, config: &str) -> Result<(), Failure> {
+    let notifier = notifiers(dir, config).remove(0);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, trial(&notifier, "gpu-host", START_MS))
+}
+
+#[test]
+fn a_mail_goes_out_with_its_headers_and_no_text_begins_another() {
+    let server = Smtp::start(Manners::default());
+    let dir = tempfile::tempdir().unwrap();
+    let password = secret(dir.path(), "password", "pass word");
+    let config = server.config(&format!(
+        "tls = 'plain'\nusername = 'healer'\npassword_file = '{password}'"
+    ));
+    let office = Office::open_in(dir, &config, START_MS);
+    office.notifications.hear(Notice {
+        detail: "One\r\nBcc: <evil@example.org>\r\n.\r\nÜber ".repeat(20),
+        rule: Some("x\r\nBcc: evil@example.org".into()),
+        ..notice("app\r\nBcc: evil@example.org\r\n\r\nbody", Step::Held)
+    });
+    until("it is out", || office.count("n", "sent") == "1");
+    let talk = server.talk.lock().unwrap();
+    // base64 of NUL healer NUL "pass word".
+    assert!(
+        talk.commands
+            .contains(&"AUTH PLAIN AGhlYWxlcgBwYXNzIHdvcmQ=".to_owned())
+    );
+    let to: Vec<_> = talk
+        .commands
+        .iter()
+        .filter(|c| c.starts_with("RCPT"))
+        .collect();
+    assert_eq!(to, ["RCPT TO:<ops@example.org>", "RCPT TO:<b@example.org>"]);
+    let (head, body) = talk.mails[0].split_once("\r\n\r\n").unwrap();
+    let names: Vec<&str> = head
+        .split("\r\n")
+        .filter(|line| !line.starts_with([' ', '\t']))
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    for name in &names {
+        let known = [
+            "From",
+            "To",
+            "Subject",
+            "Message-ID",
+            "Date",
+            "Auto-Submitted",
+            "X-Healer-Message-Id",
+            "Content-Type",
+            "Content-Transfer-Encoding",
+            "MIME-Version",
+        ];
+        assert!(known.contains(name), "{name} in\n{head}");
+    }
+    assert!(head.contains("Auto-Submitted: auto-generated"));
+    assert!(
+        head.contains("Date: Mon, 20 Oct 2025 16:47:30 +0000"),
+        "{head}"
+    );
+    assert!(head.contains("@gpu-host>"), "{head}");
+    assert!(
+        !body.contains("\r\n.\r\nÜ"),
+        "no line ends the mail before its end"
+    );
+    assert!(body.ends_with("\r\n.\r\n"));
+}
+
+#[test]
+fn starttls_is_insisted_on_and_its_certificate_checked() {
+    let (ca, tls) = certificate();
+    let manners = Manners {
+        tls: Some((tls, false)),
+        ..Manners::default()
+    };
+    let server = Smtp::start(manners);
+    let dir = tempfile::tempdir().unwrap();
+    let ca = secret(dir.path(), "ca.pem", &ca);
+    let password = secret(dir.path(), "password", "secret-word");
+    let login = format!("username = 'u'\npassword_file = '{password}'\n");
+    send(
+        dir.path(),
+        &server.config(&format!("{login}ca_file = '{ca}'")),
+    )
+    .unwrap();
+    let commands = server.commands();
+    let starttls = commands.iter().position(|c| c == "STARTTLS").unwrap();
+    assert!(commands[..starttls].iter().all(|c| c.starts_with("EHLO")));
+    assert!(commands[starttls + 1..].iter().all(|c| c.starts_with('*')));
+    assert!(commands.iter().any(|c| c.starts_with("*AUTH PLAIN")));
+    assert_eq!(server.talk.lock().unwrap().mails.len(), 1);
+
+    // By the built-in roots alone it is a stranger's.
+    let failure = send(dir.path(), &server.config(&login)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Setup, "{failure}");
+    assert!(failure.to_string().contains("TLS"), "{failure}");
+    // A server that has none gets neither password nor mail.
+    let plain = Smtp::start(Manners::default());
+    let failure = send(dir.path(), &plain.config(&login)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Setup);
+    assert!(
+        failure.to_string().contains("does not offer STARTTLS"),
+        "{failure}"
+    );
+    assert!(plain.commands().iter().all(|c| c.starts_with("EHLO")));
+}
+
+#[test]
+fn tls_from_the_first_byte() {
+    let (ca, tls) = certificate();
+    let manners = Manners {
+        tls: Some((tls, true)),
+        ..Manners::default()
+    };
+    let server = Smtp::start(manners);
+    let dir = tempfile::tempdir().unwrap();
+    let ca = secret(dir.path(), "ca.pem", &ca);
+    send(
+        dir.path(),
+        &server.config(&format!("tls = 'tls'\nca_file = '{ca}'")),
+    )
+    .unwrap();
+    assert!(server.commands().iter().all(|c| c.starts_with('*')));
+    let failure = send(dir.path(), &server.config("tls = 'tls'")).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Setup, "{failure}");
+}
+
+#[test]
+fn what_a_mail_server_says_decides_what_becomes_of_the_mail() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = secret(dir.path(), "password", "secret-word");
+    let login = format!("tls = 'plain'\nusername = 'u'\npassword_file = '{password}'\n");
+    for (at, reply, kind, said) in [
+        (
+            "AUTH",
+            "535 5.7.8 bad secret-word",
+            FailureKind::Setup,
+            "bad ***",
+        ),
+        ("AUTH", "454 later", FailureKind::Later(None), "later"),
+        (
+            "MAIL",
+            "451 greylisted",
+            FailureKind::Later(None),
+            "greylisted",
+        ),
+        (
+            "RCPT",
+            "550 no such user",
+            FailureKind::Setup,
+            "no such user",
+        ),
+        ("DATA", "554 spam", FailureKind::Refused, "spam"),
+        (
+            "EHLO",
+            "hang",
+            FailureKind::Later(None),
+            "not taken within 1 s",
+        ),
+        (
+            "MAIL",
+            "pour",
+            FailureKind::Later(None),
+            "more than 262144 bytes",
+        ),
+        ("RCPT", "nonsense", FailureKind::Later(None), ""),
+    ] {
+        let server = Smtp::start(Manners {
+            instead: Some((at, reply)),
+            ..Manners::default()
+        });
+        let config = server.config(&format!("{login}timeout = '1s'"));
+        let failure = send(dir.path(), &config).unwrap_err();
+        assert_eq!(failure.kind, kind, "{at} {reply}: {failure}");
+        assert!(
+            failure.to_string().contains(said),
+            "{at} {reply}: {failure}"
+        );
+        assert!(!failure.to_string().contains("secret-word"), "{failure}");
+    }
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let nobody = Smtp {
+        port: closed,
+        talk: Arc::default(),
+    };
+    let failure = send(dir.path(), &nobody.config("tls = 'plain'")).unwrap_err();
+    assert!(failure.to_string().contains("cannot connect"), "{failure}");
+}
+
+#[test]
+fn https_trusts_the_given_certificates_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for (names, host, has_ca, is_fine) in [
+        (&["127.0.0.1"], "127.0.0.1", true, true),
+        (&["localhost"], "localhost", true, true),
+        (&["127.0.0.1"], "127.0.0.1", false, false),
+        // A certificate for another name.
+        (&["localhost"], "127.0.0.1", true, false),
+    ] {
+        let (ca, tls) = certificate_of(names);
+        let server = Server::start_with(&[], move |tcp| Some(secured(tcp, &tls)));
+        let ca = secret(dir.path(), "ca.pem", &ca);
+        let more = if has_ca {
+            format!("ca_file = '{ca}'")
+        } else {
+            String::new()
+        };
+        let port = server.port;
+        let config =
+            format!("[notify.n]\ntype = 'ntfy'\nurl = 'https://{host}:{port}/t'\n{more}\n");
+        let sent = send(dir.path(), &config);
+        assert_eq!(sent.is_ok(), is_fine, "{host}: {sent:?}");
+        assert_eq!(server.seen().len(), usize::from(is_fine));
+        if let Err(failure) = sent {
+            assert_eq!(failure.kind, FailureKind::Setup, "{failure}");
+            assert!(failure.to_string().contains("TLS: "), "{failure}");
+        }
+    }
+    let (_, tls) = certificate();
+    let server = Server::start_with(&[], move |tcp| Some(secured(tcp, &tls)));
+    let port = server.port;
+    // A file that is none.
+    let config = |file: &str| {
+        format!(
+            "[notify.n]\ntype = 'ntfy'\nurl = 'https://127.0.0.1:{port}/t'\nca_file = '{file}'\n"
+        )
+    };
+    let empty = secret(dir.path(), "empty.pem", "no certificate");
+    for (file, why) in [
+        ("/no/such/ca.pem", "cannot be opened"),
+        (&*empty, "holds no certificate"),
+    ] {
+        let failure = send(dir.path(), &config(file)).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Setup);
+        assert!(failure.to_string().contains(why), "{failure}");
+    }
+}
