@@ -29,6 +29,7 @@ use crate::journal::{Journal, Opened, StateDir};
 use crate::listen::Socket;
 use crate::lock::{Holder, Role, StateLock};
 use crate::logging::LevelHandle;
+use crate::notify::Notifications;
 use crate::procs::Procs;
 use crate::report::{self, Reports};
 use crate::sockets::{Admin, Intents};
@@ -120,6 +121,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         level,
         engine: handle,
         checks,
+        notifications: parts.notifications.clone(),
         site: Rc::clone(&site),
     };
     spawn_local(reload_on_hangup(hangup, sources, reloaded));
@@ -247,6 +249,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
     }
     let reports = reports(config, &site)?;
     let evidence = evidence(config, &clock, &site)?;
+    let notifications = notifications(config, &clock, &site)?;
     if records.is_empty()
         && let Some(dir) = &config.reports.dir
     {
@@ -267,6 +270,7 @@ async fn open(config: &Config, lock: &StateLock, site: Rc<Site>) -> Result<Parts
         site,
         reports,
         evidence,
+        notifications,
     })
 }
 
@@ -297,6 +301,14 @@ fn evidence(config: &Config, clock: &Clock, site: &Site) -> Result<Evidence, Str
     };
     let (dir, clock) = (&config.state_dir, clock.clone());
     Evidence::start(&config.evidence, dir, clock, metrics, report).map_err(|e| e.to_string())
+}
+
+/// Messages go out from a thread of their own.
+fn notifications(config: &Config, clock: &Clock, site: &Site) -> Result<Notifications, String> {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    let (dir, metrics) = (&config.state_dir, site.metrics.notify());
+    Notifications::start(&config.notifiers, dir, host, clock.clone(), metrics)
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {

@@ -23,6 +23,7 @@ mod inbox;
 mod intents;
 mod looks;
 mod marked;
+mod notices;
 mod one_shot;
 mod parts;
 mod signals;
@@ -58,6 +59,7 @@ use crate::docker::Docker;
 use crate::evidence::{Evidence, Half};
 use crate::http::Site;
 use crate::journal::{Journal, JournalError};
+use crate::notify::Notifications;
 use crate::procs::Procs;
 use crate::report::Reports;
 
@@ -96,6 +98,7 @@ pub struct Engine<D> {
     site: Rc<Site>,
     reports: Reports,
     evidence: Evidence,
+    notifications: Notifications,
     host: String,
     done: mpsc::Sender<Completion>,
     completions: mpsc::Receiver<Completion>,
@@ -144,6 +147,7 @@ impl<D: Docker + 'static> Engine<D> {
             site: parts.site,
             reports: parts.reports,
             evidence: parts.evidence,
+            notifications: parts.notifications,
             host: rustix::system::uname()
                 .nodename()
                 .to_string_lossy()

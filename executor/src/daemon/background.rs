@@ -15,6 +15,7 @@ use crate::docker::{Client, Docker};
 use crate::engine::Handle;
 use crate::http::{ENGINE_MS_MAX, Site};
 use crate::logging::LevelHandle;
+use crate::notify::Notifications;
 use crate::procs::Procs;
 use crate::triggers::Checks;
 
@@ -104,6 +105,7 @@ pub(super) struct Reloaded {
     pub(super) level: LevelHandle,
     pub(super) engine: Handle,
     pub(super) checks: Checks,
+    pub(super) notifications: Notifications,
     pub(super) site: Rc<Site>,
 }
 
@@ -129,6 +131,9 @@ pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut t
         };
         if !to.engine.reload(settings).await {
             return;
+        }
+        if let Err(why) = to.notifications.configure(&reloaded.config.notifiers) {
+            tracing::error!("{why}");
         }
         for key in &reloaded.needs_restart {
             tracing::warn!(key, "changed, but takes effect only at the next start");

@@ -53,10 +53,14 @@ impl<D: Docker + 'static> Engine<D> {
 
     /// Waits for what is written beside the journal, if not for long.
     pub(super) async fn flush_files(&self) {
-        let (reports, evidence) = tokio::join!(
+        let (reports, evidence, told) = tokio::join!(
             self.reports.flush(REPORTS_MAX),
-            self.evidence.flush(REPORTS_MAX)
+            self.evidence.flush(REPORTS_MAX),
+            self.notifications.flush(REPORTS_MAX)
         );
+        if !told {
+            tracing::info!("some messages to people are still to be sent: the next start does");
+        }
         if !reports {
             tracing::warn!(
                 "the newest report files may be missing: the disk did not answer in time"

@@ -22,6 +22,8 @@ pub(super) struct WaitingIntent {
     pub(super) arrived: Timestamp,
     /// More than one where the sender gave up waiting and sent it again.
     pub(super) replies: Replies,
+    /// Its log line, where somebody may be told it.
+    pub(super) sample: Option<String>,
 }
 
 impl<D: Docker + 'static> Engine<D> {
@@ -57,6 +59,7 @@ impl<D: Docker + 'static> Engine<D> {
             input: self.input(&intent, line, ids.as_deref()),
             arrived: now.at,
             replies: vec![reply],
+            sample: Some(intent.sample).filter(|_| self.notifications.wants_samples()),
         };
         let reference = match ids {
             Some(ids) => Reference::Ids(ids),
@@ -81,6 +84,7 @@ impl<D: Docker + 'static> Engine<D> {
                     .handle_intent(now, waiting.arrived, &waiting.input, &look)
             && !is_hasty(&step)
         {
+            self.remember_sample(&waiting, &look);
             let replies = waiting.replies;
             return self.finish_intent(now, &id, replies, step, batch).await;
         }
@@ -134,6 +138,7 @@ impl<D: Docker + 'static> Engine<D> {
         if let Look::Found(facts) = look {
             waiting.input.found(&facts.id);
         }
+        self.remember_sample(&waiting, look);
         let now = self.clock.now();
         match self
             .policy

@@ -11,6 +11,7 @@ use crate::config::StopTimeouts;
 use crate::evidence::Evidence;
 use crate::http::Site;
 use crate::journal::Journal;
+use crate::notify::Notifications;
 use crate::procs::Procs;
 use crate::report::Reports;
 
@@ -52,4 +53,6 @@ pub struct Parts<D> {
     pub reports: Reports,
     /// Evidence of attempts; may be switched off.
     pub evidence: Evidence,
+    /// Who tells people; there may be nobody.
+    pub notifications: Notifications,
 }

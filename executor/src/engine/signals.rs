@@ -46,11 +46,13 @@ impl<D: Docker + 'static> Engine<D> {
         let (target, rule) = (&*fired.target, &*fired.rule);
         self.site.metrics.triggers().fired(rule);
         tracing::warn!(target, rule, "{}", fired.why);
+        self.notifications.remember_why(target, rule, &fired.why);
         let reference = Reference::Ids(vec![fired.container_id.clone()]);
         let waiting = WaitingIntent {
             input: input(id, fired),
             arrived: now.at,
             replies: vec![reply],
+            sample: None,
         };
         self.decide_or_look(now, waiting, reference, batch).await;
     }

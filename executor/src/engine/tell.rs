@@ -78,6 +78,7 @@ impl<D: Docker + 'static> Engine<D> {
             | Event::Storm { .. }
             | Event::StormEnded { .. } => self.tell_people(event),
         }
+        self.notify(event);
         self.answer_watched(event);
     }
 

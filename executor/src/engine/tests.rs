@@ -201,6 +201,7 @@ fn parts(opened: Opened, docker: Rc<Fake>) -> Parts<Fake> {
         )
         .expect("switched off"),
         evidence: crate::evidence::Evidence::off(),
+        notifications: crate::notify::Notifications::off(),
     }
 }
 

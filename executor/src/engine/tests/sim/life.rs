@@ -14,6 +14,7 @@ use crate::evidence::Evidence;
 use crate::http::Site;
 use crate::journal::Journal;
 use crate::journal::faults::Faults;
+use crate::notify::Notifications;
 use crate::procs::Procs;
 use crate::report::Reports;
 
@@ -100,6 +101,7 @@ impl World {
             )
             .expect("switched off"),
             evidence: Evidence::off(),
+            notifications: Notifications::off(),
         }
     }
 }
