@@ -8,6 +8,7 @@ mod engine;
 mod finding;
 mod fluent_bit;
 mod live;
+mod notify;
 mod settings;
 mod sockets;
 
@@ -29,6 +30,7 @@ pub(crate) async fn all(config: Result<&Config, &ConfigError>) -> Findings {
     };
     settings::check(config, &mut findings);
     dirs::check(config, &mut findings);
+    notify::check(config, &mut findings);
     engine::check(config, &mut findings).await;
     sockets::check(config, &mut findings).await;
     http(config, &mut findings).await;

@@ -9,6 +9,7 @@ mod check;
 pub(crate) mod client;
 mod explain;
 mod history;
+mod notify;
 mod output;
 mod pause;
 mod replay;
@@ -74,6 +75,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// What would have been restarted, when, and what refused and why, by a log on its own clock
     Replay(replay::ReplayArgs),
+    /// Who is told: a list, and a test message
+    Notify(notify::NotifyArgs),
     /// The rules: a list, one in full, a test of a rule file
     Rules(rules::RulesArgs),
 }
@@ -121,6 +124,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Scan(args) => scan::scan(&settings, &args),
         Command::Explain(args) => explain::explain(&settings, &args),
         Command::Replay(args) => replay::replay(&settings, &args),
+        Command::Notify(args) => notify::notify(&settings, &args),
         Command::Rules(args) => rules::rules(&settings, &args),
     };
     match done {
