@@ -7,7 +7,7 @@ use out_healer::metrics::{Counter, Gauge};
 
 use crate::support::tools::repository_file;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/fluent-bit.md",
     "docs/guarantees.md",
     "docs/matching.md",
+    "docs/notifications.md",
     "docs/protocol.md",
     "docs/rules.md",
     "docs/triggers.md",
