@@ -200,6 +200,7 @@ impl Policy {
                 times: &[],
                 counted_as: None,
                 is_arrival: false,
+                is_news: false,
             }),
         };
         gates::ask_before_acting(&Ask {

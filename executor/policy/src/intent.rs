@@ -228,6 +228,7 @@ impl Policy {
                 times: &arrival.times,
                 counted_as: None,
                 is_arrival: true,
+                is_news: true,
             }),
             facts,
             settings,

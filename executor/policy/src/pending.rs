@@ -123,6 +123,7 @@ impl Policy {
                 times: &[],
                 counted_as: Some(&counted_as),
                 is_arrival: false,
+                is_news: is_news(pending),
             }),
             facts,
             settings,
@@ -145,11 +146,10 @@ impl Policy {
         };
         match ruling {
             Ruling::Go { limits, shadow } => {
+                let mut answer = charged(&facts.name, shadow);
+                note_news(step, &asking, pending, &answer);
                 let attempt = self.charge(step, facts, cause_of(pending), limits, shadow);
-                let answer = Decided {
-                    attempt: Some(attempt),
-                    ..charged(&facts.name, shadow)
-                };
+                answer.attempt = Some(attempt);
                 step.decided(&facts.name, &pending.rule, answer);
             }
             Ruling::Refused(refusal) => {
@@ -160,6 +160,12 @@ impl Policy {
                     container_id: Some(facts.id.clone()),
                     ..pending.clone()
                 };
+                let kept = refusal.until.filter(|_| self.is_kept(refusal.gate));
+                let mut answer = refused(&refusal);
+                if kept.is_some() {
+                    answer.verdict = Verdict::Pending;
+                }
+                note_news(step, &asking, pending, &answer);
                 self.refused_again(step, now, settings, pending, renewed, &refusal);
             }
         }
@@ -206,6 +212,35 @@ impl Policy {
         }
         step.pend(renewed, false);
     }
+}
+
+/// Nobody has said of it yet that it calls for a restart: it has waited for facts, or for
+/// what confirms it.
+fn is_news(pending: &Pending) -> bool {
+    matches!(pending.gate, Gate::NoFacts | Gate::Unconfirmed)
+}
+
+/// What has waited so is on record as a match from now on, for a storm and for what is held.
+fn note_news(step: &mut Step, asking: &Ask<'_>, pending: &Pending, answer: &Decided) {
+    let is_restart = pending.remedy == RuleRemedy::Restart;
+    let is_dry = asking.is_dry_run();
+    if !is_news(pending) || !is_restart || is_dry || answer.gate == Some(pending.gate) {
+        return;
+    }
+    step.entries.push(Entry::Decided {
+        id: String::new(),
+        target: asking.facts.name.clone(),
+        wire_id: None,
+        rule: pending.rule.clone(),
+        remedy: pending.remedy,
+        decision: answer.verdict,
+        gate: answer.gate,
+        detail: answer.detail.clone(),
+        line: pending.line,
+        times: Vec::new(),
+        attempt: None,
+        dry: false,
+    });
 }
 
 /// Why there is nothing to decide any more. What has yet to be confirmed may be

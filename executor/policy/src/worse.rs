@@ -74,7 +74,7 @@ impl Policy {
         let Who::Match(matched) = asking.who else {
             return None;
         };
-        let may_begin = matched.is_arrival
+        let may_begin = matched.is_news
             && limits.targets > 0
             && !asking.is_dry_run()
             && self.state.storms.on.is_none();

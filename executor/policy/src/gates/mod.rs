@@ -75,6 +75,8 @@ pub(crate) struct Matched<'a> {
     pub(crate) counted_as: Option<&'a PendingKey>,
     /// Its age is judged once, on arrival.
     pub(crate) is_arrival: bool,
+    /// No gate behind `unconfirmed` has been asked for it before.
+    pub(crate) is_news: bool,
 }
 
 /// Everything that a gate may look at.

@@ -369,7 +369,7 @@ mod no_facts {
         assert!(
             matches!(
                 &step.entries[..],
-                [Entry::Pending(renamed), Entry::Charge(charge)]
+                [Entry::Pending(renamed), Entry::Decided { .. }, Entry::Charge(charge)]
                     if renamed.key == key() && renamed.was == Some(id_key())
                         && charge.target == NAME
             ),
@@ -401,7 +401,7 @@ mod no_facts {
         let step = bench.pending_look(&id_key(), &found(&facts));
         assert!(matches!(
             &step.entries[..],
-            [Entry::Pending(_), Entry::Pending(_)]
+            [Entry::Pending(_), Entry::Decided { .. }, Entry::Pending(_)]
         ));
         assert_eq!(bench.policy.counts(bench.now).pending, 1);
         assert_eq!(status(&bench).map(|p| p.rule), Some("nccl".into()));
@@ -436,7 +436,10 @@ mod no_facts {
         due(&mut bench);
         let step = bench.pending_look(&id_key(), &look);
         assert!(
-            matches!(&step.entries[..], [Entry::Pending(_), Entry::Charge(_)]),
+            matches!(
+                &step.entries[..],
+                [Entry::Pending(_), Entry::Decided { .. }, Entry::Charge(_)]
+            ),
             "three by now: {step:?}"
         );
     }
@@ -462,7 +465,10 @@ mod no_facts {
         due(&mut bench);
         bench.pass(100_000);
         let step = bench.pending_look(&id_key(), &found(&facts()));
-        assert!(matches!(step.entries[..], [_, Entry::Charge(_)]));
+        assert!(matches!(
+            step.entries[..],
+            [_, Entry::Decided { .. }, Entry::Charge(_)]
+        ));
     }
 
     #[test]

@@ -676,3 +676,21 @@ fn what_waits_for_its_end_is_not_given_up_before_that_but_for_a_day() {
         }
     }
 }
+
+#[test]
+fn matches_that_had_to_wait_for_facts_make_one_too() {
+    let mut bench = stormy();
+    for name in ["web", "db", "gpu"] {
+        let intent = intent(&mut bench, name, "oom");
+        let step = bench.decide(&intent, &away());
+        assert_eq!(gate(&step), Some(Gate::NoFacts), "{name}");
+    }
+    bench.pass(1_000);
+    bench.timeout();
+    for (name, begins) in [("web", false), ("db", false), ("gpu", true)] {
+        let key = PendingKey::Id(container(name).id);
+        bench.pending_look(&key, &found(&container(name)));
+        assert_eq!(storm(&bench).is_some(), begins, "{name}");
+    }
+    assert_eq!(bench.policy.counts(bench.now).pending, 1, "the third waits");
+}

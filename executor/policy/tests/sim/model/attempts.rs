@@ -347,6 +347,7 @@ impl Model<'_> {
                 times: Vec::new(),
                 counted_as: None,
                 is_arrival: false,
+                is_news: false,
             }),
         };
         let question = Question {

@@ -279,6 +279,7 @@ impl Model<'_> {
                 times,
                 counted_as: None,
                 is_arrival: true,
+                is_news: true,
             }),
             wire_id: intent.wire_id.as_deref(),
         }

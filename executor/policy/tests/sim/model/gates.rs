@@ -31,6 +31,8 @@ pub(super) struct Match<'a> {
     /// Where else its earlier matches may be.
     pub(super) counted_as: Option<&'a PendingKey>,
     pub(super) is_arrival: bool,
+    /// It has called for nothing yet.
+    pub(super) is_news: bool,
 }
 
 /// One question to the row.

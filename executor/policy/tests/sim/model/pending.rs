@@ -86,10 +86,12 @@ impl Model<'_> {
                 times: Vec::new(),
                 counted_as: Some(key),
                 is_arrival: false,
+                is_news: pending.gate == Gate::NoFacts,
             }),
             wire_id: None,
         };
         let ruling = self.rule(&question, Some(step));
+        self.check_news(pending.gate, facts, ruling, step);
         self.check_again(&name, facts, &newest, expires, ruling, step);
     }
 
@@ -115,6 +117,26 @@ impl Model<'_> {
             step.entries.iter().all(ends),
             "model: an all clear does more"
         );
+    }
+
+    /// What has waited for facts is on record as a match once there are some; a dry run,
+    /// and what is refused once more for want of them, is not.
+    fn check_news(&self, was: Gate, facts: &Facts, ruling: Ruling, step: &Step) {
+        let is_dry_run = self.past.settings(facts).is_dry_run;
+        let want = (was == Gate::NoFacts && !is_dry_run).then_some(match ruling {
+            Ruling::Go { .. } => None,
+            Ruling::No((gate, _)) => Some(gate),
+        });
+        let got = step.entries.iter().find_map(|entry| match entry {
+            Entry::Decided {
+                id, gate, target, ..
+            } if id.is_empty() => {
+                assert_eq!(*target, facts.name, "model: whose match it was");
+                Some(*gate)
+            }
+            _ => None,
+        });
+        assert_eq!(got, want, "model: a match that had waited for facts");
     }
 
     /// What waits for the end of a storm is given a day more.

@@ -211,7 +211,7 @@ impl Model<'_> {
             return false;
         };
         let is_dry_run = self.past.settings(question.facts).is_dry_run;
-        if !matched.is_arrival || limits.targets == 0 || is_dry_run || self.past.storm().is_some() {
+        if !matched.is_news || limits.targets == 0 || is_dry_run || self.past.storm().is_some() {
             return false;
         }
         let now = self.now.at;
