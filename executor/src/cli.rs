@@ -7,6 +7,7 @@
 mod admin;
 mod check;
 pub(crate) mod client;
+mod drill;
 mod explain;
 mod history;
 mod notify;
@@ -67,6 +68,8 @@ enum Command {
     Pause(pause::PauseArgs),
     /// End a pause, and free a held container
     Resume(pause::ResumeArgs),
+    /// Make a test container (label healer.drill=true) sick on purpose, and see it healed
+    Drill(drill::DrillArgs),
     /// A doctor: configuration, sockets, engine, directories, clocks, labels
     Check(check::CheckArgs),
     /// Judge log lines by the rules, and hand matches to the executor
@@ -120,6 +123,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Stats(args) => stats::stats(&settings, &args),
         Command::Pause(args) => pause::pause(&settings, &args),
         Command::Resume(args) => pause::resume(&settings, &args),
+        Command::Drill(args) => drill::drill(&settings, &args),
         Command::Check(args) => check::check(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
         Command::Explain(args) => explain::explain(&settings, &args),

@@ -21,6 +21,9 @@ pub const LABEL_MAINTENANCE: &str = "healer.maintenance";
 /// Decide and record, do not act.
 pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 
+/// A test container that `healer drill` may make sick on purpose; decides nothing.
+pub const LABEL_DRILL: &str = "healer.drill";
+
 /// The configuration and the labels of one container, put together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -208,7 +211,7 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
 }
 
 /// The labels that mean something.
-pub const LABELS: [&str; 7] = [
+pub const LABELS: [&str; 8] = [
     LABEL_ENABLE,
     LABEL_PROTECT,
     LABEL_MAINTENANCE,
@@ -216,6 +219,7 @@ pub const LABELS: [&str; 7] = [
     LABEL_WINDOW,
     LABEL_MAX_PER_WINDOW,
     LABEL_DRY_RUN,
+    LABEL_DRILL,
 ];
 
 /// What configuration and labels together make of a container, for people.
