@@ -2,5 +2,6 @@
 //! against what the code says.
 
 mod fluent_bit;
+mod observability;
 mod packaging;
 mod scripts;

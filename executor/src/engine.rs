@@ -467,6 +467,8 @@ impl<D: Docker + 'static> Engine<D> {
         let now = self.clock.now();
         let counts = self.policy.counts(now);
         self.site.metrics.set_targets(counts.pending, counts.held);
+        let outlook = self.site.metrics.outlook();
+        outlook.set_targets_held_back(counts.held_back);
         self.site.metrics.set_storm(counts.storm);
         self.site.metrics.set_attempts_in_flight(counts.in_progress);
         self.site.metrics.set_ids_forgotten(counts.ids_forgotten);

@@ -149,7 +149,11 @@ fn respond(method: &Method, path: &str, site: &Site, now: Timestamp) -> Response
                 page(StatusCode::SERVICE_UNAVAILABLE, TEXT, body)
             }
         },
-        "/metrics" => page(StatusCode::OK, OPEN_METRICS, site.metrics.encode()),
+        "/metrics" => {
+            let is_ready = site.health.faults(now).is_empty();
+            site.metrics.outlook().set_ready(is_ready);
+            page(StatusCode::OK, OPEN_METRICS, site.metrics.encode())
+        }
         _ => page(
             StatusCode::NOT_FOUND,
             TEXT,

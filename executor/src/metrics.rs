@@ -8,6 +8,7 @@ mod checks;
 mod evidence;
 mod labels;
 mod notify;
+mod outlook;
 mod triggers;
 
 use policy::{Gate, Outcome};
@@ -27,6 +28,7 @@ pub use checks::CheckMetrics;
 pub use evidence::EvidenceMetrics;
 pub use labels::{KernelLookup, SocketName};
 pub use notify::{NotifyMetrics, NotifyResult};
+pub use outlook::Outlook;
 pub use triggers::{StreamEnd, TriggerMetrics};
 
 /// Seconds: from a container that stops at once to the longest stop time-out.
@@ -57,6 +59,7 @@ pub struct Metrics {
     journal_errors: Counter,
     report_errors: Counter,
     evidence: EvidenceMetrics,
+    outlook: Outlook,
     checks: CheckMetrics,
     triggers: TriggerMetrics,
     notify: NotifyMetrics,
@@ -94,6 +97,7 @@ impl Metrics {
             journal_errors: Counter::default(),
             report_errors: Counter::default(),
             evidence: EvidenceMetrics::new(),
+            outlook: Outlook::new(),
             checks: CheckMetrics::new(),
             triggers: TriggerMetrics::new(),
             notify: NotifyMetrics::default(),
@@ -105,6 +109,7 @@ impl Metrics {
         metrics.register_states();
         metrics.register_faults();
         metrics.evidence.register(&mut metrics.registry);
+        metrics.outlook.register(&mut metrics.registry);
         metrics.checks.register(&mut metrics.registry);
         metrics.triggers.register(&mut metrics.registry);
         metrics.notify.register(&mut metrics.registry);
@@ -362,6 +367,11 @@ impl Metrics {
     /// Counts report files that could not be written; for their own thread.
     pub fn report_errors(&self) -> Counter {
         self.report_errors.clone()
+    }
+
+    /// How healing goes as a whole.
+    pub fn outlook(&self) -> &Outlook {
+        &self.outlook
     }
 
     /// What is counted of evidence; for its own thread.

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::figures::wall_ms;
 use crate::state::Attempt;
-use crate::{Cause, KEEP_MS, Now, Outcome, PENDING_MARGIN_MS, Policy};
+use crate::{AttemptId, Cause, KEEP_MS, Now, Outcome, PENDING_MARGIN_MS, Policy};
 
 /// What is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -148,6 +148,21 @@ impl Policy {
         own.chain([&mut stats.all])
             .for_each(|figures| figures.recoveries_ms.sort_unstable());
         stats
+    }
+}
+
+impl Policy {
+    /// How long the incident took that this attempt has ended well, ms; none where it
+    /// has not.
+    pub fn recovery_ms(&self, attempt: AttemptId) -> Option<u64> {
+        let is = |end: &crate::state::End| end.outcome == Outcome::Recovered;
+        let last = self.state.attempts.get(&attempt)?;
+        last.end.as_ref().filter(|end| is(end))?;
+        let mut began = BTreeMap::new();
+        let same = |one: &&Attempt| one.charge.target == last.charge.target && !one.charge.shadow;
+        let until = self.state.attempts.range(..=attempt).map(|(_, one)| one);
+        let each = until.filter(same).map(|one| recovery_ms(&mut began, one));
+        each.last().flatten()
     }
 }
 

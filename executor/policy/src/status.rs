@@ -38,6 +38,8 @@ pub struct Counts {
     pub pending: usize,
     /// Targets held.
     pub held: usize,
+    /// Targets whose restart maintenance holds back.
+    pub held_back: usize,
     /// Restarts of all targets are stopped by the storm breaker.
     pub storm: bool,
     /// Targets paused by name.
@@ -190,6 +192,7 @@ impl Policy {
         Counts {
             pending: self.state.pendings.len(),
             held: targets().filter(|t| t.held.is_some()).count(),
+            held_back: self.state.held_back.iter().count(),
             storm: self.state.storms.on.is_some(),
             paused: targets().filter(is_paused).count(),
             in_progress: targets().filter(|t| t.in_progress.is_some()).count(),

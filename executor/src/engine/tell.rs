@@ -155,6 +155,9 @@ impl<D: Docker + 'static> Engine<D> {
 
     fn tell_end(&self, attempt: AttemptId, target: &str, outcome: Outcome, detail: &str) {
         self.site.metrics.attempt_ended(outcome);
+        if let Some(ms) = self.policy.recovery_ms(attempt) {
+            self.site.metrics.outlook().recovered(ms as f64 / 1_000.0);
+        }
         match outcome {
             Outcome::Recovered => tracing::info!(attempt, target, "recovered: {detail}"),
             Outcome::Aborted => tracing::info!(attempt, target, "aborted: {detail}"),

@@ -77,6 +77,8 @@ fn time_to_recovery_is_from_the_first_line_to_the_restart_that_held() {
     attempt(&mut bench, 3, NAME, Outcome::Recovered, 0);
     let figures = stats(&bench).all;
     assert_eq!(figures.recoveries_ms, [6_000, 5 * MINUTE + 2_000]);
+    let one = |id| bench.policy.recovery_ms(id);
+    assert_eq!([one(1), one(2), one(3)], [Some(6_000), None, Some(302_000)]);
     assert_eq!(figures.mean_ms(), Some(154_000));
     assert_eq!(figures.median_ms(), Some(154_000));
     // Another target's, and one that comes long after the last failed.
