@@ -133,6 +133,7 @@ impl Sender {
     pub fn probe(&self, now_ms: u64, deadline: Instant) -> Result<(), Fault> {
         let ping = Ping {
             id: PING_ID.to_owned(),
+            progress: Vec::new(),
         };
         self.ask(now_ms, &[Question::Ping(&ping)], &mut [None], deadline)
     }

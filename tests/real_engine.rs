@@ -19,6 +19,7 @@ mod pending;
 mod person;
 mod plugin;
 mod probes;
+mod quiet;
 mod release;
 mod resolution;
 mod restart;

@@ -5,6 +5,7 @@
 //! by a gate. A reader that goes away (`| head`) ends a command quietly with 0.
 
 mod admin;
+mod beat;
 mod check;
 pub(crate) mod client;
 mod drill;
@@ -70,6 +71,8 @@ enum Command {
     Resume(pause::ResumeArgs),
     /// Make a test container (label healer.drill=true) sick on purpose, and see it healed
     Drill(drill::DrillArgs),
+    /// A sign of life of a container that has to send some, from a script or a cron job
+    Beat(beat::BeatArgs),
     /// A doctor: configuration, sockets, engine, directories, clocks, labels
     Check(check::CheckArgs),
     /// Judge log lines by the rules, and hand matches to the executor
@@ -124,6 +127,7 @@ pub fn execute(cli: Cli) -> ExitCode {
         Command::Pause(args) => pause::pause(&settings, &args),
         Command::Resume(args) => pause::resume(&settings, &args),
         Command::Drill(args) => drill::drill(&settings, &args),
+        Command::Beat(args) => beat::beat(&settings, &args),
         Command::Check(args) => check::check(&settings, &args),
         Command::Scan(args) => scan::scan(&settings, &args),
         Command::Explain(args) => explain::explain(&settings, &args),

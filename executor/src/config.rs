@@ -10,6 +10,7 @@
 //!
 //! Not here: what the settings do, and opening what they name.
 
+mod beats;
 mod checks;
 mod error;
 mod file;
@@ -31,6 +32,7 @@ use std::path::PathBuf;
 
 use crate::calendar::Planned;
 
+pub use beats::TokenPlace;
 pub use checks::{
     Activity, Checks, HttpProbe, OutputSource, PROBES_MAX, Pace, Place, Probe, ProbeKind, Silence,
     TargetChecks, from_url,
@@ -72,6 +74,8 @@ pub struct Config {
     pub policy: policy::Config,
     /// Windows in which nothing is restarted.
     pub maintenance: Vec<Planned>,
+    /// Where the token of beats over HTTP is; none = they are off.
+    pub beats: Option<TokenPlace>,
     /// What the executor itself checks of each target.
     pub checks: Checks,
     /// What is sent as `t` to the engine.

@@ -20,11 +20,11 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 use crate::calendar::Calendar;
 use crate::clock::{Clock, timestamp_of};
-use crate::config::{Config, Sockets, Sources};
+use crate::config::{Config, Sockets, Sources, TokenPlace};
 use crate::docker::Client;
 use crate::engine::{Engine, Handle, Parts, Settings, restart_once};
 use crate::evidence::{self, Evidence};
-use crate::http::Site;
+use crate::http::{Site, Token};
 use crate::journal::{Journal, Opened, StateDir};
 use crate::listen::Socket;
 use crate::lock::{Holder, Role, StateLock};
@@ -99,6 +99,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     let intents = spawn_local(intents.serve(Rc::new(Intents {
         engine: handle.clone(),
         site: Rc::clone(&site),
+        clock: parts.clock.clone(),
     })));
     let admin = spawn_local(admin.serve(Rc::new(Admin {
         engine: handle.clone(),
@@ -115,6 +116,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     if let Some(dir) = config.reports.dir.clone() {
         spawn_local(markers::watch(dir, handle.clone()));
     }
+    site.door.set(beat_token(&config)?);
     let checks = checks(&config, &parts, &handle);
     let reloaded = Reloaded {
         in_force: watch_containers(config, &parts, &handle),
@@ -143,13 +145,27 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     Ok(())
 }
 
+/// What beats over HTTP have to bring; none where they are off.
+fn beat_token(config: &Config) -> Result<Option<Token>, Fault> {
+    let text = match &config.beats {
+        None => return Ok(None),
+        Some(TokenPlace::File(path)) => std::fs::read_to_string(path)
+            .map_err(|e| format!("beats.token_file: {}: {e}", path.display())),
+        Some(TokenPlace::Variable(name)) => {
+            std::env::var(name).map_err(|e| format!("beats.token_env: {name}: {e}"))
+        }
+    };
+    let token = text.and_then(|text| Token::new(&text).map_err(|why| format!("beats: {why}")));
+    token.map(Some).map_err(Fault::Setting)
+}
+
 /// What the executor itself checks, begun.
 fn checks(config: &Config, parts: &Parts<Client>, engine: &Handle) -> Checks {
     let mut checks = Checks::new(
         Rc::clone(&parts.docker),
         parts.clock.clone(),
         engine.clone(),
-        parts.site.metrics.checks(),
+        Rc::clone(&parts.site),
         parts.procs.own.clone(),
     );
     checks.configure(&config.checks);

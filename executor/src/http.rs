@@ -1,11 +1,12 @@
 //! The HTTP endpoint: `/healthz` (the process runs), `/readyz` (it could heal
-//! now; the body says why not) and `/metrics`.
+//! now; the body says why not) and `/metrics`; and `POST /beat/TARGET`, see `beat`.
 //!
 //! Kept true: at most [`CONNECTIONS_MAX`] connections, one request on each, its
 //! head at most [`HEAD_BYTES_MAX`] bytes and in time, all over within
-//! [`CONNECTION_MS_MAX`]. Nothing here changes anything, and nothing it shows
-//! is log text.
+//! [`CONNECTION_MS_MAX`]. Nothing here changes anything but what is known of beats,
+//! and nothing it shows is log text.
 
+mod beat;
 mod health;
 
 #[cfg(test)]
@@ -29,9 +30,11 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 
+pub use beat::{Door, Token};
 pub use health::{ENGINE_MS_MAX, Health};
 
 use crate::metrics::{Metrics, SocketName};
+use crate::triggers::Board;
 
 /// Most connections at once; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 32;
@@ -44,6 +47,9 @@ pub const HEAD_MS_MAX: u64 = 5_000;
 /// Longest life of a connection.
 pub const CONNECTION_MS_MAX: u64 = 10_000;
 
+/// Every answer's body.
+type Body = Full<Bytes>;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -54,6 +60,10 @@ pub struct Site {
     pub metrics: Metrics,
     /// `/readyz`
     pub health: Health,
+    /// What others tell of targets.
+    pub board: Board,
+    /// `/beat/TARGET`
+    pub door: Door,
 }
 
 impl Site {
@@ -112,7 +122,7 @@ pub async fn serve(listener: TcpListener, site: Rc<Site>, now: impl Fn() -> Time
 
 async fn serve_connection(stream: TcpStream, site: &Site, now: &impl Fn() -> Timestamp) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), site, now());
+        let response = respond(&request, site, now());
         async { Ok::<_, Infallible>(response) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -132,13 +142,13 @@ async fn serve_connection(stream: TcpStream, site: &Site, now: &impl Fn() -> Tim
     }
 }
 
-fn respond(method: &Method, path: &str, site: &Site, now: Timestamp) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, site: &Site, now: Timestamp) -> Response<Body> {
+    let (method, path) = (request.method(), request.uri().path());
+    if let Some(target) = path.strip_prefix(beat::PATH) {
+        return beat::respond(method, target, request.headers(), site, now);
+    }
     if !matches!(*method, Method::GET | Method::HEAD) {
-        let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET and HEAD only\n");
-        response
-            .headers_mut()
-            .insert(ALLOW, "GET, HEAD".parse().expect("a plain header value"));
-        return response;
+        return not_allowed("GET, HEAD");
     }
     match path {
         "/healthz" => page(StatusCode::OK, TEXT, "ok\n"),
@@ -162,11 +172,15 @@ fn respond(method: &Method, path: &str, site: &Site, now: Timestamp) -> Response
     }
 }
 
-fn page(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
+fn not_allowed(allowed: &'static str) -> Response<Body> {
+    let why = format!("{allowed} only\n");
+    let mut response = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, why);
+    let allowed = allowed.parse().expect("a plain header value");
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+fn page(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(

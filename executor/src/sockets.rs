@@ -4,10 +4,12 @@
 use std::rc::Rc;
 
 use executor_api::{
-    AdminAnswer, Answer, Decision, ExitCode, LINE_BYTES_MAX, Message, Reject, decode_admin,
-    decode_message, encode,
+    AdminAnswer, Answer, Beat, Decision, ExitCode, LINE_BYTES_MAX, Message, Progress, Reject,
+    decode_admin, decode_message, encode,
 };
+use policy::WallTime;
 
+use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::http::Site;
 use crate::listen::{Handler, Peer};
@@ -18,8 +20,10 @@ use crate::metrics::SocketName;
 pub struct Intents {
     /// The engine.
     pub engine: Handle,
-    /// Counts what is wrong.
+    /// Counts what is wrong; keeps what is told of targets.
     pub site: Rc<Site>,
+    /// When that came.
+    pub clock: Clock,
 }
 
 /// `admin.sock`.
@@ -40,7 +44,13 @@ impl Handler for Intents {
 
     async fn handle(self: Rc<Self>, line: Vec<u8>, peer: Peer) -> Vec<u8> {
         let answer = match decode_message(&line) {
-            Ok(Message::Ping(ping)) => self.engine.ping(ping).await,
+            Ok(Message::Ping(ping)) => {
+                let patterns = ping.progress.iter().map(String::as_str);
+                self.site.board.contact(patterns, self.clock.now().at);
+                self.engine.ping(ping).await
+            }
+            Ok(Message::Progress(progress)) => self.progress(progress),
+            Ok(Message::Beat(beat)) => self.beat(beat),
             Ok(Message::Intent(intent)) => self.engine.intent(intent, peer).await,
             Err(reject) => {
                 self.site.metrics.socket_error(SocketName::Intents);
@@ -53,6 +63,47 @@ impl Handler for Intents {
     fn too_long(&self) -> Vec<u8> {
         self.site.metrics.socket_error(SocketName::Intents);
         encode(None, &wrong(over_long()))
+    }
+}
+
+impl Intents {
+    /// What nobody waits for is no mistake of the sender's: the configuration may change.
+    fn progress(&self, progress: Progress) -> Answer {
+        let line = WallTime {
+            secs: progress.last.0,
+            nanos: progress.last.1,
+        };
+        let (target, pattern) = (&progress.target, &progress.pattern);
+        let now = self.clock.now().at;
+        let is_awaited = self.site.board.progress(target, pattern, line, now);
+        let why = (!is_awaited).then(|| format!("nobody waits for progress {pattern:?}"));
+        noted(progress.id, why)
+    }
+
+    fn beat(&self, beat: Beat) -> Answer {
+        if self.site.board.beat(&beat.target, self.clock.now().at) {
+            self.site.metrics.checks().beat();
+            return noted(beat.id, None);
+        }
+        self.site.metrics.socket_error(SocketName::Intents);
+        wrong(Reject {
+            why: nobody_waits(&beat.target),
+            id: beat.id,
+        })
+    }
+}
+
+/// For a beat that is lost.
+pub(crate) fn nobody_waits(target: &str) -> String {
+    format!("no beats of '{target}' are waited for: it has no [targets.\"{target}\".activity]")
+}
+
+fn noted(id: String, detail: Option<String>) -> Answer {
+    Answer {
+        id,
+        decision: Decision::Noted,
+        gate: None,
+        detail,
     }
 }
 

@@ -8,6 +8,7 @@
 //! A trigger fires once when its condition begins to hold, and again every [`AGAIN_AFTER`]
 //! while it goes on to hold: a refusal for good (switched off, say) may be none by then.
 
+mod board;
 mod checks;
 mod watch;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use policy::{RuleRemedy, Sign, WallTime};
 
+pub use board::Board;
 pub use checks::Checks;
 
 /// Between two firings of one condition that goes on to hold.

@@ -152,6 +152,7 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
                         return;
                     }
                 }
+                other => panic!("no plugin sends {other:?} here"),
             }
         }
         shared

@@ -253,9 +253,14 @@ impl Executor {
         self.history(name).iter().map(what).collect()
     }
 
+    /// Of the HTTP endpoint.
+    pub(crate) fn http_port(&self) -> u16 {
+        self.setup.http_port.expect("the set-up has with_http()")
+    }
+
     /// `GET` from the HTTP endpoint: the status and the body.
     pub(crate) fn http(&self, path: &str) -> (u16, String) {
-        let port = self.setup.http_port.expect("the set-up has with_http()");
+        let port = self.http_port();
         let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).expect("it listens");
         stream.set_read_timeout(Some(ANSWER)).expect("a time-out");
         write!(stream, "GET {path} HTTP/1.0\r\nHost: healer\r\n\r\n").expect("it reads");

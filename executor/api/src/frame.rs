@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AdminRequest, Answer, Decision, Intent, Ping, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX,
-    TargetRef, VERSION,
+    AdminRequest, Answer, Beat, Decision, Intent, LastMatch, PATTERNS_MAX, Ping, Progress,
+    SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX, TargetRef, VERSION,
 };
 
 /// Most bytes of one line, its newline included.
@@ -58,6 +58,21 @@ pub enum Message {
     Intent(Intent),
     /// Asks for any answer, to know that the executor gives some.
     Ping(Ping),
+    /// A container goes on with its work.
+    Progress(Progress),
+    /// A sign of life from outside.
+    Beat(Beat),
+}
+
+impl Message {
+    fn id(self) -> String {
+        match self {
+            Self::Intent(intent) => intent.id,
+            Self::Ping(ping) => ping.id,
+            Self::Progress(progress) => progress.id,
+            Self::Beat(beat) => beat.id,
+        }
+    }
 }
 
 /// Reads one line of the intent socket, limits checked.
@@ -71,12 +86,26 @@ pub fn decode_message(line: &[u8]) -> Result<Message, Reject> {
         }
         Some("ping") => {
             let ping = parse::<Ping>(object, &id)?;
-            check_texts(&[("id", &ping.id, STRING_BYTES_MAX)]).map_err(|why| Reject { id, why })?;
+            check_ping(&ping).map_err(|why| Reject { id, why })?;
             Ok(Message::Ping(ping))
+        }
+        Some("progress") => {
+            let progress = parse::<Progress>(object, &id)?;
+            check_progress(&progress).map_err(|why| Reject { id, why })?;
+            Ok(Message::Progress(progress))
+        }
+        Some("beat") => {
+            let beat = parse::<Beat>(object, &id)?;
+            let texts = [("id", &*beat.id), ("target", &*beat.target)];
+            check_named(&texts).map_err(|why| Reject { id, why })?;
+            Ok(Message::Beat(beat))
         }
         _ => Err(Reject {
             id,
-            why: format!("unknown type {kind:?}: this socket takes \"intent\" and \"ping\""),
+            why: format!(
+                "unknown type {kind:?}: this socket takes \"intent\", \"ping\", \"progress\" and \
+                 \"beat\""
+            ),
         }),
     }
 }
@@ -85,9 +114,9 @@ pub fn decode_message(line: &[u8]) -> Result<Message, Reject> {
 pub fn decode_intent(line: &[u8]) -> Result<Intent, Reject> {
     match decode_message(line)? {
         Message::Intent(intent) => Ok(intent),
-        Message::Ping(ping) => Err(Reject {
-            id: ping.id,
-            why: "a ping, not an intent".into(),
+        other => Err(Reject {
+            id: other.id(),
+            why: "not an intent".into(),
         }),
     }
 }
@@ -210,13 +239,65 @@ fn check(intent: &Intent) -> Result<(), String> {
             intent.times.len()
         ));
     }
-    if intent.last.1.is_some_and(|nanos| nanos >= 1_000_000_000) {
-        return Err("last has 1,000,000,000 nanoseconds or more".into());
+    check_last(intent.last)?;
+    check_id(&intent.target)
+}
+
+fn check_id(target: &TargetRef) -> Result<(), String> {
+    match target {
+        TargetRef::Id(id)
+            if !((12..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit())) =>
+        {
+            Err("target id is not 12 to 64 hex digits".into())
+        }
+        _ => Ok(()),
     }
-    if let TargetRef::Id(id) = &intent.target
-        && !((12..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_hexdigit()))
-    {
-        return Err("target id is not 12 to 64 hex digits".into());
+}
+
+fn check_ping(ping: &Ping) -> Result<(), String> {
+    if ping.progress.len() > PATTERNS_MAX {
+        let patterns = ping.progress.len();
+        return Err(format!(
+            "progress has {patterns} entries, at most {PATTERNS_MAX} are allowed"
+        ));
+    }
+    check_texts(&[("id", &ping.id, STRING_BYTES_MAX)])?;
+    for pattern in &ping.progress {
+        check_named(&[("progress", pattern)])?;
+    }
+    Ok(())
+}
+
+fn check_progress(progress: &Progress) -> Result<(), String> {
+    let target = match &progress.target {
+        TargetRef::Id(text) | TargetRef::Name(text) => text,
+        TargetRef::Pid(_) | TargetRef::Cgroup(_) => {
+            return Err("target is neither an id nor a name".into());
+        }
+    };
+    check_named(&[
+        ("id", &progress.id),
+        ("target", target),
+        ("pattern", &progress.pattern),
+    ])?;
+    check_last(progress.last)?;
+    check_id(&progress.target)
+}
+
+fn check_last(last: LastMatch) -> Result<(), String> {
+    match last.1.is_some_and(|nanos| nanos >= 1_000_000_000) {
+        true => Err("last has 1,000,000,000 nanoseconds or more".into()),
+        false => Ok(()),
+    }
+}
+
+/// Each (key, text) is there and within its limit.
+fn check_named(texts: &[(&str, &str)]) -> Result<(), String> {
+    for (key, text) in texts {
+        if text.is_empty() {
+            return Err(format!("{key} is empty"));
+        }
+        check_texts(&[(key, text, STRING_BYTES_MAX)])?;
     }
     Ok(())
 }

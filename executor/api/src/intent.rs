@@ -11,6 +11,9 @@ pub const STRING_BYTES_MAX: usize = 512;
 /// Most entries of `times`; older ones are summed into the first.
 pub const TIMES_MAX: usize = 128;
 
+/// Most patterns of progress that one sender looks for.
+pub const PATTERNS_MAX: usize = 8;
+
 /// A question that any answer answers: is the executor there? Nothing else
 /// comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,36 @@ pub const TIMES_MAX: usize = 128;
 pub struct Ping {
     /// The answer's, at most [`STRING_BYTES_MAX`] bytes.
     pub id: String,
+    /// The progress that the sender looks for, at most [`PATTERNS_MAX`]: while it says so,
+    /// that none comes means that there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<String>,
+}
+
+/// A container has printed what counts as its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Progress {
+    /// The answer's, at most [`STRING_BYTES_MAX`] bytes.
+    pub id: String,
+    /// Which container, as the host vouches for it: by its id or its name.
+    pub target: TargetRef,
+    /// What was looked for, as the configuration names it; `*` is any output. Not empty, at
+    /// most [`STRING_BYTES_MAX`] bytes.
+    pub pattern: String,
+    /// The newest line.
+    pub last: LastMatch,
+}
+
+/// A sign of life that somebody waits for: of a worker, a cron job, a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beat {
+    /// The answer's, at most [`STRING_BYTES_MAX`] bytes.
+    pub id: String,
+    /// The canonical name of the container that it is a sign of. Not empty, at most
+    /// [`STRING_BYTES_MAX`] bytes.
+    pub target: String,
 }
 
 /// A request to heal one container for one rule.

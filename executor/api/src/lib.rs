@@ -30,8 +30,8 @@ pub use frame::{
     decode_intent, decode_message, encode,
 };
 pub use intent::{
-    Intent, LastMatch, Ping, Remedy, SAMPLE_BYTES_MAX, STRING_BYTES_MAX, TIMES_MAX, TargetRef,
-    clamp_str, merge_times,
+    Beat, Intent, LastMatch, PATTERNS_MAX, Ping, Progress, Remedy, SAMPLE_BYTES_MAX,
+    STRING_BYTES_MAX, TIMES_MAX, TargetRef, clamp_str, merge_times,
 };
 
 /// The protocol version that this code speaks.

@@ -22,12 +22,16 @@ fn an_intent_is_written_as_it_is_documented() {
 
 #[test]
 fn a_ping_has_an_id_and_nothing_else() {
-    let ping = Ping { id: "p-1".into() };
+    let ping = Ping {
+        id: "p-1".into(),
+        progress: Vec::new(),
+    };
     let line = encode(Some("ping"), &ping);
     assert_eq!(line, b"{\"v\":1,\"type\":\"ping\",\"id\":\"p-1\"}\n");
     assert_eq!(decode_message(&line), Ok(Message::Ping(ping)));
     let long = Ping {
         id: "x".repeat(STRING_BYTES_MAX + 1),
+        progress: Vec::new(),
     };
     assert!(decode_message(&encode(Some("ping"), &long)).is_err());
     for (wrong, why) in [
@@ -83,7 +87,7 @@ fn what_is_wrong_is_said_with_the_id_where_there_is_one() {
         (r#""v":1,"#, "", "i-1", "no version"),
         (
             r#""type":"intent""#,
-            r#""type":"beat""#,
+            r#""type":"drum""#,
             "i-1",
             "unknown type",
         ),
@@ -263,4 +267,73 @@ fn answers_and_requests_survive_the_wire() {
     }
     assert!(decode_admin(br#"{"v":1,"type":"reboot"}"#).is_err());
     assert!(decode_admin(br#"{"v":1,"type":"status","x":1}"#).is_err());
+}
+
+#[test]
+fn progress_and_beats_are_read_with_their_limits() {
+    let read = |line: &str| decode_message(line.as_bytes()).map_err(|reject| reject.why);
+    let progress = |target: &str, pattern: &str, nanos: u32| {
+        format!(
+            r#"{{"v":1,"type":"progress","id":"q","target":{target},"pattern":"{pattern}","last":[7,{nanos}]}}"#
+        )
+    };
+    let by_name = r#"{"name":"web"}"#;
+    let expected = Progress {
+        id: "q".into(),
+        target: TargetRef::Name("web".into()),
+        pattern: "batch".into(),
+        last: LastMatch(7, Some(999_999_999)),
+    };
+    let line = progress(by_name, "batch", 999_999_999);
+    assert_eq!(read(&line), Ok(Message::Progress(expected.clone())));
+    let encoded = encode(Some("progress"), &expected);
+    assert_eq!(decode_message(&encoded), Ok(Message::Progress(expected)));
+    let long = "x".repeat(STRING_BYTES_MAX + 1);
+    for (line, why) in [
+        (progress(by_name, "", 0), "pattern is empty"),
+        (progress(by_name, &long, 0), "pattern has 513 bytes"),
+        (
+            progress(by_name, "a", 1_000_000_000),
+            "1,000,000,000 nanoseconds",
+        ),
+        (progress(r#"{"pid":1}"#, "a", 0), "neither an id nor a name"),
+        (progress(r#"{"id":"abc"}"#, "a", 0), "12 to 64 hex digits"),
+        (progress(r#"{"name":""}"#, "a", 0), "target is empty"),
+        (
+            r#"{"v":1,"type":"beat","id":"b"}"#.into(),
+            "missing field `target`",
+        ),
+        (
+            r#"{"v":1,"type":"beat","id":"b","target":""}"#.into(),
+            "target is empty",
+        ),
+        (
+            format!(r#"{{"v":1,"type":"beat","id":"b","target":"{long}"}}"#),
+            "target has 513 bytes",
+        ),
+    ] {
+        let got = read(&line).unwrap_err();
+        assert!(got.contains(why), "{line}: {got}");
+    }
+    let beat = Beat {
+        id: "b".into(),
+        target: "job".into(),
+    };
+    let line = r#"{"v":1,"type":"beat","id":"b","target":"job"}"#;
+    assert_eq!(read(line), Ok(Message::Beat(beat)));
+}
+
+#[test]
+fn a_ping_says_which_progress_is_looked_for() {
+    let ping = |patterns: usize| {
+        let progress = (0..patterns).map(|n| format!("p{n}")).collect();
+        let ping = Ping {
+            id: "p".into(),
+            progress,
+        };
+        decode_message(&encode(Some("ping"), &ping))
+    };
+    assert!(matches!(ping(PATTERNS_MAX), Ok(Message::Ping(ping)) if ping.progress.len() == 8));
+    let why = ping(PATTERNS_MAX + 1).unwrap_err().why;
+    assert_eq!(why, "progress has 9 entries, at most 8 are allowed");
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use policy::OnRefusal;
 use serde::Deserialize;
 
+use super::beats::BeatsSection;
 use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
 use super::notify::NotifierSection;
@@ -33,6 +34,7 @@ pub(super) struct ConfigFile {
     pub(super) kernel_records: Option<bool>,
     pub(super) shutdown_grace: Option<Millis>,
     pub(super) http: HttpSection,
+    pub(super) beats: BeatsSection,
     pub(super) log: LogSection,
     pub(super) reports: ReportsSection,
     pub(super) evidence: EvidenceSection,

@@ -44,6 +44,8 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "kernel_records" "HEALER_KERNEL_RECORDS" kernel_records;
     "shutdown_grace" "HEALER_SHUTDOWN_GRACE" shutdown_grace;
     "http.listen" "HEALER_HTTP_LISTEN" http.listen;
+    "beats.token_file" "HEALER_BEATS_TOKEN_FILE" beats.token_file;
+    "beats.token_env" "HEALER_BEATS_TOKEN_ENV" beats.token_env;
     "log.format" "HEALER_LOG_FORMAT" log.format;
     "log.level" "HEALER_LOG_LEVEL" log.level;
     "reports.rotate_bytes" "HEALER_REPORTS_ROTATE_BYTES" reports.rotate_bytes;

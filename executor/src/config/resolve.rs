@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig};
 
+use super::beats;
 use super::checks;
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::maintenance;
@@ -69,6 +70,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         )?,
         policy,
         maintenance,
+        beats: beats::resolve(&file.beats)?,
         checks: checks::resolve(&file.targets)?,
         stop_timeouts,
         watch: watch(file)?,

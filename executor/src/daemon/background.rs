@@ -8,7 +8,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-use super::{Signals, settings};
+use super::{Signals, beat_token, settings};
 use crate::clock::Clock;
 use crate::config::{Config, Sources};
 use crate::docker::{Client, Docker};
@@ -119,10 +119,11 @@ pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut t
             .map_err(|e| e.to_string());
         let read = read.and_then(|reloaded| {
             let settings = settings(&reloaded.config).map_err(|e| e.to_string())?;
-            Ok((settings, reloaded))
+            let token = beat_token(&reloaded.config).map_err(|e| e.to_string())?;
+            Ok((settings, token, reloaded))
         });
         to.site.metrics.config_reloaded(read.is_ok());
-        let (settings, reloaded) = match read {
+        let (settings, token, reloaded) = match read {
             Ok(read) => read,
             Err(e) => {
                 tracing::error!("not reloaded, the old configuration stays in force: {e}");
@@ -138,6 +139,7 @@ pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut t
         for key in &reloaded.needs_restart {
             tracing::warn!(key, "changed, but takes effect only at the next start");
         }
+        to.site.door.set(token);
         to.checks.configure(&reloaded.config.checks);
         to.level.set(reloaded.config.log.level);
         to.in_force.send_replace(Rc::new(reloaded.config));

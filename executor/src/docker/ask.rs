@@ -106,11 +106,13 @@ impl Ask {
         )
     }
 
-    /// From now on, both streams.
+    /// Both streams, with at most 1,000 lines from before: an engine would read all of a
+    /// file of many gigabytes to find those of a time.
     pub(super) fn follow_logs(container_id: &str, since: &str) -> Self {
         Self::get(
             &format!(
-                "/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&since={since}",
+                "/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&tail=1000\
+                 &since={since}",
                 encode(container_id)
             ),
             format!("log of container '{container_id}'"),

@@ -22,6 +22,8 @@ pub struct CheckMetrics {
     durations: Family<KindLabels, Histogram>,
     failing: Family<CheckLabels, Gauge>,
     execs_outlived: Counter,
+    deaf: Counter,
+    beats: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,6 +51,8 @@ impl CheckMetrics {
             durations: Family::new_with_constructor(|| Histogram::new(PROBE_BUCKETS)),
             failing: Family::default(),
             execs_outlived: Counter::default(),
+            deaf: Counter::default(),
+            beats: Counter::default(),
         };
         for kind in ["http", "tcp", "process", "exec"].map(Word) {
             for result in ["passed", "failed", "unable"].map(Word) {
@@ -82,6 +86,16 @@ impl CheckMetrics {
             "Commands of probes that outlived their time; the engine cannot end them",
             self.execs_outlived.clone(),
         );
+        registry.register(
+            "silence_suppressed",
+            "How often a silence could not be told from a source that is away",
+            self.deaf.clone(),
+        );
+        registry.register(
+            "beats",
+            "Beats of targets that ought to send some",
+            self.beats.clone(),
+        );
     }
 
     /// A probe was tried: `passed`, `failed` or `unable`.
@@ -105,6 +119,16 @@ impl CheckMetrics {
     /// A check is no more.
     pub(crate) fn forget(&self, target: &str, rule: &str) {
         self.failing.remove(&check(target, rule));
+    }
+
+    /// Nothing counts as silence, as nothing would be heard.
+    pub(crate) fn deaf(&self) {
+        self.deaf.inc();
+    }
+
+    /// A beat that was waited for.
+    pub(crate) fn beat(&self) {
+        self.beats.inc();
     }
 
     /// A command goes on beyond its time.

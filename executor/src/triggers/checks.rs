@@ -2,12 +2,15 @@
 //! begun anew as the configuration changes, with what is unchanged left alone.
 
 mod probe;
+mod quiet;
 mod reach;
 mod subject;
 mod tell;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_local};
@@ -16,12 +19,13 @@ use self::probe::PROBES_AT_ONCE;
 use self::reach::Reach;
 use self::subject::Subject;
 use crate::clock::Clock;
-use crate::config::{self, Probe, TargetChecks};
+use crate::config::{self, Activity, OutputSource, Probe, Silence, TargetChecks};
 use crate::docker::Client;
 use crate::engine::Handle;
+use crate::http::Site;
 use crate::metrics::CheckMetrics;
 use crate::resolve::OwnContainer;
-use crate::triggers::PROBE_PREFIX;
+use crate::triggers::{NO_BEAT, PROBE_PREFIX, SILENT};
 
 /// What all checks work with.
 #[derive(Debug)]
@@ -29,6 +33,7 @@ struct Context {
     docker: Rc<Client>,
     clock: Clock,
     engine: Handle,
+    site: Rc<Site>,
     metrics: CheckMetrics,
     reach: Reach,
     slots: Semaphore,
@@ -54,6 +59,8 @@ struct Task {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Check {
     Probe(Probe),
+    Silence(Silence),
+    Activity(Activity),
 }
 
 impl Drop for Task {
@@ -68,7 +75,7 @@ impl Checks {
         docker: Rc<Client>,
         clock: Clock,
         engine: Handle,
-        metrics: CheckMetrics,
+        site: Rc<Site>,
         own: OwnContainer,
     ) -> Self {
         let context = Context {
@@ -76,7 +83,8 @@ impl Checks {
             docker,
             clock,
             engine,
-            metrics,
+            metrics: site.metrics.checks(),
+            site,
             slots: Semaphore::new(PROBES_AT_ONCE),
         };
         Self {
@@ -89,6 +97,7 @@ impl Checks {
     /// These are wanted from now on. What is wanted as before goes on undisturbed; on a
     /// `LocalSet`.
     pub fn configure(&mut self, wanted: &config::Checks) {
+        self.expect(wanted);
         let wanted: BTreeMap<(String, String), Check> = wanted
             .iter()
             .flat_map(|(target, checks)| {
@@ -116,6 +125,18 @@ impl Checks {
             .retain(|name, _| tasks.keys().any(|(target, _)| target == name));
     }
 
+    /// What others tell counts from now on, and only this.
+    fn expect(&self, wanted: &config::Checks) {
+        let board = &self.context.site.board;
+        let awaited = wanted
+            .iter()
+            .filter(|(_, checks)| checks.activity.is_some());
+        board.expect_beats(awaited.map(|(target, _)| target.clone()));
+        let silences = wanted.values().filter_map(|checks| checks.silence.as_ref());
+        let by_plugin = silences.filter(|silence| silence.source == OutputSource::Plugin);
+        board.expect_progress(by_plugin.map(quiet::pattern_text));
+    }
+
     fn begin(&mut self, target: &str, check: Check) -> AbortHandle {
         let docker = &self.context.docker;
         let subject = self
@@ -125,6 +146,10 @@ impl Checks {
         let (context, subject) = (Rc::clone(&self.context), Rc::clone(subject));
         match check {
             Check::Probe(probe) => spawn_local(probe::watch(context, subject, probe)),
+            Check::Silence(silence) => spawn_local(quiet::watch_silence(context, subject, silence)),
+            Check::Activity(activity) => {
+                spawn_local(quiet::watch_activity(context, subject, activity))
+            }
         }
         .abort_handle()
     }
@@ -136,5 +161,31 @@ fn all(checks: &TargetChecks) -> Vec<(String, Check)> {
         let rule = format!("{PROBE_PREFIX}{}", probe.name);
         (rule, Check::Probe(probe.clone()))
     });
-    probes.collect()
+    let silence = checks.silence.iter().cloned();
+    let silence = silence.map(|silence| (SILENT.to_owned(), Check::Silence(silence)));
+    let activity = checks.activity.iter();
+    let activity = activity.map(|activity| (NO_BEAT.to_owned(), Check::Activity(*activity)));
+    probes.chain(silence).chain(activity).collect()
+}
+
+/// A target's checks begin together, so that they share looks; targets apart.
+fn spread(target: &str, over: Duration) -> Duration {
+    let share = crc32fast::hash(target.as_bytes()) % 1_000;
+    over * share / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_begin_apart() {
+        let minute = Duration::from_secs(60);
+        let mut offsets: Vec<Duration> = (0..100)
+            .map(|n| spread(&format!("web-{n}"), minute))
+            .collect();
+        offsets.sort_unstable();
+        assert!(offsets[99] < minute && offsets[99] - offsets[0] > minute / 2);
+        assert_eq!(spread("web", minute), spread("web", minute));
+    }
 }

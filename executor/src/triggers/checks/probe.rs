@@ -10,7 +10,7 @@
 mod exec;
 mod http;
 mod process;
-pub(super) mod state;
+mod state;
 mod tcp;
 
 use std::rc::Rc;
@@ -20,10 +20,11 @@ use policy::{Now, Sign};
 use tokio::time::Instant;
 
 use self::exec::Exec;
-use self::state::{Start, State, Verdict, clear_within_ms};
-use super::Context;
+use self::state::{State, clear_within_ms};
 use super::subject::{Running, Subject};
 use super::tell::{Finding, Teller};
+use super::verdict::{Start, Verdict};
+use super::{Context, spread};
 use crate::config::{Probe, ProbeKind};
 use crate::triggers::PROBE_PREFIX;
 
@@ -100,12 +101,6 @@ fn next_after(due: Instant, interval: Duration, now: Instant) -> Instant {
     let late = now.saturating_duration_since(due);
     let rounds = late.as_millis() / interval.as_millis().max(1) + 1;
     due + interval * u32::try_from(rounds).unwrap_or(u32::MAX)
-}
-
-/// Checks of one target together, so that they share a look; targets apart.
-fn spread(target: &str, over: Duration) -> Duration {
-    let share = u64::from(crc32fast::hash(target.as_bytes()) % 1_000);
-    over * u32::try_from(share).unwrap_or_default() / 1_000
 }
 
 impl Watch {
@@ -231,16 +226,5 @@ mod tests {
             let next = next_after(due, second, due + Duration::from_millis(late_ms));
             assert_eq!(next, due + second * rounds, "{late_ms}");
         }
-    }
-
-    #[test]
-    fn targets_begin_apart() {
-        let minute = Duration::from_secs(60);
-        let mut offsets: Vec<Duration> = (0..100)
-            .map(|n| spread(&format!("web-{n}"), minute))
-            .collect();
-        offsets.sort_unstable();
-        assert!(offsets[99] < minute && offsets[99] - offsets[0] > minute / 2);
-        assert_eq!(spread("web", minute), spread("web", minute));
     }
 }

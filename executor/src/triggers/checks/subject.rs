@@ -8,7 +8,7 @@ use policy::ContainerState;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::probe::state::Start;
+use super::verdict::Start;
 use crate::docker::{Client, Docker, Network};
 
 /// Oldest answer that is still good: checks of one target are due together.

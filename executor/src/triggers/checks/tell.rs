@@ -42,6 +42,11 @@ impl Teller {
         }
     }
 
+    /// The rule that it speaks for.
+    pub(super) fn rule(&self) -> &str {
+        &self.rule
+    }
+
     /// False where it could not be handed on until `until`.
     pub(super) async fn tell(
         &self,

@@ -7,31 +7,14 @@
 //! - what could not be tried is neither;
 //! - one condition fires once, and again every [`AGAIN_AFTER`] while it goes on.
 
-use policy::{Now, Timestamp, WallTime};
+use policy::{Now, Timestamp};
 
 use crate::config::Pace;
 use crate::triggers::AGAIN_AFTER;
+use crate::triggers::checks::verdict::{Start, Told, Verdict};
 
 /// Beyond what a healthy container needs to be seen so: for a busy machine, milliseconds.
 const MARGIN_MS: u64 = 10_000;
-
-/// One start of one container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Start {
-    /// 64 hex digits.
-    pub(crate) container_id: String,
-    /// `State.StartedAt`.
-    pub(crate) started_at: WallTime,
-}
-
-/// What is to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// See [`crate::triggers::Signal::Fired`].
-    Fired,
-    /// See [`crate::triggers::Signal::Cleared`].
-    Cleared,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -44,14 +27,6 @@ pub(crate) struct State {
     failures: u32,
     successes: u32,
     told: Told,
-    told_before: Told,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
-    Nothing,
-    Cleared,
-    FiredAt(Timestamp),
 }
 
 /// How long after a restart it may take until the probe has cleared, milliseconds.
@@ -74,8 +49,7 @@ impl State {
             has_passed: false,
             failures: 0,
             successes: 0,
-            told: Told::Nothing,
-            told_before: Told::Nothing,
+            told: Told::default(),
         }
     }
 
@@ -98,7 +72,7 @@ impl State {
 
     /// What was last returned could not be handed on: it will be returned again.
     pub(crate) fn untold(&mut self) {
-        self.told = self.told_before;
+        self.told.take_back();
     }
 
     /// Failures in a row.
@@ -108,7 +82,7 @@ impl State {
 
     /// Whether it has fired and not cleared since.
     pub(crate) fn is_failing(&self) -> bool {
-        matches!(self.told, Told::FiredAt(_))
+        self.told.is_failing()
     }
 
     /// Wall clocks are compared once: one that is set later changes nothing.
@@ -127,11 +101,10 @@ impl State {
         self.has_passed = true;
         self.failures = 0;
         self.successes = self.successes.saturating_add(1);
-        if self.successes < self.pace.successes || self.told == Told::Cleared {
+        if self.successes < self.pace.successes {
             return None;
         }
-        self.tell(Told::Cleared);
-        Some(Verdict::Cleared)
+        self.told.clear()
     }
 
     fn fail(&mut self, began: Now) -> Option<Verdict> {
@@ -143,19 +116,8 @@ impl State {
         if self.failures < self.pace.failures {
             return None;
         }
-        let again_after = u64::try_from(AGAIN_AFTER.as_millis()).unwrap_or(u64::MAX);
-        if let Told::FiredAt(at) = self.told
-            && began.at.since(at) < again_after
-        {
-            return None;
-        }
-        self.tell(Told::FiredAt(began.at));
-        Some(Verdict::Fired)
-    }
-
-    fn tell(&mut self, told: Told) {
-        self.told_before = self.told;
-        self.told = told;
+        let is_due = self.told.fires_again_at(AGAIN_AFTER) <= began.at;
+        is_due.then(|| self.told.fire(began.at))
     }
 }
 

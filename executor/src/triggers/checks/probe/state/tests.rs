@@ -1,3 +1,4 @@
+use policy::WallTime;
 use proptest::prelude::*;
 
 use super::*;
