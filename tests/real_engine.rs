@@ -14,6 +14,7 @@ mod gates;
 mod kernel;
 mod lifecycle;
 mod limits;
+mod maintenance;
 mod markers;
 mod pending;
 mod person;

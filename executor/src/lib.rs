@@ -13,6 +13,7 @@ pub mod evidence;
 mod groups;
 pub mod http;
 pub mod journal;
+mod labels;
 pub mod listen;
 pub mod lock;
 pub mod logging;

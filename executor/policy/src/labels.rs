@@ -21,6 +21,8 @@ pub const LABEL_MAINTENANCE: &str = "healer.maintenance";
 /// Decide and record, do not act.
 pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 
+/// `off`: its end is no trigger; decides nothing by itself.
+pub const LABEL_DIED: &str = "healer.died";
 /// A test container that `healer drill` may make sick on purpose; decides nothing.
 pub const LABEL_DRILL: &str = "healer.drill";
 
@@ -211,7 +213,7 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
 }
 
 /// The labels that mean something.
-pub const LABELS: [&str; 8] = [
+pub const LABELS: [&str; 9] = [
     LABEL_ENABLE,
     LABEL_PROTECT,
     LABEL_MAINTENANCE,
@@ -219,6 +221,7 @@ pub const LABELS: [&str; 8] = [
     LABEL_WINDOW,
     LABEL_MAX_PER_WINDOW,
     LABEL_DRY_RUN,
+    LABEL_DIED,
     LABEL_DRILL,
 ];
 

@@ -73,7 +73,7 @@ pub use facts::*;
 pub use gate::*;
 pub use history::*;
 pub use labels::{
-    LABEL_COOLDOWN, LABEL_DRILL, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAINTENANCE,
+    LABEL_COOLDOWN, LABEL_DIED, LABEL_DRILL, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAINTENANCE,
     LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, standing,
 };
 pub use policy::*;

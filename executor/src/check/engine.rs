@@ -3,11 +3,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use policy::{ContainerState, Facts, LABELS, Timestamp, standing};
+use policy::{ContainerState, Facts, Timestamp, standing};
 
 use super::finding::Findings;
-use crate::config::{Config, nearest};
+use crate::config::Config;
 use crate::docker::{Client, Docker, Listed};
+use crate::labels;
 
 /// Longest wait for each request.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -102,14 +103,8 @@ async fn containers(
 /// How one container stands; true where it may be restarted.
 fn stand(config: &Config, facts: &Facts, findings: &mut Findings) -> bool {
     let about = format!("container {}", facts.name);
-    for label in facts.labels.keys().filter(|l| l.starts_with("healer.")) {
-        if !LABELS.contains(&label.as_str()) {
-            let advice = match nearest(label, LABELS.into_iter()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("the labels are {}", LABELS.join(", ")),
-            };
-            findings.warn(&about, format!("unknown label {label:?}"), &advice);
-        }
+    for (label, advice) in labels::unknown(&facts.labels) {
+        findings.warn(&about, format!("unknown label {label:?}"), &advice);
     }
     let standing = standing(&config.policy, facts);
     for (label, value, why) in &standing.ignored {

@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::docker::{Client, DockerError, Event, Events, Row, Seen};
 use crate::engine::Handle;
 use crate::http::Site;
+use crate::labels::UnknownLabels;
 use crate::metrics::StreamEnd;
 
 /// Between two lists of all containers.
@@ -87,6 +88,7 @@ pub(crate) async fn watch(
         list_at: None,
         is_listing: false,
         is_told: Told::default(),
+        labels: UnknownLabels::default(),
     };
     loop {
         let wake = watcher.act();
@@ -138,6 +140,8 @@ struct Watcher {
     /// One is on its way.
     is_listing: bool,
     is_told: Told,
+    /// Labels that mean nothing, told once.
+    labels: UnknownLabels,
 }
 
 /// What was told and is not told again while it lasts.
@@ -246,7 +250,10 @@ impl Watcher {
         match done {
             Done::Opened(Ok(stream)) => self.opened(stream),
             Done::Opened(Err(error)) => self.ended(StreamEnd::Refused, &error.to_string()),
-            Done::Row(row) => self.fleet.row(&row),
+            Done::Row(row) => {
+                self.labels.see(&row.id, &row.name, &row.labels);
+                self.fleet.row(&row);
+            }
             Done::Listed(listed) => self.listed(listed),
             Done::Seen(id, seen) => self.seen(now, &id, seen),
             Done::Told(signal, is_taken) => self.fleet.told(now, &signal, is_taken),

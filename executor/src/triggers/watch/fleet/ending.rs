@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{ContainerState, RuleRemedy, Sign, Timestamp, WallTime};
+use policy::{ContainerState, LABEL_DIED, RuleRemedy, Sign, Timestamp, WallTime};
 
 use super::projects::STOP_MS;
 use crate::config::{Died, WatchTarget};
@@ -28,8 +28,6 @@ const OOM_MS: u64 = 60_000;
 const KILLED: i64 = 137;
 /// SIGINT, SIGQUIT, SIGKILL, SIGTERM: whoever sends one of these wants an end.
 const ENDING_SIGNALS: [u8; 4] = [2, 3, 9, 15];
-/// `healer.died=off`: this one's end is no trigger.
-const LABEL_DIED: &str = "healer.died";
 
 /// What is known of one container's end since its start.
 #[derive(Debug, Default)]
