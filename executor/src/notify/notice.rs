@@ -257,9 +257,10 @@ fn after(step: Step, facts: &Facts) -> String {
     match step {
         Step::Recovered => "nothing to do".to_owned(),
         Step::Aborted => "nothing: it is left as it is".to_owned(),
-        _ => match status.cooldown_left_ms {
-            0 => "restarted at the next match".to_owned(),
-            left => format!("next possible restart {}", in_and_at(facts.now, left)),
+        _ => match status.possible.left_ms {
+            Some(0) => "restarted at the next match".to_owned(),
+            Some(left) => format!("next possible restart {}", in_and_at(facts.now, left)),
+            None => "no restart until somebody says so: see `healer status`".to_owned(),
         },
     }
 }

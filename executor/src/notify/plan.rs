@@ -100,7 +100,8 @@ pub(super) fn plan(
     let quiet_until = quiet.and_then(|quiet| quiet.until_ms(wall_ms));
     let may_go = |w: &&Waiting| quiet_until.is_none() || w.severity == Severity::Critical;
     let ready: Vec<&Waiting> = waiting.iter().filter(may_go).collect();
-    let Some(first) = ready.first() else {
+    // A digest came last and is about what came first.
+    let Some(first) = ready.iter().min_by_key(|w| (w.at_ms, w.seq)) else {
         let kept = !waiting.is_empty();
         let until = quiet_until.filter(|_| kept);
         return Plan::Wait(until.map(|until| until.saturating_sub(wall_ms)));
