@@ -19,6 +19,7 @@ mod load;
 mod maintenance;
 mod notify;
 mod reload;
+mod remedies;
 mod resolve;
 mod values;
 mod watch;

@@ -22,6 +22,7 @@
 
 mod ask;
 mod client;
+mod command;
 mod error;
 mod events;
 mod exchange;
@@ -42,6 +43,7 @@ use std::time::Duration;
 use policy::{Call, Called};
 
 pub use client::Client;
+pub use command::{Ended, OUTPUT_BYTES_MAX, Ran};
 pub use error::{DockerError, Phase, SocketProblem};
 pub use events::{Event, Events, What};
 pub use exec::{ExecEnd, ExecOutput, ExecState, Processes};
@@ -87,10 +89,17 @@ pub trait Docker {
     /// A reply's body as it came, for evidence: nothing is decided by it.
     async fn read(&self, what: &Reading, deadline: Duration) -> Result<Vec<u8>, DockerError>;
 
-    /// Restarts or starts a container and waits for the engine's answer, at
-    /// most `wait`: `POST /containers/{id}/restart` or `/start`.
+    /// Runs a command in a container and waits for its end, at most `within` over all:
+    /// `POST /containers/{id}/exec`, `/exec/{id}/start`, `GET /exec/{id}/json`.
     ///
-    /// `stop_timeout` (seconds, restart only) overrides the container's own
+    /// The engine has no call that ends a command: one that is given up because of its time
+    /// or its output may go on in the container, whose end also ends it.
+    async fn exec(&self, container_id: &str, argv: &[String], within: Duration) -> Ran;
+
+    /// Restarts, starts or stops a container and waits for the engine's answer, at
+    /// most `wait`: `POST /containers/{id}/restart`, `/start` or `/stop`.
+    ///
+    /// `stop_timeout` (seconds, restart and stop only) overrides the container's own
     /// stop timeout; none leaves it to the container. `wait` has to be longer
     /// than whichever of the two applies.
     ///

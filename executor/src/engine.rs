@@ -23,6 +23,7 @@ mod inbox;
 mod intents;
 mod looks;
 mod marked;
+mod measures;
 mod notices;
 mod one_shot;
 mod parts;

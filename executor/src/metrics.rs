@@ -149,6 +149,7 @@ impl Metrics {
             Outcome::Failed,
             Outcome::Aborted,
             Outcome::Unknown,
+            Outcome::Stopped,
         ] {
             self.outcome(outcome);
         }
@@ -428,6 +429,7 @@ impl Metrics {
             Outcome::Failed => "failed",
             Outcome::Aborted => "aborted",
             Outcome::Unknown => "unknown",
+            Outcome::Stopped => "stopped",
         });
         self.attempts
             .get_or_create_owned(&OutcomeLabels { outcome })

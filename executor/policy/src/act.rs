@@ -6,9 +6,9 @@ use crate::labels::settings;
 use crate::live::Phase;
 use crate::state::{Attempt, Restarted};
 use crate::{
-    Action, AttemptId, Call, Called, Cause, Entry, Event, Facts, Gate, LOOK_WAIT_MIN_MS, Look, Now,
-    Outcome, Pending, PendingKey, Policy, Resolution, RuleRemedy, Step, Timestamp, Unresolved,
-    resolve,
+    Action, AttemptId, Call, Called, Cause, Entry, Event, Exec, ExecEnd, Facts, Gate,
+    LOOK_WAIT_MIN_MS, Look, Measure, Now, Outcome, Pending, PendingKey, Policy, Resolution,
+    RuleRemedy, Step, Timestamp, Unresolved, resolve,
 };
 
 impl Policy {
@@ -40,6 +40,10 @@ impl Policy {
         }
         if let Some(restarted) = attempt.restarted {
             self.verify(&mut step, now, id, &attempt, restarted, look);
+        } else if attempt.exec().is_some() && !attempt.sent.is_empty() {
+            // Of an earlier process, or its answer was lost: never run again.
+            let why = "its end is not known";
+            self.executed(&mut step, id, &attempt, ExecEnd::Unknown, why);
         } else {
             self.act(&mut step, now, id, &attempt, look);
         }
@@ -63,12 +67,18 @@ impl Policy {
                     at: now.at,
                     wall_ms: now.wall_ms,
                     started_at,
+                    by_exec: None,
                 };
                 self.verify(step, now, id, attempt, restarted, look);
             }
             Resolution::Fell { started_at, detail } => {
                 self.done(step, id, attempt, started_at);
-                self.end_attempt(step, id, attempt, outcome(Outcome::Relapsed, detail));
+                self.not_cured(step, id, attempt, outcome(Outcome::Relapsed, detail), false);
+            }
+            Resolution::Stopped => {
+                let mut ending = outcome(Outcome::Stopped, "it was to be stopped".into());
+                ending.hold = true;
+                self.end_attempt(step, id, attempt, ending);
             }
             Resolution::Abort { gate, detail } => {
                 let refusal = Refusal::new(gate, detail);
@@ -77,10 +87,12 @@ impl Policy {
             Resolution::Fail { detail, is_down } => {
                 let mut ending = outcome(Outcome::Failed, detail);
                 ending.hold = is_down;
-                if !is_down && !self.gives_up(id, &attempt.charge.target, Outcome::Failed) {
+                let is_last = attempt.charge.measure(attempt.step + 1).is_none();
+                let gives_up = self.gives_up(id, &attempt.charge.target, Outcome::Failed);
+                if !is_down && is_last && !gives_up {
                     self.try_again_later(step, now, attempt, None);
                 }
-                self.end_attempt(step, id, attempt, ending);
+                self.not_cured(step, id, attempt, ending, false);
             }
             Resolution::GiveUp {
                 detail,
@@ -103,9 +115,9 @@ impl Policy {
         let open = Unresolved {
             container_id: &attempt.charge.container_id,
             started_at: attempt.charge.started_at,
-            charged_at: attempt.at,
+            charged_at: attempt.begun_at(),
             stop_wait_ms: attempt.charge.stop_wait_ms,
-            first: attempt.charge.cause.first_call(),
+            first: attempt.call(),
             sent: &sent,
             is_resumed: live.is_some_and(|l| l.is_resumed),
             is_done: live.is_some_and(|l| l.is_done),
@@ -117,7 +129,13 @@ impl Policy {
     }
 
     /// The engine's answer is known: told, and the watch begins.
-    fn done(&self, step: &mut Step, id: AttemptId, attempt: &Attempt, started_at: crate::WallTime) {
+    pub(crate) fn done(
+        &self,
+        step: &mut Step,
+        id: AttemptId,
+        attempt: &Attempt,
+        started_at: crate::WallTime,
+    ) {
         step.entries.push(Entry::Restarted {
             attempt: id,
             started_at,
@@ -141,8 +159,7 @@ impl Policy {
         call: Call,
         look: &Look,
     ) {
-        let first = attempt.charge.cause.first_call();
-        if call == first {
+        if call == attempt.call() {
             if let Look::Found(facts) = look
                 && let Some(refusal) = self.ask_again(now, id, attempt, facts)
             {
@@ -155,21 +172,19 @@ impl Policy {
                 }
                 return;
             }
-            step.tell(Event::Restarting {
-                attempt: id,
-                target: attempt.charge.target.clone(),
-                container_id: attempt.charge.container_id.clone(),
-            });
+            step.tell(acting(id, attempt));
         }
         // What an earlier process wrote may not be on disk: its charge goes first.
         let live = self.live.attempts.get(&id);
         step.durable |= attempt.sent.is_empty() && live.is_some_and(|l| l.is_resumed);
+        let exec = attempt.exec().filter(|_| call == Call::Exec);
         step.entries.push(Entry::Sent { attempt: id, call });
         step.actions.push(Action::Call {
             attempt: id,
             call,
             container_id: attempt.charge.container_id.clone(),
-            wait_ms: attempt.charge.stop_wait_ms,
+            wait_ms: exec.map_or(attempt.charge.stop_wait_ms, Exec::wait_ms),
+            exec: exec.cloned(),
         });
     }
 
@@ -292,9 +307,13 @@ impl Policy {
                 Called::Refused { status, message } => {
                     live.refused = Some(format!("the engine said {status}: {message}"));
                 }
-                Called::Unclear { .. } => {}
+                Called::Failed { .. } | Called::Unclear { .. } => {}
             }
-            if let Some(attempt) = self.state.open(id) {
+            if let Some(attempt) = self.state.open(id)
+                && attempt.exec().is_some()
+            {
+                self.exec_called(&mut step, id, attempt, called);
+            } else if let Some(attempt) = self.state.open(id) {
                 step.actions.push(look_for(id, attempt));
             }
         }
@@ -330,9 +349,32 @@ impl Policy {
         };
         match (&attempt.end, &attempt.restarted) {
             (Some(end), _) => format!("Attempt {id} {}: {}", end.outcome.as_str(), end.detail),
+            (None, Some(restarted)) if restarted.by_exec.is_some() => {
+                let exec = attempt.exec().map_or("", |exec| &exec.name);
+                format!("Attempt {id}: exec '{exec}' was run, being watched")
+            }
             (None, Some(_)) => format!("Attempt {id}: restarted, being watched"),
             (None, None) => format!("Attempt {id} in progress"),
         }
+    }
+}
+
+/// What is told before the call.
+fn acting(id: AttemptId, attempt: &Attempt) -> Event {
+    let target = attempt.charge.target.clone();
+    let container_id = attempt.charge.container_id.clone();
+    match attempt.charge.measure(attempt.step) {
+        Some(measure @ (Measure::Exec(_) | Measure::Stop)) => Event::Healing {
+            attempt: id,
+            target,
+            container_id,
+            measure: measure.in_words(),
+        },
+        Some(Measure::Restart | Measure::Escalate) | None => Event::Restarting {
+            attempt: id,
+            target,
+            container_id,
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Window;
+use crate::{Remedies, Remedy, RuleRemedy, Sign, Window};
 
 /// Limits of one target, or of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Recovery {
     /// How long a held target has to be well before it is released by itself;
     /// 0 = never.
     pub release_after_ms: u64,
+    /// How long a container is given after a measure before anything but its end and
+    /// another match counts against it, milliseconds.
+    pub start_delay_ms: u64,
 }
 
 /// A factor in thousandths (2,000 = twice), so that decisions stay exact.
@@ -74,6 +77,8 @@ pub struct TargetConfig {
     pub limits: Limits,
     /// How its attempts are judged.
     pub recovery: Recovery,
+    /// What is done about its matches.
+    pub remedies: Remedies,
 }
 
 /// Everything.
@@ -114,6 +119,18 @@ impl Config {
     /// The settings of a target by its canonical name.
     pub fn target(&self, name: &str) -> &TargetConfig {
         self.targets.get(name).unwrap_or(&self.defaults)
+    }
+
+    /// What a match of `rule` calls for at a target; `own` is what the rule says itself.
+    pub fn remedy(&self, target: &str, rule: &str, own: RuleRemedy, sign: Sign) -> Remedy {
+        self.target(target).remedies.of(rule, own, sign)
+    }
+
+    /// Whether a match of `rule` may call for something to be done, at any target.
+    pub(crate) fn may_heal(&self, rule: &str, own: RuleRemedy) -> bool {
+        let heals =
+            |t: &TargetConfig| matches!(t.remedies.by_rule.get(rule), Some(Remedy::Heal(_)));
+        own == RuleRemedy::Restart || self.targets.values().chain([&self.defaults]).any(heals)
     }
 
     /// The longest cooldown or window of any target or of the host, ms: after

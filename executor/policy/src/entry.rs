@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Gate, Happened, HeldBack, Limits, Pending, PendingKey, RuleRemedy, Sign, Timestamp, WallTime,
+    ExecEnd, Gate, Happened, HeldBack, Limits, Measure, Pending, PendingKey, RuleRemedy, Sign,
+    Timestamp, WallTime,
 };
 
 /// One journal entry with its times.
@@ -43,6 +44,22 @@ pub enum Entry {
         attempt: AttemptId,
         /// The new `StartedAt`.
         started_at: WallTime,
+    },
+    /// A command's end is known, or that nobody will know it.
+    Executed {
+        /// Whose.
+        attempt: AttemptId,
+        /// How.
+        end: ExecEnd,
+    },
+    /// A measure did not cure: the attempt goes on with the next one.
+    NextMeasure {
+        /// Whose.
+        attempt: AttemptId,
+        /// Its place in the plan, from 0.
+        step: usize,
+        /// For people: what came of the one before.
+        why: String,
     },
     /// An attempt's one and only end.
     Outcome {
@@ -280,6 +297,10 @@ pub struct Charge {
     pub limits: Limits,
     /// The container's stop timeout plus a margin: how long a restart call may take.
     pub stop_wait_ms: u64,
+    /// What is to be done, in its order, fixed when it was charged: a reload of the
+    /// settings does not change it under way. Empty: one restart (or start).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plan: Vec<Measure>,
     /// A dry run's shadow budget: nothing is done.
     #[serde(default)]
     pub shadow: bool,
@@ -327,6 +348,10 @@ pub enum Call {
     /// `POST /containers/{id}/start`: what ended by itself, and what our own restart
     /// stopped, which must not stay down.
     Start,
+    /// `POST /containers/{id}/stop`
+    Stop,
+    /// `POST /containers/{id}/exec` and what follows.
+    Exec,
 }
 
 /// How an attempt ended.
@@ -343,6 +368,8 @@ pub enum Outcome {
     Aborted,
     /// Nobody knows; the target is held where it may be down.
     Unknown,
+    /// It was to be stopped, and is; the target is held.
+    Stopped,
 }
 
 impl Cause {
@@ -361,24 +388,17 @@ impl Cause {
             Self::Person => None,
         }
     }
-
-    /// The call that carries it out.
-    pub(crate) fn first_call(&self) -> Call {
-        match self.sign() {
-            Sign::Ended => Call::Start,
-            Sign::Line | Sign::Watched { .. } => Call::Restart,
-        }
-    }
 }
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Recovered,
         Self::Relapsed,
         Self::Failed,
         Self::Aborted,
         Self::Unknown,
+        Self::Stopped,
     ];
 
     /// The name in metrics and for people.
@@ -389,6 +409,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Aborted => "aborted",
             Self::Unknown => "unknown",
+            Self::Stopped => "stopped",
         }
     }
 }

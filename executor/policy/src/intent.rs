@@ -6,15 +6,17 @@ use crate::gates::{Ask, Matched, Refusal, Who, too_old};
 use crate::judge::{Ruling, Shadow};
 use crate::labels::{Settings, settings};
 use crate::{
-    Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look, Now,
-    OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, RuleFacts, RuleRemedy,
-    Sign, Step, Timestamp, Verdict, WallTime,
+    Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look,
+    Measure, Now, OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, Remedy,
+    RuleFacts, RuleRemedy, Sign, Step, Timestamp, Verdict, WallTime,
 };
 
 /// An intent whose rule is known, its times no later than its arrival.
 pub(crate) struct Arrival<'a> {
     pub(crate) intent: &'a IntentInput,
     pub(crate) rule: &'a RuleFacts,
+    /// What is to be done, its target's settings included where that is known.
+    pub(crate) remedy: RuleRemedy,
     pub(crate) line: WallTime,
     /// Empty where nobody counts them.
     pub(crate) times: Vec<(u64, u32)>,
@@ -47,6 +49,11 @@ impl Policy {
         let mut arrival = Arrival {
             intent,
             rule,
+            remedy: if self.config.may_heal(&intent.rule, rule.remedy) {
+                RuleRemedy::Restart
+            } else {
+                rule.remedy
+            },
             line: no_later(intent.line, now),
             times: times_no_later(intent, rule, now),
             awaits: rule.confirm.clone().map(|confirm| Awaits {
@@ -65,8 +72,14 @@ impl Policy {
             Look::Found(facts) => {
                 let settings = settings(&self.config, facts);
                 arrival.is_dry |= settings.dry_run;
-                let mut step = match rule.remedy {
-                    RuleRemedy::Restart => self.seen(now, arrived, &arrival, facts, &settings)?,
+                let remedy = self
+                    .config
+                    .remedy(&facts.name, &intent.rule, rule.remedy, rule.sign);
+                arrival.remedy = remedy.kind();
+                let mut step = match arrival.remedy {
+                    RuleRemedy::Restart => {
+                        self.seen(now, arrived, &arrival, facts, &settings, remedy)?
+                    }
                     RuleRemedy::Escalate | RuleRemedy::Note => {
                         self.told(now, &arrival, facts, &settings)
                     }
@@ -85,6 +98,7 @@ impl Policy {
         arrival: &Arrival<'_>,
         facts: &Facts,
         settings: &Settings,
+        remedy: Remedy,
     ) -> Option<Step> {
         let mut step = Step::default();
         let asking = self.asking(now, arrival, facts, settings);
@@ -98,11 +112,11 @@ impl Policy {
             Ruling::Go { limits, shadow } => {
                 let key = waiting_key(&asking, Gate::Cooldown);
                 let pending = self.merged(arrival, facts, key);
-                let attempt = self.charge(&mut step, facts, cause_of(&pending), limits, shadow);
-                let answer = Decided {
-                    attempt: Some(attempt),
-                    ..charged(&facts.name, shadow)
-                };
+                let plan = remedy.plan();
+                let mut answer = charged(&facts.name, shadow, &plan);
+                let cause = cause_of(&pending);
+                let attempt = self.charge(&mut step, facts, cause, (limits, shadow), plan);
+                answer.attempt = Some(attempt);
                 arrival.settle(&mut step, &facts.name, answer);
             }
             Ruling::Refused(refusal) => self.delayed(&mut step, &asking, arrival, &refusal),
@@ -149,7 +163,7 @@ impl Policy {
             arrival.settle(&mut step, "", refused(&refusal));
             return step;
         }
-        if arrival.rule.remedy != RuleRemedy::Restart && arrival.awaits.is_none() {
+        if arrival.remedy != RuleRemedy::Restart && arrival.awaits.is_none() {
             let answer = self.say_unchecked(&mut step, arrival, why);
             arrival.settle(&mut step, "", answer);
             return step;
@@ -220,7 +234,7 @@ impl Policy {
             now,
             who: Who::Match(Matched {
                 rule: &arrival.intent.rule,
-                remedy: arrival.rule.remedy,
+                remedy: arrival.remedy,
                 line: arrival.line,
                 threshold: arrival.rule.threshold,
                 awaits: arrival.awaits.as_ref(),
@@ -304,7 +318,7 @@ impl Arrival<'_> {
             target: known_name(self.intent, name),
             wire_id: self.intent.wire_id.clone().filter(|_| name.is_empty()),
             rule: self.intent.rule.clone(),
-            remedy: self.rule.remedy,
+            remedy: self.remedy,
             decision: answer.verdict,
             gate: answer.gate,
             detail: answer.detail.clone(),
@@ -370,13 +384,24 @@ pub(crate) fn refused(refusal: &Refusal) -> Decided {
 }
 
 /// The answer to what was charged.
-pub(crate) fn charged(name: &str, shadow: Shadow) -> Decided {
-    if shadow != Shadow::No {
-        let detail = format!("Dry run: would restart '{name}'");
-        decided(Verdict::Refused, Some(Gate::DryRun), detail)
-    } else {
-        let detail = format!("Restarting container '{name}' ...");
-        decided(Verdict::Restart, None, detail)
+pub(crate) fn charged(name: &str, shadow: Shadow, plan: &[Measure]) -> Decided {
+    let would = |what: String| decided(Verdict::Refused, Some(Gate::DryRun), what);
+    match plan {
+        [] if shadow != Shadow::No => would(format!("Dry run: would restart '{name}'")),
+        [] => {
+            let detail = format!("Restarting container '{name}' ...");
+            decided(Verdict::Restart, None, detail)
+        }
+        plan => {
+            let measures: Vec<String> = plan.iter().map(Measure::in_words).collect();
+            let measures = measures.join(", then ");
+            if shadow != Shadow::No {
+                would(format!("Dry run: would heal '{name}': {measures}"))
+            } else {
+                let detail = format!("Healing container '{name}': {measures} ...");
+                decided(Verdict::Restart, None, detail)
+            }
+        }
     }
 }
 

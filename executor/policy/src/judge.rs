@@ -5,8 +5,8 @@ use crate::draft::Ending;
 use crate::gates::{self, Ask, Refusal, Who};
 use crate::labels::Settings;
 use crate::{
-    Action, AttemptId, Cause, Charge, Entry, Event, Facts, Gate, Limits, Now, OnRefusal, Outcome,
-    PENDING_MARGIN_MS, Policy, Recovery, Step, Timestamp, stop_wait_ms,
+    Action, AttemptId, Cause, Charge, Entry, Event, Facts, Gate, Limits, Measure, Now, OnRefusal,
+    Outcome, PENDING_MARGIN_MS, Policy, Recovery, Step, Timestamp, stop_wait_ms,
 };
 
 /// What the gates say in the end.
@@ -42,7 +42,11 @@ impl Policy {
             && let Some((id, attempt)) = self.relapsed(&asking)
         {
             let ending = Ending::new(Outcome::Relapsed, "it matched again");
-            held = self.end_attempt(step, id, attempt, ending);
+            let is_the_same = attempt.restarted.map(|r| r.started_at) == asking.facts.started_at;
+            held = self.not_cured(step, id, attempt, ending, is_the_same);
+            if goes_on(step, id) {
+                return Ruling::Refused(gates::in_progress_with(id, attempt, asking.now));
+            }
             uncured += 1;
         }
         if let Some(refusal) = refusal {
@@ -96,7 +100,7 @@ impl Policy {
         let restarted = attempt.restarted?;
         let facts = asking.facts;
         let anew = facts.read_at >= restarted.at && facts.started_at != Some(restarted.started_at);
-        let is_ours = !matched.line.is_before(restarted.started_at);
+        let is_ours = !matched.line.is_before(restarted.since());
         (is_ours || anew).then_some((id, attempt))
     }
 
@@ -126,8 +130,8 @@ impl Policy {
         step: &mut Step,
         facts: &Facts,
         cause: Cause,
-        limits: Limits,
-        shadow: Shadow,
+        (limits, shadow): (Limits, Shadow),
+        plan: Vec<Measure>,
     ) -> AttemptId {
         let attempt = self.state.last_attempt + 1;
         let is_dry = shadow != Shadow::No;
@@ -146,6 +150,7 @@ impl Policy {
             cause,
             limits,
             stop_wait_ms: stop_wait_ms(facts.stop_timeout_s),
+            plan,
             shadow: is_dry,
             shadow_rule: shadow == Shadow::Rule,
         }));
@@ -215,6 +220,13 @@ impl Policy {
             }
         }
     }
+}
+
+/// Whether `step` takes this attempt to its next measure.
+fn goes_on(step: &Step, id: AttemptId) -> bool {
+    let is_its =
+        |entry: &Entry| matches!(entry, Entry::NextMeasure { attempt, .. } if *attempt == id);
+    step.entries.iter().any(is_its)
 }
 
 /// How a dry run's charge ends at once.

@@ -17,7 +17,7 @@
 //! read, [`Policy::handle_start`] comes first.
 //!
 //! What is where: `intent`, `told`, `request` and `pending` decide, by
-//! `gates` and `judge`; `act`, `resolve` and `verify` see an attempt through; `timeout`
+//! `gates` and `judge`; `act`, `measures`, `resolve` and `verify` see an attempt through, by the plan of `remedy`; `timeout`
 //! brings what is due; `worse` and `well` know when a storm begins and what ends it and a hold; `state` is the fold, `live` the transient notes,
 //! `snapshot` compaction, `status`, `history` and `stats` the views; `windows` is the calendar; `bounds` names every limit.
 //!
@@ -40,10 +40,12 @@ mod intent;
 mod judge;
 mod labels;
 mod live;
+mod measures;
 mod pending;
 mod people;
 mod policy;
 mod possible;
+mod remedy;
 mod request;
 mod resolve;
 mod sign;
@@ -78,6 +80,7 @@ pub use labels::{
 };
 pub use policy::*;
 pub use possible::*;
+pub use remedy::*;
 pub use resolve::*;
 pub use sign::*;
 pub use state::{Happened, HeldBack};

@@ -34,8 +34,8 @@ pub(crate) struct Live {
 #[derive(Debug, Clone)]
 pub(crate) struct LiveAttempt {
     pub(crate) phase: Phase,
-    /// How long a call may take, ms.
-    pub(crate) stop_wait_ms: u64,
+    /// How long any of its calls may take, ms.
+    pub(crate) call_wait_ms: u64,
     /// Facts read before this are from before what was done last.
     pub(crate) facts_from: Timestamp,
     /// Charged by an earlier process.
@@ -119,12 +119,12 @@ impl LiveTarget {
 }
 
 impl LiveAttempt {
-    pub(crate) fn new(now: Timestamp, stop_wait_ms: u64) -> Self {
+    pub(crate) fn new(now: Timestamp, call_wait_ms: u64) -> Self {
         Self {
             phase: Phase::Looking {
                 lost_at: now.plus(LOOK_LOST_MS),
             },
-            stop_wait_ms,
+            call_wait_ms,
             facts_from: now,
             is_resumed: false,
             is_done: false,
@@ -166,13 +166,21 @@ impl LiveAttempt {
     /// Its call goes out now.
     fn sent(&mut self, at: Timestamp) {
         self.phase = Phase::Calling {
-            lost_at: at.plus(self.stop_wait_ms).plus(LOOK_LOST_MS),
+            lost_at: at.plus(self.call_wait_ms).plus(LOOK_LOST_MS),
         };
         self.facts_from = at;
         self.is_done = false;
         self.away = None;
         self.refused = None;
         self.looks = 0;
+    }
+
+    /// The command's end is known: it is looked at from now on.
+    fn executed(&mut self, at: Timestamp) {
+        self.facts_from = at;
+        self.looks = 0;
+        self.silent_since = None;
+        self.phase = Phase::LookAt(at.plus(look_wait_ms(0)));
     }
 }
 
@@ -182,8 +190,18 @@ impl Live {
         let at = record.at;
         match &record.entry {
             Entry::Charge(charge) if !charge.shadow => {
-                let live = LiveAttempt::new(at, charge.stop_wait_ms);
+                let live = LiveAttempt::new(at, charge.longest_call_ms());
                 self.attempts.insert(charge.attempt, live);
+            }
+            Entry::Executed { attempt, .. } => {
+                if let Some(live) = self.attempts.get_mut(attempt) {
+                    live.executed(at);
+                }
+            }
+            Entry::NextMeasure { attempt, .. } => {
+                if let Some(live) = self.attempts.get_mut(attempt) {
+                    *live = LiveAttempt::new(at, live.call_wait_ms);
+                }
             }
             Entry::Sent { attempt, .. } => {
                 if let Some(live) = self.attempts.get_mut(attempt) {

@@ -13,8 +13,8 @@ use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
 use crate::{
-    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS,
-    Pending, PendingKey, Policy, RuleRemedy, Step, Verdict,
+    Action, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS, Pending,
+    PendingKey, Policy, Remedy, RuleRemedy, Step, Verdict,
 };
 
 impl Policy {
@@ -48,14 +48,23 @@ impl Policy {
             Look::Found(facts) => {
                 let settings = settings(&self.config, facts);
                 let pending = self.renamed(&mut step, pending, &facts.name);
-                match ended(&pending, facts) {
+                let remedy = self.remedy_of(&pending, &facts.name);
+                match ended(&pending, facts, remedy.kind()) {
                     Some(why) => step.end_pending(&pending, why),
-                    None => self.decide_again(&mut step, now, key, &pending, facts, &settings),
+                    None => {
+                        self.decide_again(&mut step, now, key, &pending, facts, &settings, remedy);
+                    }
                 }
                 self.tell_labels(&mut step, facts, &settings);
             }
         }
         step
+    }
+
+    /// As it is set by now.
+    pub(crate) fn remedy_of(&self, pending: &Pending, name: &str) -> Remedy {
+        self.config
+            .remedy(name, &pending.rule, pending.remedy, pending.sign)
     }
 
     /// From now on under its canonical name; two pendings of one target become
@@ -104,6 +113,7 @@ impl Policy {
         pending: &Pending,
         facts: &Facts,
         settings: &Settings,
+        remedy: Remedy,
     ) {
         let counted_as = match counted_as {
             PendingKey::Target(_) => counted_as.clone(),
@@ -115,7 +125,7 @@ impl Policy {
             now,
             who: Who::Match(Matched {
                 rule: &pending.rule,
-                remedy: pending.remedy,
+                remedy: remedy.kind(),
                 line: pending.line,
                 threshold: pending.threshold,
                 awaits: pending.awaits.as_ref(),
@@ -132,7 +142,7 @@ impl Policy {
             uncured: 0,
             attempt: None,
         };
-        let ruling = match pending.remedy {
+        let ruling = match remedy.kind() {
             RuleRemedy::Restart => self.judge_match(asking, step),
             remedy => match told_refusal(&asking, remedy) {
                 Some(refusal) => Ruling::Refused(refusal),
@@ -146,9 +156,11 @@ impl Policy {
         };
         match ruling {
             Ruling::Go { limits, shadow } => {
-                let mut answer = charged(&facts.name, shadow);
+                let plan = remedy.plan();
+                let mut answer = charged(&facts.name, shadow, &plan);
                 note_news(step, &asking, pending, &answer);
-                let attempt = self.charge(step, facts, cause_of(pending), limits, shadow);
+                let cause = cause_of(pending);
+                let attempt = self.charge(step, facts, cause, (limits, shadow), plan);
                 answer.attempt = Some(attempt);
                 step.decided(&facts.name, &pending.rule, answer);
             }
@@ -246,12 +258,12 @@ fn note_news(step: &mut Step, asking: &Ask<'_>, pending: &Pending, answer: &Deci
 /// Why there is nothing to decide any more. What has yet to be confirmed may be
 /// by something that comes later than its container's last check, or, where it
 /// only tells people, by the container's very end.
-fn ended(pending: &Pending, facts: &Facts) -> Option<&'static str> {
+fn ended(pending: &Pending, facts: &Facts, remedy: RuleRemedy) -> Option<&'static str> {
     let is_other = |id: &String| !facts.id.starts_with(id.as_str());
     if pending.container_id.as_ref().is_some_and(is_other) {
         return Some("another container has its name by now");
     }
-    let tells_of_its_end = pending.remedy != RuleRemedy::Restart;
+    let tells_of_its_end = remedy != RuleRemedy::Restart;
     if facts
         .started_at
         .is_some_and(|start| pending.line.is_before(start) && !tells_of_its_end)

@@ -69,11 +69,10 @@ impl Policy {
             Ruling::Go { limits, shadow } => (limits, shadow),
         };
         let mut step = Step::default();
-        let attempt = self.charge(&mut step, facts, Cause::Person, limits, shadow);
-        let answer = Decided {
-            attempt: Some(attempt),
-            ..charged(&facts.name, shadow)
-        };
+        let plan = Vec::new();
+        let mut answer = charged(&facts.name, shadow, &plan);
+        let attempt = self.charge(&mut step, facts, Cause::Person, (limits, shadow), plan);
+        answer.attempt = Some(attempt);
         step.answer(&facts.name, "", answer);
         step
     }

@@ -50,6 +50,7 @@ pub struct Unresolved<'a> {
     /// How long a restart call may take, ms.
     pub stop_wait_ms: u64,
     /// The call that carries it out: `start` where the container had ended by itself.
+    /// Never a command that was sent: nothing that Docker keeps tells what came of it.
     pub first: Call,
     /// The calls so far: which, when on the policy's clock, when on the wall.
     pub sent: &'a [(Call, Timestamp, u64)],
@@ -81,6 +82,8 @@ pub enum Resolution {
         /// The new `StartedAt`.
         started_at: WallTime,
     },
+    /// It was to be stopped, and is.
+    Stopped,
     /// The restart is done, and what it started does not run any more.
     Fell {
         /// The new `StartedAt`.
@@ -133,6 +136,9 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
     if is_untouched(open) && (newer.is_some() || !is_running) {
         return changed(facts);
     }
+    if open.first == Call::Stop && !open.sent.is_empty() {
+        return stopping(open, facts, newer, now);
+    }
     match (facts.state, newer) {
         (ContainerState::Running, Some(started_at)) => Resolution::Done { started_at },
         (ContainerState::Running, None) => running_as_before(open, now),
@@ -148,7 +154,9 @@ pub fn resolve(open: &Unresolved<'_>, look: &Look, now: Now) -> Resolution {
 
 /// The process that made the charge has sent nothing yet.
 fn is_untouched(open: &Unresolved<'_>) -> bool {
-    open.sent.is_empty() && !open.is_resumed
+    // What an earlier process may have begun: nothing but a restart leaves such a change.
+    let is_sure = !open.is_resumed || matches!(open.first, Call::Stop | Call::Exec);
+    open.sent.is_empty() && is_sure
 }
 
 fn changed(facts: &Facts) -> Resolution {
@@ -166,16 +174,31 @@ fn changed(facts: &Facts) -> Resolution {
 /// Lines 3 and 4.
 fn running_as_before(open: &Unresolved<'_>, now: Now) -> Resolution {
     let Some(deadline) = deadline(open) else {
-        return Resolution::Send(Call::Restart);
+        return Resolution::Send(open.first);
     };
     if now.at < deadline {
         Resolution::Wait {
             deadline: Some(deadline),
         }
-    } else if count(open, Call::Restart) < CALLS_MAX {
-        Resolution::Send(Call::Restart)
+    } else if count(open, open.first) < CALLS_MAX {
+        Resolution::Send(open.first)
     } else {
         out_of_calls(open, false, "still runs as before")
+    }
+}
+
+/// A stop was sent. Whatever has ended the container since, it is down as it is meant to be.
+fn stopping(open: &Unresolved<'_>, facts: &Facts, newer: Option<WallTime>, now: Now) -> Resolution {
+    match (facts.state, newer) {
+        (ContainerState::Exited | ContainerState::Dead | ContainerState::Created, _) => {
+            Resolution::Stopped
+        }
+        (ContainerState::Running, Some(_)) => Resolution::GiveUp {
+            detail: "somebody has started it anew since the stop: it runs".into(),
+            may_be_down: false,
+        },
+        (ContainerState::Running, None) => running_as_before(open, now),
+        _ => in_between(open, facts, now),
     }
 }
 

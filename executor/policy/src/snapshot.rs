@@ -51,6 +51,14 @@ fn of_attempt(attempt: &Attempt, kept: &mut Vec<Record>) {
         attempt.wall_ms,
         Entry::Charge(charge.clone()),
     ));
+    if let Some(stepped) = &attempt.stepped {
+        let entry = Entry::NextMeasure {
+            attempt: id,
+            step: attempt.step,
+            why: stepped.why.clone(),
+        };
+        kept.push(record(stepped.at, stepped.wall_ms, entry));
+    }
     for sent in &attempt.sent {
         let entry = Entry::Sent {
             attempt: id,
@@ -59,9 +67,12 @@ fn of_attempt(attempt: &Attempt, kept: &mut Vec<Record>) {
         kept.push(record(sent.at, sent.wall_ms, entry));
     }
     if let Some(restarted) = attempt.restarted {
-        let entry = Entry::Restarted {
-            attempt: id,
-            started_at: restarted.started_at,
+        let entry = match restarted.by_exec {
+            Some(end) => Entry::Executed { attempt: id, end },
+            None => Entry::Restarted {
+                attempt: id,
+                started_at: restarted.started_at,
+            },
         };
         kept.push(record(restarted.at, restarted.wall_ms, entry));
     }

@@ -1,6 +1,6 @@
 //! What a `handle_*` method answers: entries to write, actions to perform.
 
-use crate::{AttemptId, Call, Entry, Gate, Outcome, PendingKey, Verdict};
+use crate::{AttemptId, Call, Entry, Exec, ExecEnd, Gate, Outcome, PendingKey, Verdict};
 
 /// See the crate's calling order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,8 +61,10 @@ pub enum Action {
         call: Call,
         /// 64 hex digits.
         container_id: String,
-        /// The stop wait.
+        /// The stop wait; for a command the time that it may run, and a margin.
         wait_ms: u64,
+        /// For [`Call::Exec`]: the command.
+        exec: Option<Exec>,
     },
     /// Tell people (log, counter, report files, later notifications).
     Tell(Event),
@@ -83,6 +85,31 @@ pub enum Event {
         attempt: AttemptId,
         target: String,
         container_id: String,
+    },
+    /// A command is about to be run, or the container to be stopped.
+    Healing {
+        attempt: AttemptId,
+        target: String,
+        container_id: String,
+        /// `exec 'reload'`, `stop`.
+        measure: String,
+    },
+    /// A command's end.
+    Executed {
+        attempt: AttemptId,
+        target: String,
+        end: ExecEnd,
+        /// The command's name.
+        name: String,
+        detail: String,
+    },
+    /// A measure did not cure: the next one of the same attempt.
+    NextMeasure {
+        attempt: AttemptId,
+        target: String,
+        /// `restart`.
+        measure: String,
+        why: String,
     },
     /// An attempt's end.
     Ended {
@@ -140,6 +167,11 @@ pub enum Called {
         status: u16,
         /// The engine's own words, cut to 512 bytes.
         message: String,
+    },
+    /// A command was run and did not end well, or could not be run: nothing is under way.
+    Failed {
+        /// For people: `exit code 1`.
+        why: String,
     },
     /// No answer, a broken one, or not in time: it may have happened or not.
     Unclear {

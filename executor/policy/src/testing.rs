@@ -34,7 +34,9 @@ pub(crate) fn target_config() -> TargetConfig {
             cooldown_max_ms: 3_600_000,
             max_attempts: 100,
             release_after_ms: 0,
+            start_delay_ms: 0,
         },
+        remedies: Remedies::default(),
     }
 }
 
@@ -293,6 +295,7 @@ pub(crate) fn charge(attempt: AttemptId, target: &str, cause: Cause) -> Entry {
         cause,
         limits: target_config().limits,
         stop_wait_ms: 20_000,
+        plan: Vec::new(),
         shadow: false,
         shadow_rule: false,
     })

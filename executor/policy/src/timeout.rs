@@ -22,7 +22,7 @@ impl Policy {
                 let live = LiveAttempt {
                     phase: Phase::LookAt(now.at),
                     is_resumed: true,
-                    ..LiveAttempt::new(now.at, attempt.charge.stop_wait_ms)
+                    ..LiveAttempt::new(now.at, attempt.charge.longest_call_ms())
                 };
                 (id, live)
             })

@@ -21,7 +21,7 @@ impl Policy {
     ) -> Step {
         let mut step = Step::default();
         let asking = self.asking(now, arrival, facts, settings);
-        let remedy = arrival.rule.remedy;
+        let remedy = arrival.remedy;
         match told_refusal(&asking, remedy) {
             Some(refusal) if refusal.gate == Gate::Unconfirmed => {
                 self.delayed(&mut step, &asking, arrival, &refusal);
@@ -92,9 +92,9 @@ impl Policy {
     ) -> Decided {
         let rule = &arrival.intent.rule;
         let is_shadow_rule = self.config.shadow_rules.contains(rule);
-        let mut answer = if is_shadow_rule && arrival.rule.remedy == RuleRemedy::Escalate {
+        let mut answer = if is_shadow_rule && arrival.remedy == RuleRemedy::Escalate {
             would_hold(arrival.shown(""), rule)
-        } else if arrival.rule.remedy == RuleRemedy::Escalate {
+        } else if arrival.remedy == RuleRemedy::Escalate {
             let name = arrival.shown("");
             if self.live.is_escalation_news(name, rule) {
                 step.tell(Event::Escalated {

@@ -12,6 +12,7 @@ use super::beats::BeatsSection;
 use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
 use super::notify::NotifierSection;
+use super::remedies::{ActionSection, RemediesSection};
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{Died, LogFormat, LogLevel};
 
@@ -40,6 +41,7 @@ pub(super) struct ConfigFile {
     pub(super) evidence: EvidenceSection,
     pub(super) policy: PolicySection,
     pub(super) defaults: DefaultsSection,
+    pub(super) actions: BTreeMap<String, ActionSection>,
     pub(super) targets: BTreeMap<String, TargetSection>,
     pub(super) maintenance: Vec<MaintenanceSection>,
     pub(super) notify: BTreeMap<String, NotifierSection>,
@@ -108,6 +110,7 @@ pub(super) struct DefaultsSection {
     pub(super) cooldown_max: Option<Millis>,
     pub(super) max_attempts: Option<u32>,
     pub(super) release_after: Option<Millis>,
+    pub(super) start_delay: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
     pub(super) unhealthy_checks: Option<u32>,
     #[serde(deserialize_with = "text")]
@@ -115,6 +118,7 @@ pub(super) struct DefaultsSection {
     pub(super) oom_killed: Option<bool>,
     pub(super) crash_loop_starts: Option<u32>,
     pub(super) crash_loop_within: Option<Millis>,
+    pub(super) remedies: RemediesSection,
 }
 
 /// `[targets.NAME]`: the same, three switches, and what is checked of it.
@@ -132,6 +136,7 @@ pub(super) struct TargetSection {
     pub(super) cooldown_max: Option<Millis>,
     pub(super) max_attempts: Option<u32>,
     pub(super) release_after: Option<Millis>,
+    pub(super) start_delay: Option<Millis>,
     pub(super) stop_timeout: Option<Millis>,
     pub(super) unhealthy_checks: Option<u32>,
     #[serde(deserialize_with = "text")]
@@ -142,6 +147,7 @@ pub(super) struct TargetSection {
     pub(super) probes: Vec<ProbeSection>,
     pub(super) silence: Option<SilenceSection>,
     pub(super) activity: Option<ActivitySection>,
+    pub(super) remedies: RemediesSection,
 }
 
 impl TargetSection {
@@ -156,12 +162,14 @@ impl TargetSection {
             cooldown_max: self.cooldown_max,
             max_attempts: self.max_attempts,
             release_after: self.release_after,
+            start_delay: self.start_delay,
             stop_timeout: self.stop_timeout,
             unhealthy_checks: self.unhealthy_checks,
             died: self.died,
             oom_killed: self.oom_killed,
             crash_loop_starts: self.crash_loop_starts,
             crash_loop_within: self.crash_loop_within,
+            remedies: RemediesSection::new(),
         }
     }
 }

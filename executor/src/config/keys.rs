@@ -73,6 +73,7 @@ pub(super) const KEYS: &[Key<ConfigFile>] = keys! { ConfigFile:
     "defaults.cooldown_max" "HEALER_COOLDOWN_MAX" defaults.cooldown_max;
     "defaults.max_attempts" "HEALER_MAX_ATTEMPTS" defaults.max_attempts;
     "defaults.release_after" "HEALER_RELEASE_AFTER" defaults.release_after;
+    "defaults.start_delay" "HEALER_START_DELAY" defaults.start_delay;
     "defaults.stop_timeout" "HEALER_STOP_TIMEOUT" defaults.stop_timeout;
     "defaults.unhealthy_checks" "HEALER_UNHEALTHY_CHECKS" defaults.unhealthy_checks;
     "defaults.died" "HEALER_DIED" defaults.died;
@@ -94,6 +95,7 @@ pub(super) const TARGET_KEYS: &[Key<TargetSection>] = keys! { TargetSection:
     "cooldown_max" "" cooldown_max;
     "max_attempts" "" max_attempts;
     "release_after" "" release_after;
+    "start_delay" "" start_delay;
     "stop_timeout" "" stop_timeout;
     "unhealthy_checks" "" unhealthy_checks;
     "died" "" died;

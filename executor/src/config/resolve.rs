@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use policy::{Limits, OnRefusal, Recovery, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig};
+use policy::{
+    Limits, OnRefusal, Recovery, Remedies, STORM_ATTEMPTS_MAX, StormLimits, TargetConfig,
+};
 
 use super::beats;
 use super::checks;
 use super::file::{ConfigFile, DefaultsSection, PolicySection, TargetSection};
 use super::maintenance;
 use super::notify;
+use super::remedies;
 use super::values::{Millis, OrOff, show_duration_ms};
 use super::watch::watch;
 use super::{Config, Evidence, Log, LogFormat, LogLevel, Reports, Sockets, StopTimeouts};
@@ -186,7 +189,8 @@ fn evidence(file: &ConfigFile) -> Result<Evidence, Fault> {
 
 fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
     let section = &file.policy;
-    let base = target(
+    let actions = remedies::actions(&file.actions)?;
+    let mut base = target(
         "defaults",
         &TargetSection {
             enabled: Some(false),
@@ -194,6 +198,8 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         },
         &file.defaults,
     )?;
+    let none = Remedies::default();
+    base.remedies = remedies::remedies("defaults", &file.defaults.remedies, &none, &actions)?;
     let mut stop_timeouts = StopTimeouts {
         default_s: stop_timeout("defaults", file.defaults.stop_timeout)?,
         targets_s: BTreeMap::new(),
@@ -211,10 +217,9 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
     for (name, written) in &file.targets {
         let place = format!("targets.{name}");
         check_name(&place, name)?;
-        targets.insert(
-            name.clone(),
-            target(&place, written, &inherit(written, &file.defaults))?,
-        );
+        let mut target = target(&place, written, &inherit(written, &file.defaults))?;
+        target.remedies = remedies::remedies(&place, &written.remedies, &base.remedies, &actions)?;
+        targets.insert(name.clone(), target);
         if let Some(seconds) = stop_timeout(&place, written.stop_timeout)? {
             stop_timeouts.targets_s.insert(name.clone(), seconds);
         }
@@ -323,7 +328,9 @@ fn inherit(own: &TargetSection, defaults: &DefaultsSection) -> DefaultsSection {
         cooldown_max: own.cooldown_max.or(defaults.cooldown_max),
         max_attempts: own.max_attempts.or(defaults.max_attempts),
         release_after: own.release_after.or(defaults.release_after),
+        start_delay: own.start_delay.or(defaults.start_delay),
         stop_timeout: own.stop_timeout.or(defaults.stop_timeout),
+        remedies: own.remedies,
         ..DefaultsSection::default()
     }
 }
@@ -392,7 +399,9 @@ fn target(
                 10 * MINUTE,
                 0..=LIMIT_MS_MAX,
             )?,
+            start_delay_ms: duration(&key("start_delay"), limits.start_delay, 0, 0..=HOUR)?,
         },
+        remedies: Remedies::default(),
     })
 }
 

@@ -87,7 +87,10 @@ impl Ask {
         let (verb, query) = match (call, stop_timeout) {
             (Call::Restart, Some(seconds)) => ("restart", format!("?t={seconds}")),
             (Call::Restart, None) => ("restart", String::new()),
-            (Call::Start, _) => ("start", String::new()),
+            (Call::Stop, Some(seconds)) => ("stop", format!("?t={seconds}")),
+            (Call::Stop, None) => ("stop", String::new()),
+            // A command is not called like this; see `exec_create`.
+            (Call::Start | Call::Exec, _) => ("start", String::new()),
         };
         Self {
             method: Method::POST,

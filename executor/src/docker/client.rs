@@ -8,6 +8,7 @@ use policy::{Call, Called};
 
 use super::Docker;
 use super::ask::{self, Ask};
+use super::command::Ran;
 use super::error::DockerError;
 use super::exchange::{Deadline, Reply, exchange};
 use super::inspected::Inspected;
@@ -160,6 +161,10 @@ impl Docker for Client {
         // reason to agree the version anew before the call that comes next.
         let reply = exchange(&self.socket, &ask, Some(version), deadline).await?;
         wire::read_bytes(&ask, reply)
+    }
+
+    async fn exec(&self, container_id: &str, argv: &[String], within: Duration) -> Ran {
+        self.run(container_id, argv, within).await
     }
 
     async fn call(

@@ -78,7 +78,7 @@ pub(super) fn says_no_such_container(message: &str) -> bool {
 /// How a restart or start went, from the reply's head alone where that suffices.
 pub(super) fn read_called(call: Call, reply: &Reply) -> Called {
     match (call, reply.status) {
-        (_, 200..=299) | (Call::Start, 304) => Called::Done,
+        (_, 200..=299) | (Call::Start | Call::Stop, 304) => Called::Done,
         (_, status) => Called::Refused {
             status,
             message: message(reply),

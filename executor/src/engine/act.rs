@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Action, AttemptId, Call, PendingKey};
+use policy::{Action, AttemptId, Call, Called, Exec, PendingKey};
 
 use super::Engine;
 use super::inbox::Completion;
@@ -24,9 +24,13 @@ impl<D: Docker + 'static> Engine<D> {
                     call,
                     container_id,
                     wait_ms,
-                } => {
-                    self.call(attempt, call, container_id, Duration::from_millis(wait_ms));
-                }
+                    exec,
+                } => match exec {
+                    Some(exec) => self.exec(attempt, exec, container_id),
+                    None => {
+                        self.call(attempt, call, container_id, Duration::from_millis(wait_ms));
+                    }
+                },
                 Action::Tell(event) => self.tell(&event),
             }
         }
@@ -98,6 +102,23 @@ impl<D: Docker + 'static> Engine<D> {
         let evidence = self.halves.remove(&attempt);
         tokio::task::spawn_local(async move {
             let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
+            let _ = done.send(Completion::Called { attempt, called }).await;
+            if let Some(evidence) = evidence {
+                evidence.after(&*docker).await;
+            }
+        });
+    }
+
+    /// Runs a command. Evidence is read to its end beside it: what it destroys is not what
+    /// a restart does.
+    fn exec(&mut self, attempt: AttemptId, exec: Exec, container_id: String) {
+        self.calls_out.insert(attempt);
+        let (docker, done) = (self.docker.clone(), self.done.clone());
+        let evidence = self.halves.remove(&attempt);
+        tokio::task::spawn_local(async move {
+            let within = Duration::from_millis(exec.timeout_ms);
+            let ran = docker.exec(&container_id, &exec.argv, within).await;
+            let called = Called::from(&ran.end);
             let _ = done.send(Completion::Called { attempt, called }).await;
             if let Some(evidence) = evidence {
                 evidence.after(&*docker).await;

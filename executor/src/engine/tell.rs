@@ -44,6 +44,9 @@ impl<D: Docker + 'static> Engine<D> {
                 );
                 self.report(*attempt, CallResult::Restarted);
             }
+            Event::Healing { .. } | Event::Executed { .. } | Event::NextMeasure { .. } => {
+                self.tell_measure(event);
+            }
             Event::Ended {
                 attempt,
                 target,
@@ -136,7 +139,8 @@ impl<D: Docker + 'static> Engine<D> {
         let view = self.policy.attempt(attempt);
         let target = view.map(|view| view.target).unwrap_or_default();
         match called {
-            Called::Done => {}
+            // A command's end is told by an event.
+            Called::Done | Called::Failed { .. } => {}
             Called::Refused { status, message } => tracing::warn!(
                 attempt,
                 target,
@@ -164,6 +168,7 @@ impl<D: Docker + 'static> Engine<D> {
             Outcome::Relapsed => tracing::warn!(attempt, target, "relapsed: {detail}"),
             Outcome::Failed => tracing::error!(attempt, target, "failed: {detail}"),
             Outcome::Unknown => tracing::warn!(attempt, target, "outcome unknown: {detail}"),
+            Outcome::Stopped => tracing::warn!(attempt, target, "stopped: {detail}"),
         }
     }
 
@@ -201,7 +206,9 @@ impl<D: Docker + 'static> Engine<D> {
         let result = match outcome {
             Outcome::Failed => CallResult::Failed,
             Outcome::Aborted => CallResult::Aborted,
-            Outcome::Recovered | Outcome::Relapsed | Outcome::Unknown => CallResult::Unknown,
+            Outcome::Recovered | Outcome::Relapsed | Outcome::Unknown | Outcome::Stopped => {
+                CallResult::Unknown
+            }
         };
         let view = self.policy.attempt(attempt);
         if view.is_some_and(|view| view.restarted_wall_ms.is_none()) {

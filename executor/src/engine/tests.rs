@@ -18,7 +18,9 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use super::inbox::Handle;
 use super::{Engine, Parts, Settings};
 use crate::config::{self, Config};
-use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Reading};
+use crate::docker::{
+    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
+};
 use crate::http::Site;
 use crate::journal::faults::Faults;
 use crate::journal::tests::{FAIL_CLOSED_MS, State};
@@ -69,6 +71,10 @@ impl Docker for Fake {
             stop_timeout_s: None,
             network: Default::default(),
         }))
+    }
+
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Ran {
+        unreachable!("no remedy runs a command here")
     }
 
     async fn list(&self, _deadline: Duration) -> Result<Vec<Listed>, DockerError> {

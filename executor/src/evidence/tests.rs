@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::ManualTime;
-use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Reading};
+use crate::docker::{
+    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
+};
 
 const CHARGED_S: u64 = 1_760_978_852;
 const NEVER: Duration = Duration::from_secs(1_000_000);
@@ -72,6 +74,10 @@ impl Docker for Fake {
 
     async fn inspect(&self, _: &str, _: Duration) -> Result<Option<Inspected>, DockerError> {
         unreachable!("not asked for")
+    }
+
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Ran {
+        unreachable!("no remedy runs a command here")
     }
 
     async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {

@@ -4,7 +4,7 @@ use super::confirm::tells_of_its_end;
 use super::identity::is_before_start;
 use super::{Ask, Refusal, Who};
 use crate::figures::{before, gone, limit, wall_ms};
-use crate::{ContainerState, Gate, Sign, WallTime};
+use crate::{ContainerState, Gate, Policy, Sign, WallTime};
 
 /// A line from before the current start restarts nothing, nor does one that was
 /// too old when it came.
@@ -19,6 +19,18 @@ pub(super) fn stale(ask: &Ask<'_>) -> Option<Refusal> {
     }
     if tells_of_its_end(ask) {
         return None;
+    }
+    if let Some(eased_at) = Policy::eased_at(ask.state, ask.facts)
+        && matched.line.is_before(eased_at)
+        && ask.attempt.is_none()
+    {
+        return Some(Refusal::new(
+            Gate::Stale,
+            format!(
+                "Line is older than the command that was run for it (by {})",
+                before(matched.line, eased_at)
+            ),
+        ));
     }
     let start = is_before_start(matched.line, ask)?;
     Some(Refusal::new(

@@ -19,7 +19,7 @@ use crate::{
 };
 
 pub(crate) use liveness::too_old;
-pub(crate) use people::held_because;
+pub(crate) use people::{held_because, in_progress_with};
 pub(crate) use storm::storm_because;
 
 /// One refusal with its figures.

@@ -3,8 +3,8 @@
 use super::{Ask, Refusal};
 use crate::figures::{gone, left, with_reason};
 use crate::labels::LABEL_MAINTENANCE;
-use crate::state::Pause;
-use crate::{Gate, Holding, Now, Timestamp, holding};
+use crate::state::{Attempt, Pause};
+use crate::{AttemptId, Gate, Holding, Now, Timestamp, holding};
 
 /// What has no end first: a marker file, the container's own label, a pause until
 /// `healer resume`; then the pause or the window that lasts longest.
@@ -76,8 +76,13 @@ pub(super) fn in_progress(ask: &Ask<'_>) -> Option<Refusal> {
         return None;
     }
     let attempt = ask.state.open(id)?;
-    let age_ms = ask.now.at.since(attempt.at);
-    let until = ask.now.at.plus(attempt.charge.stop_wait_ms);
+    Some(in_progress_with(id, attempt, ask.now))
+}
+
+/// Also for an attempt that this very decision takes to its next measure.
+pub(crate) fn in_progress_with(id: AttemptId, attempt: &Attempt, now: Now) -> Refusal {
+    let age_ms = now.at.since(attempt.at);
+    let until = now.at.plus(attempt.charge.longest_call_ms());
     let detail = format!("Attempt {id} in progress (for {})", gone(age_ms));
-    Some(Refusal::new(Gate::InProgress, detail).until(until))
+    Refusal::new(Gate::InProgress, detail).until(until)
 }

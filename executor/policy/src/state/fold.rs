@@ -1,12 +1,12 @@
 //! One record at a time. Nothing here decides; what the entry says is so.
 
 use super::targets::insert;
-use super::{Attempt, End, FailClosed, Known, Refusal1, Restarted, Sent, Spent, State};
+use super::{Attempt, End, FailClosed, Known, Refusal1, Restarted, Sent, Spent, State, Stepped};
 use crate::figures::wall_ms;
 use crate::{
-    ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Confirmation, Entry, Gate, ID_AHEAD_MAX_MS,
-    ID_GRACE_MS, KEEP_MS, Outcome, Pending, PendingKey, Record, STORM_UNCURED_MS, Timestamp,
-    UNKNOWN_RULE_MS, Verdict, WallTime,
+    ATTEMPTS_MAX, AttemptId, Cause, Charge, Config, Confirmation, Entry, ExecEnd, Gate,
+    ID_AHEAD_MAX_MS, ID_GRACE_MS, KEEP_MS, Outcome, Pending, PendingKey, Record, STORM_UNCURED_MS,
+    Timestamp, UNKNOWN_RULE_MS, Verdict, WallTime,
 };
 
 impl State {
@@ -29,6 +29,10 @@ impl State {
                 attempt,
                 started_at,
             } => self.restarted(record, *attempt, *started_at),
+            Entry::Executed { attempt, end } => self.executed(record, *attempt, *end),
+            Entry::NextMeasure { attempt, step, why } => {
+                self.next_measure(record, *attempt, *step, why);
+            }
             Entry::Outcome {
                 attempt,
                 outcome,
@@ -138,6 +142,8 @@ impl State {
                 charge,
                 at: record.at,
                 wall_ms: record.wall_ms,
+                step: 0,
+                stepped: None,
                 sent: Vec::new(),
                 restarted: None,
                 end: None,
@@ -153,6 +159,7 @@ impl State {
             at: record.at,
             wall_ms: record.wall_ms,
             started_at,
+            by_exec: None,
         });
         let name = attempt.charge.target.clone();
         if let Some(target) = self.targets.get_mut(&name) {
@@ -164,6 +171,42 @@ impl State {
             }
         }
         self.wake_pending(&name, record.at, |_| true);
+    }
+
+    /// What waits for the attempt goes on waiting: the command may not have cured.
+    fn executed(&mut self, record: &Record, id: u64, end: ExecEnd) {
+        let Some(attempt) = self.attempts.get_mut(&id) else {
+            return;
+        };
+        attempt.restarted = Some(Restarted {
+            at: record.at,
+            wall_ms: record.wall_ms,
+            started_at: attempt.charge.started_at,
+            by_exec: Some(end),
+        });
+        if let Some(target) = self.targets.get_mut(&attempt.charge.target) {
+            target.in_progress = None;
+            target.verified = Some(id);
+        }
+    }
+
+    fn next_measure(&mut self, record: &Record, id: u64, step: usize, why: &str) {
+        let open = self.attempts.get_mut(&id).filter(|a| a.end.is_none());
+        let Some(attempt) = open else {
+            return;
+        };
+        attempt.step = step;
+        attempt.stepped = Some(Stepped {
+            at: record.at,
+            wall_ms: record.wall_ms,
+            why: why.to_owned(),
+        });
+        attempt.sent.clear();
+        attempt.restarted = None;
+        if let Some(target) = self.targets.get_mut(&attempt.charge.target) {
+            target.in_progress = Some(id);
+            target.verified = target.verified.filter(|open| *open != id);
+        }
     }
 
     /// The pending that an intent waits in: its target's, or one of those apart.
@@ -200,7 +243,7 @@ impl State {
             match outcome {
                 Outcome::Recovered => target.uncured = 0,
                 Outcome::Relapsed | Outcome::Failed => target.uncured += 1,
-                Outcome::Aborted | Outcome::Unknown => {}
+                Outcome::Aborted | Outcome::Unknown | Outcome::Stopped => {}
             }
         }
         self.wake_pending(&name, at, |pending| pending.gate == Gate::InProgress);

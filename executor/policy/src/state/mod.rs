@@ -15,7 +15,7 @@ mod targets;
 
 use std::collections::BTreeMap;
 
-pub(crate) use attempts::{Attempt, End, Restarted, Sent};
+pub(crate) use attempts::{Attempt, End, Restarted, Sent, Stepped};
 pub(crate) use counts::{Counted, most_within};
 pub use happened::Happened;
 pub(crate) use happened::Happenings;

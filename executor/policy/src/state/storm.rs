@@ -42,7 +42,7 @@ impl Storms {
                     self.uncured.remove(0);
                 }
             }
-            Outcome::Aborted | Outcome::Unknown => {}
+            Outcome::Aborted | Outcome::Unknown | Outcome::Stopped => {}
         }
     }
 

@@ -789,9 +789,13 @@ fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
             detail: "it matched again".into(),
         });
         for step in [&mut step, &mut told_before] {
-            let charged = bench
-                .policy
-                .charge(step, &facts, cause.clone(), limits, Shadow::No);
+            let charged = bench.policy.charge(
+                step,
+                &facts,
+                cause.clone(),
+                (limits, Shadow::No),
+                Vec::new(),
+            );
             assert_eq!(charged, 2);
         }
         assert!(
@@ -806,9 +810,13 @@ fn a_charge_ends_what_is_being_watched_exactly_once_whoever_asks() {
         ));
         // A dry run's charge is none, and ends nothing.
         let mut shadow = Step::default();
-        bench
-            .policy
-            .charge(&mut shadow, &facts, cause, limits, Shadow::Target);
+        bench.policy.charge(
+            &mut shadow,
+            &facts,
+            cause,
+            (limits, Shadow::Target),
+            Vec::new(),
+        );
         assert!(matches!(
             shadow.entries[..],
             [Entry::Charge(_), Entry::Outcome { attempt: 2, .. }]

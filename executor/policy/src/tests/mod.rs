@@ -8,6 +8,7 @@ mod gates;
 mod held;
 mod labels;
 mod maintenance;
+mod measures;
 mod pending;
 mod repeat;
 mod request;

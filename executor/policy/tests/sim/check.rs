@@ -228,6 +228,8 @@ impl History {
 pub(crate) enum Call2 {
     Restart,
     Start,
+    Stop,
+    Exec,
 }
 
 impl Call2 {
@@ -235,6 +237,8 @@ impl Call2 {
         match call {
             Call::Restart => Self::Restart,
             Call::Start => Self::Start,
+            Call::Stop => Self::Stop,
+            Call::Exec => Self::Exec,
         }
     }
 }
@@ -326,7 +330,7 @@ pub(crate) fn check_call(
     let started = facts.started_at;
     assert_eq!(started, Some(charge.started_at), "act: started anew");
     match call {
-        Call::Restart => {
+        Call::Restart | Call::Stop | Call::Exec => {
             let state = facts.state;
             assert_eq!(state, ContainerState::Running, "act: not running");
             if let Cause::Match { line, .. } = &charge.cause {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Config, Limits, OnRefusal, Recovery, StormLimits, TargetConfig, Window};
+use policy::{Config, Limits, OnRefusal, Recovery, Remedies, StormLimits, TargetConfig, Window};
 
 use crate::rng::Rng;
 
@@ -178,6 +178,8 @@ fn target(rng: &mut Rng) -> TargetConfig {
             cooldown_max_ms: rng.pick(&[60_000, 600_000]),
             max_attempts: rng.pick(&[2, 5, 100]),
             release_after_ms: rng.pick(&[0, 60_000, 600_000]),
+            start_delay_ms: 0,
         },
+        remedies: Remedies::default(),
     }
 }

@@ -242,6 +242,7 @@ fn word(what: What) -> &'static str {
         What::Outcome(Outcome::Failed) => "failed",
         What::Outcome(Outcome::Aborted) => "aborted",
         What::Outcome(Outcome::Unknown) => "unknown",
+        What::Outcome(Outcome::Stopped) => "stopped",
         What::Held => "held",
         What::Released => "released",
         What::Storm => "storm",

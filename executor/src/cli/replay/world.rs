@@ -194,11 +194,16 @@ impl<'a> World<'a> {
                 }
                 Action::Call {
                     attempt,
-                    call: Call::Restart | Call::Start,
+                    call,
                     container_id,
                     ..
                 } => {
-                    self.restart(&container_id);
+                    match call {
+                        Call::Restart | Call::Start => self.restart(&container_id),
+                        Call::Stop => self.stop(&container_id),
+                        // Taken for cured unless the log says otherwise.
+                        Call::Exec => {}
+                    }
                     self.policy.handle_called(now, attempt, &Called::Done)
                 }
                 Action::Tell(event) => {
@@ -241,6 +246,15 @@ impl<'a> World<'a> {
         }
     }
 
+    fn stop(&mut self, container_id: &str) {
+        let now = wall(self.now.wall_ms);
+        let meant = |facts: &&mut Facts| facts.id == container_id;
+        if let Some(facts) = self.containers.values_mut().find(meant) {
+            facts.finished_at = Some(now);
+            facts.state = policy::ContainerState::Exited;
+        }
+    }
+
     fn tell(&mut self, event: Event) {
         let (target, rule, what, why) = match event {
             Event::Decided {
@@ -267,6 +281,9 @@ impl<'a> World<'a> {
             Event::StormEnded { by } => (String::new(), String::new(), What::StormEnded, by),
             // Said by the decisions and the outcomes already.
             Event::Restarting { .. }
+            | Event::Healing { .. }
+            | Event::Executed { .. }
+            | Event::NextMeasure { .. }
             | Event::Restarted { .. }
             | Event::Escalated { .. }
             | Event::LabelIgnored { .. } => return,

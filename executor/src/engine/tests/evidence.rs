@@ -30,6 +30,7 @@ fn charged(attempt: AttemptId) -> Record {
             max_per_window: 10,
         },
         stop_wait_ms: 20_000,
+        plan: Vec::new(),
         shadow: false,
         shadow_rule: false,
     };

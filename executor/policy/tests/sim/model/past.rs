@@ -141,7 +141,7 @@ impl<'a> Past<'a> {
                 } if charged.contains_key(attempt) => match outcome {
                     Outcome::Recovered => uncured = 0,
                     Outcome::Relapsed | Outcome::Failed => uncured += 1,
-                    Outcome::Aborted | Outcome::Unknown => {}
+                    Outcome::Aborted | Outcome::Unknown | Outcome::Stopped => {}
                 },
                 Entry::Released {
                     target: freed,

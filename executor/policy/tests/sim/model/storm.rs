@@ -101,7 +101,7 @@ impl Past<'_> {
                         Outcome::Relapsed | Outcome::Failed => {
                             row.push((record.at, charge.target.clone()));
                         }
-                        Outcome::Aborted | Outcome::Unknown => {}
+                        Outcome::Aborted | Outcome::Unknown | Outcome::Stopped => {}
                     }
                 }
                 _ => {}

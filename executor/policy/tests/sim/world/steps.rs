@@ -266,6 +266,7 @@ impl World {
                 call,
                 container_id,
                 wait_ms,
+                ..
             } => self.call(*attempt, *call, container_id, *wait_ms),
             Action::Tell(_) => {}
         }
@@ -280,6 +281,8 @@ impl World {
         self.totals.count(match call {
             Call::Restart => "restart",
             Call::Start => "start",
+            Call::Stop => "stop",
+            Call::Exec => "exec",
         });
         let clock = self.clock();
         let who = (epoch, attempt);

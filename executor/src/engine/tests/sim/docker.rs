@@ -12,7 +12,9 @@ use tokio::time::{Duration, sleep, timeout};
 
 use super::Rng;
 use crate::clock;
-use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Reading};
+use crate::docker::{
+    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
+};
 use crate::journal::Journal;
 use crate::journal::faults::Faults;
 use crate::journal::tests::State;
@@ -283,6 +285,10 @@ impl Docker for Socket {
             stop_timeout_s: None,
             network: Default::default(),
         }))
+    }
+
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> Ran {
+        unreachable!("no remedy runs a command here")
     }
 
     async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {
