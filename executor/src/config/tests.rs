@@ -126,7 +126,10 @@ fn the_key_table_covers_all_that_a_file_may_say() {
     // Remedies are for the file alone.
     let remedies = document.remove("actions").is_some()
         && remove(&mut document, &["defaults", "remedies"])
-        && remove(&mut document, &["targets", "marieai-dev-server", "remedies"]);
+        && remove(
+            &mut document,
+            &["targets", "marieai-dev-server", "remedies"],
+        );
     assert!(remedies, "the file shows them");
     let text = document.to_string();
     let mut flags = Vec::new();

@@ -205,7 +205,7 @@ impl State {
         attempt.restarted = None;
         if let Some(target) = self.targets.get_mut(&attempt.charge.target) {
             target.in_progress = Some(id);
-            target.verified = target.verified.filter(|open| *open != id);
+            target.verified = None;
         }
     }
 
