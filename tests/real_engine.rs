@@ -11,6 +11,7 @@ mod engine_killed;
 mod evidence;
 mod executor_killed;
 mod gates;
+mod healing;
 mod kernel;
 mod lifecycle;
 mod limits;

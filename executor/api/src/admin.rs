@@ -248,6 +248,9 @@ pub struct Figures {
     pub aborted: u64,
     /// Nobody knows.
     pub unknown: u64,
+    /// It was to be stopped, and is.
+    #[serde(default)]
+    pub stopped: u64,
     /// Not known yet.
     pub open: u64,
     /// Recovered of recovered, relapsed and failed; none where there are none.

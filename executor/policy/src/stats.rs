@@ -53,6 +53,8 @@ pub struct Figures {
     pub aborted: u64,
     /// Nobody knows.
     pub unknown: u64,
+    /// It was to be stopped, and is.
+    pub stopped: u64,
     /// Not known yet.
     pub open: u64,
     /// Charged to the shadow budget, nothing done.
@@ -102,6 +104,7 @@ impl Figures {
             Some(Outcome::Failed) => &mut self.failed,
             Some(Outcome::Aborted) => &mut self.aborted,
             Some(Outcome::Unknown) => &mut self.unknown,
+            Some(Outcome::Stopped) => &mut self.stopped,
         };
         *ended += 1;
     }
@@ -212,7 +215,7 @@ fn recovery_ms<'a>(
             let restarted = attempt.restarted?;
             Some(restarted.wall_ms.saturating_sub(began_wall_ms))
         }
-        Outcome::Aborted | Outcome::Unknown => None,
+        Outcome::Aborted | Outcome::Unknown | Outcome::Stopped => None,
     }
 }
 

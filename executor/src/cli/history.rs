@@ -38,12 +38,13 @@ pub(super) struct HistoryArgs {
 }
 
 /// What an entry can be.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 15] = [
     "recovered",
     "relapsed",
     "failed",
     "aborted",
     "unknown",
+    "stopped",
     "in-progress",
     "verifying",
     "dry-run",

@@ -56,10 +56,10 @@ fn draw(stats: &Stats) -> String {
         None => "not known: none is judged yet".to_owned(),
     };
     let mut text = format!("{from}\nattempts: {}, success rate: {rate}\n", all.attempts);
-    if all.unknown + all.aborted + all.open > 0 {
+    if all.unknown + all.aborted + all.stopped + all.open > 0 {
         text.push_str(&format!(
-            "not judged: {} unknown, {} aborted, {} open\n",
-            all.unknown, all.aborted, all.open
+            "not judged: {} unknown, {} aborted, {} stopped, {} open\n",
+            all.unknown, all.aborted, all.stopped, all.open
         ));
     }
     text.push_str(&format!(

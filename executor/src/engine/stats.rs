@@ -45,6 +45,7 @@ fn figures(name: String, of: &policy::Figures) -> Figures {
         failed: of.failed,
         aborted: of.aborted,
         unknown: of.unknown,
+        stopped: of.stopped,
         open: of.open,
         // Thousandths, so exact enough for one digit.
         success_percent: of.success_milli().map(|milli| milli as f64 / 10.0),
