@@ -130,6 +130,7 @@ impl Metrics {
                         Gate::Maintenance,
                         Gate::InProgress,
                         Gate::Unconfirmed,
+                        Gate::Dependency,
                         Gate::Storm,
                         Gate::Cooldown,
                         Gate::Window,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{assert_answer, assert_started, eventually_restarted, healing, side_by_side};
+use super::{assert_answer, assert_started, charge, eventually_restarted, healing, side_by_side};
 use crate::support::engine::{Container, Engine, Spec, eventually};
 use crate::support::healer::{Executor, Setup, by_id, oom};
 
@@ -33,12 +33,6 @@ fn shell(line: &str) -> Value {
     json!({"exec": line, "shell": true, "timeout": "2s"})
 }
 
-#[track_caller]
-fn match_now(executor: &Executor, container: &Container, words: &str) {
-    let answer = executor.decide(&oom(by_id(&container.id)));
-    assert_answer(&answer, "restart", "", words);
-}
-
 #[test]
 fn a_command_that_cures_is_run_once_and_nothing_is_restarted() {
     let spec = Spec::app().health_check(Duration::from_millis(200));
@@ -51,7 +45,7 @@ fn a_command_that_cures_is_run_once_and_nothing_is_restarted() {
     container.eventually("unhealthy", |state| {
         state["Health"]["Status"] == "unhealthy"
     });
-    match_now(&executor, &container, "exec 'act', then restart");
+    charge(&executor, &container.id);
     executor.eventually_tells(&container.name, "recovered");
     assert_started(engine, &container, 1);
     assert_eq!(container.exec(&["cat", "/tmp/ran"]).trim(), "ran");
@@ -90,7 +84,7 @@ fn leads_on(hint: &str, act: Value, words: &str) {
         return;
     };
     let before = container.started_at();
-    match_now(&executor, &container, "exec 'act'");
+    charge(&executor, &container.id);
     eventually_restarted(&container, &before);
     executor.eventually_tells(&container.name, "recovered");
     assert_started(engine, &container, 2);
@@ -110,7 +104,7 @@ fn a_match_after_the_command_leads_to_the_restart_within_the_same_attempt() {
     executor.reconfigure(|setup| setup.set("defaults.stable_for", "60s"));
     executor.reload();
     let before = container.started_at();
-    match_now(&executor, &container, "exec 'act'");
+    charge(&executor, &container.id);
     executor.eventually_logs("exec 'act' done");
     let answer = executor.decide(&oom(by_id(&container.id)));
     assert_answer(&answer, "pending", "in-progress", "in progress");
@@ -128,7 +122,7 @@ fn a_container_that_is_stopped_stays_down_and_is_held_until_somebody_starts_it()
     let Some((engine, mut executor, container)) = with("stop", &spec, json!("stop"), act) else {
         return;
     };
-    match_now(&executor, &container, "stop");
+    charge(&executor, &container.id);
     executor.eventually_tells(&container.name, "stopped");
     executor.eventually_is(&container.name, "held");
     executor.kill();
@@ -149,7 +143,7 @@ fn an_executor_that_dies_during_a_command_never_runs_it_again() {
     let Some((engine, mut executor, container)) = with("dies", &Spec::app(), remedy, act) else {
         return;
     };
-    match_now(&executor, &container, "exec 'act'");
+    charge(&executor, &container.id);
     let ran = || {
         container
             .exec(&["sh", "-c", "cat /tmp/ran || echo none"])

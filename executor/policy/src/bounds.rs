@@ -78,6 +78,9 @@ pub const TARGET_LOOKS_MAX: usize = 16;
 /// this often, ms.
 pub const CONFIRM_LOOK_MS: u64 = 5_000;
 
+/// A match that waits for a parent of its container has both looked at this often, ms.
+pub const DEPENDENCY_LOOK_MS: u64 = 5_000;
+
 /// Escalations remembered as told; beyond it all are told again.
 pub const ESCALATIONS_TOLD_MAX: usize = 4_096;
 

@@ -42,8 +42,45 @@ pub struct Facts {
     /// True for the executor's own container, or the container of the intent
     /// socket's peer (worked out by the executor).
     pub is_self_or_peer: bool,
+    /// The containers that it depends on, as seen at the same time; those of which nothing
+    /// could be learnt are left out.
+    pub parents: Vec<Parent>,
     /// When Docker was asked, on the policy's clock.
     pub read_at: Timestamp,
+}
+
+/// A container that another one depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// Canonical name; the id where it is gone and was known by that alone.
+    pub name: String,
+    /// How.
+    pub relation: Relation,
+    /// What Docker shows of it.
+    pub seen: Seen,
+}
+
+/// How a container depends on another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Relation {
+    /// It needs it to work.
+    Needs,
+    /// It lives in its network: `network_mode: container:…`.
+    Network,
+}
+
+/// What Docker shows of a parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// There is no such container.
+    Gone,
+    /// `State.Status` and `State.Health.Status`.
+    Found {
+        /// See above.
+        state: ContainerState,
+        /// None without a health check.
+        health: Option<HealthStatus>,
+    },
 }
 
 /// `State.Status` of the Engine API.

@@ -21,6 +21,7 @@ pub enum Gate {
     InProgress,
     BelowThreshold,
     Unconfirmed,
+    Dependency,
     Storm,
     Cooldown,
     Window,
@@ -32,7 +33,7 @@ pub enum Gate {
 
 impl Gate {
     /// All of them, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownRule,
         Self::UnknownTarget,
         Self::Protected,
@@ -46,6 +47,7 @@ impl Gate {
         Self::InProgress,
         Self::BelowThreshold,
         Self::Unconfirmed,
+        Self::Dependency,
         Self::Storm,
         Self::Cooldown,
         Self::Window,
@@ -70,6 +72,7 @@ impl Gate {
             Self::InProgress => "in-progress",
             Self::BelowThreshold => "below-threshold",
             Self::Unconfirmed => "unconfirmed",
+            Self::Dependency => "dependency",
             Self::Storm => "storm",
             Self::Cooldown => "cooldown",
             Self::Window => "window",

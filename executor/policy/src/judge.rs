@@ -68,7 +68,7 @@ impl Policy {
 
     /// The second half of the row, once `asking.limits` are those in force.
     pub(crate) fn judge_budget(&self, asking: &Ask<'_>) -> Ruling {
-        match gates::ask(asking, Gate::Storm, Gate::DryRun) {
+        match gates::ask(asking, Gate::Dependency, Gate::DryRun) {
             None => Ruling::Go {
                 limits: asking.limits,
                 shadow: Shadow::No,
@@ -184,11 +184,11 @@ impl Policy {
     }
 
     /// Whether what this gate refuses by time waits: with `drop`, too, what has yet
-    /// to be confirmed, and what a storm holds up, since neither is a limit of its
-    /// target.
+    /// to be confirmed, what waits for a parent, and what a storm holds up, since none of
+    /// these is a limit of its target.
     pub(crate) fn is_kept(&self, gate: Gate) -> bool {
         self.config.on_refusal == OnRefusal::Pending
-            || matches!(gate, Gate::Unconfirmed | Gate::Storm)
+            || matches!(gate, Gate::Unconfirmed | Gate::Dependency | Gate::Storm)
     }
 
     /// When a pending target that became so now is given up. Nobody waits in

@@ -163,6 +163,20 @@ impl LiveAttempt {
 }
 
 impl LiveAttempt {
+    /// Follows an entry about it.
+    fn follow(&mut self, at: Timestamp, entry: &Entry) {
+        match entry {
+            Entry::Sent { .. } => self.sent(at),
+            Entry::Executed { .. } => self.executed(at),
+            Entry::NextMeasure { .. } => *self = Self::new(at, self.call_wait_ms),
+            Entry::Restarted { .. } => {
+                self.looks = 0;
+                self.silent_since = None;
+            }
+            _ => {}
+        }
+    }
+
     /// Its call goes out now.
     fn sent(&mut self, at: Timestamp) {
         self.phase = Phase::Calling {
@@ -193,25 +207,12 @@ impl Live {
                 let live = LiveAttempt::new(at, charge.longest_call_ms());
                 self.attempts.insert(charge.attempt, live);
             }
-            Entry::Executed { attempt, .. } => {
+            Entry::Sent { attempt, .. }
+            | Entry::Executed { attempt, .. }
+            | Entry::NextMeasure { attempt, .. }
+            | Entry::Restarted { attempt, .. } => {
                 if let Some(live) = self.attempts.get_mut(attempt) {
-                    live.executed(at);
-                }
-            }
-            Entry::NextMeasure { attempt, .. } => {
-                if let Some(live) = self.attempts.get_mut(attempt) {
-                    *live = LiveAttempt::new(at, live.call_wait_ms);
-                }
-            }
-            Entry::Sent { attempt, .. } => {
-                if let Some(live) = self.attempts.get_mut(attempt) {
-                    live.sent(at);
-                }
-            }
-            Entry::Restarted { attempt, .. } => {
-                if let Some(live) = self.attempts.get_mut(attempt) {
-                    live.looks = 0;
-                    live.silent_since = None;
+                    live.follow(at, &record.entry);
                 }
             }
             Entry::Outcome { attempt, .. } => {

@@ -51,9 +51,7 @@ impl Policy {
                 let remedy = self.remedy_of(&pending, &facts.name);
                 match ended(&pending, facts, remedy.kind()) {
                     Some(why) => step.end_pending(&pending, why),
-                    None => {
-                        self.decide_again(&mut step, now, key, &pending, facts, &settings, remedy);
-                    }
+                    None => self.decide_again(&mut step, now, key, &pending, facts, &settings),
                 }
                 self.tell_labels(&mut step, facts, &settings);
             }
@@ -113,8 +111,8 @@ impl Policy {
         pending: &Pending,
         facts: &Facts,
         settings: &Settings,
-        remedy: Remedy,
     ) {
+        let remedy = self.remedy_of(pending, &facts.name);
         let counted_as = match counted_as {
             PendingKey::Target(_) => counted_as.clone(),
             apart => PendingKey::Id(apart.as_str().to_owned()),
@@ -195,12 +193,12 @@ impl Policy {
     ) {
         let target = renewed.key.as_str().to_owned();
         let mut answer = refused(refusal);
-        let is_unconfirmed = refusal.gate == Gate::Unconfirmed;
+        let is_waiting = matches!(refusal.gate, Gate::Unconfirmed | Gate::Dependency);
         let Some(due) = refusal.until.filter(|_| self.is_kept(refusal.gate)) else {
             step.decided(&target, &pending.rule, answer);
             return step.end_pending(pending, &refusal.detail);
         };
-        if is_unconfirmed && pending.gate == Gate::Unconfirmed {
+        if is_waiting && pending.gate == refusal.gate {
             // Nothing new: neither written nor told.
             if let Some(live) = self.live.pendings.get_mut(&pending.key) {
                 live.unconfirmed = Some((now.at, due));

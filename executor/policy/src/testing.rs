@@ -77,6 +77,7 @@ pub(crate) fn facts() -> Facts {
         labels: BTreeMap::new(),
         stop_timeout_s: None,
         is_self_or_peer: false,
+        parents: Vec::new(),
         read_at: Timestamp(u64::MAX),
     }
 }

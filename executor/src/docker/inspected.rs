@@ -48,6 +48,7 @@ impl Inspected {
             labels: self.labels,
             stop_timeout_s: self.stop_timeout_s,
             is_self_or_peer,
+            parents: Vec::new(),
             read_at,
         }
     }

@@ -5,6 +5,7 @@
 
 mod budget;
 mod confirm;
+mod dependency;
 mod identity;
 mod liveness;
 mod people;
@@ -120,7 +121,7 @@ type Asked = fn(&Ask<'_>) -> Option<Refusal>;
 
 /// The row from the facts on; `unknown-rule` and `unknown-target` come before
 /// there are any.
-const ROW: [(Gate, Asked); 16] = [
+const ROW: [(Gate, Asked); 17] = [
     (Gate::Protected, identity::protected),
     (Gate::Orchestrated, identity::orchestrated),
     (Gate::NotEnabled, identity::not_enabled),
@@ -132,6 +133,7 @@ const ROW: [(Gate, Asked); 16] = [
     (Gate::InProgress, people::in_progress),
     (Gate::BelowThreshold, threshold::below_threshold),
     (Gate::Unconfirmed, confirm::unconfirmed),
+    (Gate::Dependency, dependency::dependency),
     (Gate::Storm, storm::storm),
     (Gate::Cooldown, budget::cooldown),
     (Gate::Window, budget::window),
@@ -147,9 +149,10 @@ pub(crate) fn ask(ask: &Ask<'_>, first: Gate, last: Gate) -> Option<Refusal> {
 }
 
 /// The gates that are asked anew just before a restart call: everything that a
-/// person or Docker can have changed since the charge, and a storm.
+/// person or Docker can have changed since the charge, its parents included, and a storm.
 pub(crate) fn ask_before_acting(asking: &Ask<'_>) -> Option<Refusal> {
     ask(asking, Gate::Protected, Gate::Held)
+        .or_else(|| dependency::dependency(asking))
         .or_else(|| storm::storm(asking))
         .or_else(|| budget::dry_run(asking))
 }
@@ -161,7 +164,7 @@ mod tests {
     #[test]
     fn the_row_is_in_the_order_of_the_gates() {
         let row: Vec<Gate> = ROW.iter().map(|(gate, _)| *gate).collect();
-        assert_eq!(row, Gate::ALL[2..18]);
+        assert_eq!(row, Gate::ALL[2..19]);
         assert!(row.is_sorted());
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod confirm;
+mod dependency;
 mod dry_run;
 mod escalate;
 mod gates;

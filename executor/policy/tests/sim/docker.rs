@@ -375,6 +375,7 @@ impl Container {
             labels: self.labels.clone(),
             stop_timeout_s: self.stop_timeout_s,
             is_self_or_peer: false,
+            parents: Vec::new(),
             read_at,
         }
     }

@@ -120,6 +120,7 @@ impl<'a> World<'a> {
             labels,
             stop_timeout_s: None,
             is_self_or_peer: false,
+            parents: Vec::new(),
             read_at: Timestamp(begin_ms),
         };
         self.containers.insert(name.to_owned(), facts);

@@ -1,0 +1,53 @@
+//! What a container needs and has not: a parent that is itself sick is healed first.
+
+use super::{Ask, Refusal, Who};
+use crate::{
+    ContainerState, DEPENDENCY_LOOK_MS, Gate, HealthStatus, Parent, PendingKey, Relation, Seen,
+};
+
+/// A match waits for the first parent that is sick; a person knows what they ask for. What
+/// shares the network of a container that is no more cannot be cured by a restart.
+pub(super) fn dependency(ask: &Ask<'_>) -> Option<Refusal> {
+    let Who::Match(_) = ask.who else {
+        return None;
+    };
+    let parents = || ask.facts.parents.iter();
+    if let Some(lost) = parents().find(|p| p.seen == Seen::Gone && p.relation == Relation::Network)
+    {
+        let (name, parent) = (&ask.facts.name, &lost.name);
+        let detail = format!(
+            "'{name}' shares the network of a container that is no more ({parent}): no restart \
+             can cure that, create '{name}' anew (`docker compose up -d`)"
+        );
+        return Some(Refusal::new(Gate::Dependency, detail));
+    }
+    let (parent, why) = parents().find_map(|p| Some((p, sick(ask, p)?)))?;
+    let detail = format!("Waits for '{}', which {why}", parent.name);
+    Some(Refusal::new(Gate::Dependency, detail).until(ask.now.at.plus(DEPENDENCY_LOOK_MS)))
+}
+
+/// What is wrong with it, by what Docker shows and by what is being done about it.
+fn sick(ask: &Ask<'_>, parent: &Parent) -> Option<String> {
+    let target = ask.state.target(&parent.name);
+    if target.is_some_and(|t| t.in_progress.is_some()) {
+        return Some("is being healed".to_owned());
+    }
+    if target.is_some_and(|t| t.verified.is_some()) {
+        return Some("has been healed and is being watched".to_owned());
+    }
+    let key = PendingKey::Target(parent.name.clone());
+    if ask.state.pendings.contains_key(&key) {
+        return Some("waits to be healed".to_owned());
+    }
+    let Seen::Found { state, health } = parent.seen else {
+        return None;
+    };
+    match (state, health) {
+        (ContainerState::Running, Some(HealthStatus::Unhealthy)) => Some("is unhealthy".to_owned()),
+        (ContainerState::Running, Some(HealthStatus::Starting)) => {
+            Some("has not been found healthy yet".to_owned())
+        }
+        (ContainerState::Running, _) => None,
+        (state, _) => Some(format!("is {}", state.as_str())),
+    }
+}
