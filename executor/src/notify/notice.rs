@@ -51,6 +51,9 @@ pub struct Notice {
 pub fn target_of(event: &Event) -> &str {
     match event {
         Event::Restarting { target, .. }
+        | Event::Healing { target, .. }
+        | Event::Executed { target, .. }
+        | Event::NextMeasure { target, .. }
         | Event::Restarted { target, .. }
         | Event::Ended { target, .. }
         | Event::Decided { target, .. }
@@ -68,6 +71,10 @@ pub fn is_told(event: &Event) -> bool {
     match event {
         Event::Decided { rule, decided, .. } => !rule.is_empty() && decision(decided).is_some(),
         Event::Restarted { .. } | Event::LabelIgnored { .. } => false,
+        // What follows from them is told.
+        Event::Executed { .. } | Event::NextMeasure { .. } => false,
+        // The hold that comes with it is.
+        Event::Ended { outcome, .. } => *outcome != Outcome::Stopped,
         _ => true,
     }
 }
@@ -90,9 +97,10 @@ pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
     // A person's request has no rule.
     let rule = match event {
         Event::Decided { rule, .. } | Event::Escalated { rule, .. } => Some(rule.clone()),
-        Event::Restarting { .. } | Event::Ended { .. } | Event::Held { .. } => {
-            attempt.as_ref().and_then(|attempt| attempt.rule.clone())
-        }
+        Event::Restarting { .. }
+        | Event::Healing { .. }
+        | Event::Ended { .. }
+        | Event::Held { .. } => attempt.as_ref().and_then(|attempt| attempt.rule.clone()),
         _ => None,
     };
     let is_of_attempt = matches!(
@@ -168,6 +176,15 @@ impl Told {
                     format!("watched for {stable} after it runs again"),
                 )
             }
+            Event::Healing { measure, .. } => {
+                let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
+                let why = asked.map_or_else(String::new, |rule| format!(", by rule {rule}"));
+                told(
+                    Step::Restarting,
+                    format!("The container is being healed: {measure}{why}"),
+                    "watched whether it cures".to_owned(),
+                )
+            }
             Event::Ended {
                 outcome, detail, ..
             } => {
@@ -208,7 +225,10 @@ impl Told {
                 format!("The storm is over ({by})"),
                 "containers are restarted again when a rule matches".to_owned(),
             ),
-            Event::Restarted { .. } | Event::LabelIgnored { .. } => None,
+            Event::Restarted { .. }
+            | Event::Executed { .. }
+            | Event::NextMeasure { .. }
+            | Event::LabelIgnored { .. } => None,
         }
     }
 
@@ -240,6 +260,7 @@ fn step_of(outcome: Outcome) -> Step {
         Outcome::Failed => Step::Failed,
         Outcome::Aborted => Step::Aborted,
         Outcome::Unknown => Step::Unknown,
+        Outcome::Stopped => Step::Held,
     }
 }
 

@@ -242,7 +242,7 @@ fn what_calls_for_it_may_be_over_before_the_command_ends() {
     bench.look(1, &found(&facts));
     bench.pass(1_000);
     let found_at = bench.wall_now();
-    let step = bench.policy.handle_clear(bench.now, ID, "oom", found_at);
+    let step = bench.policy.handle_clear(ID, "oom", found_at);
     bench.take(step);
     bench.pass(1_000);
     bench.called(1, Called::Done);

@@ -456,6 +456,7 @@ fn may_be_healed(
         labels: labels.clone(),
         stop_timeout_s: None,
         is_self_or_peer: false,
+        parents: Vec::new(),
         read_at: Timestamp(0),
     };
     let standing = standing(config, &facts);
