@@ -7,7 +7,7 @@ use out_healer::metrics::{Counter, Gauge};
 
 use crate::support::tools::repository_file;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -16,6 +16,7 @@ const DOCUMENTS: [&str; 13] = [
     "docs/executor.md",
     "docs/fluent-bit.md",
     "docs/guarantees.md",
+    "docs/healing.md",
     "docs/matching.md",
     "docs/notifications.md",
     "docs/protocol.md",

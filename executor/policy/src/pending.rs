@@ -13,8 +13,8 @@ use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
 use crate::{
-    Action, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS, Pending,
-    PendingKey, Policy, Remedy, RuleRemedy, Step, Verdict,
+    Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS,
+    Pending, PendingKey, Policy, Remedy, RuleRemedy, Step, Verdict,
 };
 
 impl Policy {
@@ -121,18 +121,7 @@ impl Policy {
             config: &self.config,
             state: &self.state,
             now,
-            who: Who::Match(Matched {
-                rule: &pending.rule,
-                remedy: remedy.kind(),
-                line: pending.line,
-                threshold: pending.threshold,
-                awaits: pending.awaits.as_ref(),
-                sign: pending.sign,
-                times: &[],
-                counted_as: Some(&counted_as),
-                is_arrival: false,
-                is_news: is_news(pending),
-            }),
+            who: Who::Match(matched(pending, remedy.kind(), &counted_as)),
             facts,
             settings,
             wire_id: None,
@@ -228,6 +217,26 @@ impl Policy {
 /// what confirms it.
 fn is_news(pending: &Pending) -> bool {
     matches!(pending.gate, Gate::NoFacts | Gate::Unconfirmed)
+}
+
+/// What a pending match asks the gates with.
+fn matched<'a>(
+    pending: &'a Pending,
+    remedy: RuleRemedy,
+    counted_as: &'a PendingKey,
+) -> Matched<'a> {
+    Matched {
+        rule: &pending.rule,
+        remedy,
+        line: pending.line,
+        threshold: pending.threshold,
+        awaits: pending.awaits.as_ref(),
+        sign: pending.sign,
+        times: &[],
+        counted_as: Some(counted_as),
+        is_arrival: false,
+        is_news: is_news(pending),
+    }
 }
 
 /// What has waited so is on record as a match from now on, for a storm and for what is held.
