@@ -38,6 +38,10 @@ impl Docker for Obedient {
         }))
     }
 
+    async fn exec(&self, _: &str, _: &[String], _: Duration) -> crate::docker::Ran {
+        unreachable!("no remedy runs a command here")
+    }
+
     async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {
         Ok(Vec::new())
     }

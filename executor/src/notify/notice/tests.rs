@@ -73,6 +73,7 @@ fn facts() -> Facts {
             cooldown_max_ms: 3_600_000,
             max_attempts: 5,
             release_after_ms: 600_000,
+            start_delay_ms: 0,
         },
         attempt: Some(attempt()),
         evidence: Some("/state/evidence/1-7-app.json".into()),
