@@ -176,15 +176,7 @@ impl Told {
                     format!("watched for {stable} after it runs again"),
                 )
             }
-            Event::Healing { measure, .. } => {
-                let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
-                let why = asked.map_or_else(String::new, |rule| format!(", by rule {rule}"));
-                told(
-                    Step::Restarting,
-                    format!("The container is being healed: {measure}{why}"),
-                    "watched whether it cures".to_owned(),
-                )
-            }
+            Event::Healing { measure, .. } => Some(Self::healing(measure, facts)),
             Event::Ended {
                 outcome, detail, ..
             } => {
@@ -229,6 +221,16 @@ impl Told {
             | Event::Executed { .. }
             | Event::NextMeasure { .. }
             | Event::LabelIgnored { .. } => None,
+        }
+    }
+
+    fn healing(measure: &str, facts: &Facts) -> Self {
+        let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
+        let why = asked.map_or_else(String::new, |rule| format!(", by rule {rule}"));
+        Self {
+            step: Step::Restarting,
+            detail: format!("The container is being healed: {measure}{why}"),
+            next: "watched whether it cures".to_owned(),
         }
     }
 
