@@ -3,6 +3,7 @@
 
 use std::io::Read as _;
 use std::process::Stdio;
+use std::time::Duration;
 
 use super::{add_rules, assert_started, healing, plain};
 use crate::support::engine::{Container, Engine, Spec, eventually};
@@ -114,6 +115,39 @@ fn a_drill_by_a_line_prints_it_into_the_containers_own_log_and_waits_for_what_co
     assert!(
         told.contains("healed: healed and verified within "),
         "{told}"
+    );
+    assert_started(engine, &container, 2);
+}
+
+/// The watchdog's own check: a container whose process lives and whose health check
+/// fails is restarted, and is well again.
+#[test]
+fn a_container_whose_health_check_is_made_to_fail_is_healed() {
+    let spec = drilled().health_command("test ! -e /dev/shm/sick", Duration::from_secs(1));
+    let Some((engine, executor, container)) = healing("drill-unhealthy", &spec, |setup| {
+        setup.set("defaults.unhealthy_checks", 3)
+    }) else {
+        return;
+    };
+    container.eventually("a passed check", |state| {
+        state["Health"]["Status"] == "healthy"
+    });
+    let arguments = [
+        "drill",
+        &container.name,
+        "--how",
+        "exec",
+        "--timeout",
+        "90s",
+        "--",
+        "touch",
+        "/dev/shm/sick",
+    ];
+    let drill = executor.cli(&arguments);
+    assert_eq!(drill.code, Some(0), "{drill:?}");
+    assert!(
+        drill.stdout.contains("restarting: called for by unhealthy"),
+        "{drill:?}"
     );
     assert_started(engine, &container, 2);
 }
