@@ -89,7 +89,8 @@ impl Watch {
                 return Ok(end);
             }
             if Instant::now() >= until {
-                return Ok(End::NotHealed(seen.in_vain(longest)));
+                let is_line = self.rule.is_some();
+                return Ok(End::NotHealed(seen.in_vain(longest, is_line)));
             }
             sleep(EVERY).await;
         }
@@ -215,11 +216,15 @@ impl Seen {
         }
     }
 
-    fn in_vain(&self, longest: Duration) -> String {
+    fn in_vain(&self, longest: Duration, is_line: bool) -> String {
         let s = longest.as_secs();
         match (&self.attempt, &self.waits) {
             (Some(attempt), _) => format!("still {} after {s}s", attempt.what),
             (None, Some(waits)) => format!("still waiting after {s}s: {waits}"),
+            (None, None) if !is_line => format!(
+                "no trigger has fired within {s}s: is there one that sees what the command has done \
+                 (docs/triggers.md)?"
+            ),
             (None, None) => format!(
                 "nothing has reached the executor within {s}s: does Fluent Bit read this \
                  container's log, with the plugin and its rules? (`healer check --fluent-bit`)"
