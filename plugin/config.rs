@@ -13,6 +13,7 @@ use std::time::Duration;
 use rules::RuleSet;
 
 use crate::pieces::FLAGS;
+use crate::progress::Patterns;
 use crate::target::TargetMode;
 
 /// Most fields that `Log_Key` may name.
@@ -41,6 +42,8 @@ pub struct RawConfig {
     pub ack_timeout: Option<String>,
     /// `Dry_Run`
     pub dry_run: Option<String>,
+    /// `Progress`
+    pub progress: Option<String>,
 }
 
 impl RawConfig {
@@ -55,6 +58,7 @@ impl RawConfig {
             path_key: get("Path_Key"),
             ack_timeout: get("Ack_Timeout"),
             dry_run: get("Dry_Run"),
+            progress: get("Progress"),
         }
     }
 }
@@ -74,6 +78,8 @@ pub struct Config {
     pub ack_timeout: Duration,
     /// Match and count, send nothing.
     pub dry_run: bool,
+    /// What counts as progress; empty = nobody asks.
+    pub progress: Patterns,
 }
 
 /// `Log_Key`.
@@ -131,9 +137,10 @@ impl Config {
             socket,
             rules,
             log_keys,
-            target,
             ack_timeout,
             dry_run,
+            progress: progress(raw, &target)?,
+            target,
         })
     }
 }
@@ -149,6 +156,18 @@ fn parse<T>(
         key,
         value: value.into(),
         why,
+    })
+}
+
+fn progress(raw: &RawConfig, target: &TargetMode) -> Result<Patterns, ConfigError> {
+    if raw.progress.is_none() {
+        return Ok(Patterns::default());
+    }
+    parse("Progress", &raw.progress, "", |text| match target {
+        TargetMode::Kernel => {
+            Err("is for containers; the kernel's records name none for it".into())
+        }
+        _ => Patterns::read(text),
     })
 }
 
@@ -260,6 +279,7 @@ mod tests {
         assert_eq!(raw.path_key.as_deref(), Some("Path_Key"));
         assert_eq!(raw.ack_timeout.as_deref(), Some("Ack_Timeout"));
         assert_eq!(raw.dry_run.as_deref(), Some("Dry_Run"));
+        assert_eq!(raw.progress.as_deref(), Some("Progress"));
     }
 
     #[test]
@@ -297,7 +317,7 @@ mod tests {
     #[test]
     fn a_bad_value_is_an_error_that_names_key_and_value() {
         type Set = fn(&mut RawConfig, String);
-        let cases: [(&str, &str, Set); 12] = [
+        let cases: [(&str, &str, Set); 13] = [
             ("Ack_Timeout", "soon", |raw, v| raw.ack_timeout = Some(v)),
             ("Ack_Timeout", "5m", |raw, v| raw.ack_timeout = Some(v)),
             ("Ack_Timeout", "0ms", |raw, v| raw.ack_timeout = Some(v)),
@@ -311,6 +331,7 @@ mod tests {
             ("Target", "two words", |raw, v| raw.target = Some(v)),
             ("Target", "-leading", |raw, v| raw.target = Some(v)),
             ("Rules", "no-such-pack", |raw, v| raw.rules = Some(v)),
+            ("Progress", "a,,b", |raw, v| raw.progress = Some(v)),
             ("Rules", "/no/such/file.toml", |raw, v| raw.rules = Some(v)),
         ];
         for (key, value, set) in cases {

@@ -23,6 +23,7 @@ use crate::intent::escalate_first;
 use crate::log::{Level, Line};
 use crate::metrics::{Counter, Gauge, Metrics, UNANSWERED};
 use crate::notes::Notes;
+use crate::progress::Due;
 use crate::rejected::Rejected;
 use crate::sender::{Fault, Sender};
 
@@ -74,10 +75,10 @@ struct Round<'o> {
 }
 
 impl Delivery {
-    /// Contacts nobody yet.
-    pub fn new(socket: &Path, timeout: Duration) -> Self {
+    /// Contacts nobody yet. `progress` is what is looked for.
+    pub fn new(socket: &Path, timeout: Duration, progress: Vec<String>) -> Self {
         Self {
-            sender: Sender::new(socket),
+            sender: Sender::new(socket).looking_for(progress),
             timeout,
             held: Mutex::default(),
             rejected: Mutex::default(),
@@ -137,6 +138,33 @@ impl Delivery {
         // Nothing waits for it yet.
         let now_ms = now_ms + elapsed_ms(begun);
         self.note_contact(now_ms, Level::Warn, found.as_ref().err(), voice);
+    }
+
+    /// Tells of progress, by `deadline`. False where that was not tried or failed: there is
+    /// another flush for it.
+    pub fn tell_progress(
+        &self,
+        now_ms: u64,
+        deadline: Instant,
+        due: &Due,
+        voice: &mut Voice<'_>,
+    ) -> bool {
+        // One that began shortly before the deadline would make the executor look away.
+        if self.sender.is_away(now_ms) || Instant::now() + self.timeout / 2 > deadline {
+            return false;
+        }
+        let begun = Instant::now();
+        let told = self
+            .sender
+            .tell(now_ms, deadline, due.is_ping_due, &due.messages);
+        let then_ms = now_ms + elapsed_ms(begun);
+        self.note_contact(then_ms, Level::Warn, told.as_ref().err(), voice);
+        told.is_ok()
+    }
+
+    /// Longest wait in one flush.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     fn claim_probe(&self, now_ms: u64, from_ms: u64) -> bool {

@@ -26,6 +26,7 @@ use crate::log::Line;
 use crate::metrics::{Counter, DRY_RUN, Metrics};
 use crate::notes::Notes;
 use crate::pieces::may_hold_piece;
+use crate::progress::Seen;
 use crate::scan::{Findings, Start, scan};
 
 /// Most matching buffers kept between flushes.
@@ -48,6 +49,7 @@ pub struct Instance {
     scratches: Mutex<Vec<Scratch>>,
     joins: Joins,
     notes: Notes,
+    seen: Seen,
     born: Instant,
 }
 
@@ -55,7 +57,12 @@ impl Instance {
     /// Contacts nobody yet.
     pub fn new(config: Config, metrics: Box<dyn Metrics>) -> Self {
         Self {
-            delivery: Delivery::new(&config.socket, config.ack_timeout),
+            delivery: Delivery::new(
+                &config.socket,
+                config.ack_timeout,
+                config.progress.names().map(str::to_owned).collect(),
+            ),
+            seen: Seen::default(),
             scratches: Mutex::new(vec![Scratch::default()]),
             joins: Joins::default(),
             notes: Notes::default(),
@@ -92,6 +99,26 @@ impl Instance {
 
     /// Handles one chunk. `now_ms` is [`Self::now_ms`] but in tests.
     pub fn flush(&self, now_ms: u64, chunk: &[u8], tag: &[u8]) -> Report {
+        if self.config.progress.is_empty() || self.config.dry_run {
+            return self.heal(now_ms, chunk, tag);
+        }
+        let deadline = Instant::now() + self.delivery.timeout();
+        let mut report = self.heal(now_ms, chunk, tag);
+        let due = self.seen.look(now_ms, &self.config, chunk, tag);
+        if !due.is_empty() {
+            let mut voice = self.voice();
+            if !self
+                .delivery
+                .tell_progress(now_ms, deadline, &due, &mut voice)
+            {
+                self.seen.keep(now_ms, due);
+            }
+            report.lines.extend(voice.lines);
+        }
+        report
+    }
+
+    fn heal(&self, now_ms: u64, chunk: &[u8], tag: &[u8]) -> Report {
         self.metrics.add(Counter::Chunks, "", 1);
         self.metrics.add(Counter::Bytes, "", chunk.len() as u64);
         let candidate = self.config.rules.candidate(chunk, 0);

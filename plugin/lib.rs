@@ -40,6 +40,7 @@ pub mod msgpack;
 pub mod notes;
 pub mod output;
 pub mod pieces;
+pub mod progress;
 pub mod rejected;
 pub mod reload;
 pub mod scan;

@@ -286,7 +286,7 @@ fn judge<'a>(
 }
 
 /// Calls `visit` for each text that `Log_Key` selects, but for one field's.
-fn each_text<'a>(
+pub(crate) fn each_text<'a>(
     keys: &LogKeys,
     body: Body<'a>,
     without: Option<&[u8]>,

@@ -24,7 +24,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use executor_api::{Answer, Decision, Intent, LineBuffer, Ping, decode_answer, encode};
+use executor_api::{Answer, Decision, Intent, LineBuffer, Ping, Progress, decode_answer, encode};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// How long a failure is remembered, ms.
@@ -68,6 +68,8 @@ pub struct Sender {
     idle: Mutex<Vec<Connection>>,
     /// 0: not away.
     away_until_ms: AtomicU64,
+    /// What is looked for, as pings say.
+    progress: Vec<String>,
 }
 
 /// What is asked on a connection.
@@ -75,6 +77,7 @@ pub struct Sender {
 enum Question<'a> {
     Intent(&'a Intent),
     Ping(&'a Ping),
+    Progress(&'a Progress),
 }
 
 impl<'a> Question<'a> {
@@ -83,6 +86,7 @@ impl<'a> Question<'a> {
         match self {
             Self::Intent(intent) => &intent.id,
             Self::Ping(ping) => &ping.id,
+            Self::Progress(progress) => &progress.id,
         }
     }
 
@@ -90,6 +94,7 @@ impl<'a> Question<'a> {
         match self {
             Self::Intent(intent) => encode(Some("intent"), intent),
             Self::Ping(ping) => encode(Some("ping"), ping),
+            Self::Progress(progress) => encode(Some("progress"), progress),
         }
     }
 }
@@ -115,7 +120,14 @@ impl Sender {
             path: path.into(),
             idle: Mutex::new(Vec::new()),
             away_until_ms: AtomicU64::new(0),
+            progress: Vec::new(),
         }
+    }
+
+    /// Says in each ping that this progress is looked for.
+    pub fn looking_for(mut self, progress: Vec<String>) -> Self {
+        self.progress = progress;
+        self
     }
 
     /// The socket's path, for messages.
@@ -133,9 +145,30 @@ impl Sender {
     pub fn probe(&self, now_ms: u64, deadline: Instant) -> Result<(), Fault> {
         let ping = Ping {
             id: PING_ID.to_owned(),
-            progress: Vec::new(),
+            progress: self.progress.clone(),
         };
         self.ask(now_ms, &[Question::Ping(&ping)], &mut [None], deadline)
+    }
+
+    /// Tells of progress, after a ping where that is due. What the answers say
+    /// changes nothing.
+    pub fn tell(
+        &self,
+        now_ms: u64,
+        deadline: Instant,
+        with_ping: bool,
+        messages: &[Progress],
+    ) -> Result<(), Fault> {
+        let ping = with_ping.then(|| Ping {
+            id: PING_ID.to_owned(),
+            progress: self.progress.clone(),
+        });
+        let ping = ping.iter().map(Question::Ping);
+        let questions: Vec<Question<'_>> = ping
+            .chain(messages.iter().map(Question::Progress))
+            .collect();
+        let mut answers = vec![None; questions.len()];
+        self.ask(now_ms, &questions, &mut answers, deadline)
     }
 
     /// Sends `intents` in their order and waits for their answers, until

@@ -29,7 +29,18 @@ fn dull_chunk() -> Vec<u8> {
 
 #[test]
 fn a_flush_without_a_match_allocates_nothing() {
-    let config = Config::new(&RawConfig::default()).expect("defaults are valid");
+    allocates_nothing(RawConfig::default());
+    // Nor where progress is looked for, and there is none.
+    allocates_nothing(RawConfig {
+        progress: Some("Processed batch, epoch done".into()),
+        ..RawConfig::default()
+    });
+    // The counter counts.
+    assert_eq!(allocations_of(|| drop(black_box(Box::new(7_u64)))), 1);
+}
+
+fn allocates_nothing(raw: RawConfig) {
+    let config = Config::new(&raw).expect("valid settings");
     let instance = Instance::new(config, Box::new(NoMetrics));
     let chunk = dull_chunk();
     let flush = |now_ms| instance.flush(now_ms, black_box(&chunk), b"tag").verdict;
@@ -40,8 +51,6 @@ fn a_flush_without_a_match_allocates_nothing() {
         }
     });
     assert_eq!(count, 0);
-    // The counter counts.
-    assert_eq!(allocations_of(|| drop(black_box(Box::new(7_u64)))), 1);
 }
 
 #[test]

@@ -76,10 +76,11 @@ fn chunks() -> Vec<(&'static str, Vec<u8>, i32)> {
     ]
 }
 
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("Target", "record"),
     ("Log_Key", "*"),
     ("Ack_Timeout", "5s"),
+    ("Progress", "RuntimeError, *"),
 ];
 
 #[test]

@@ -61,6 +61,13 @@ fn add_rules(executor: &mut Executor, toml: &str) {
     executor.reload();
 }
 
+/// The figure of a metric's series, 0 where there is none.
+fn metric(executor: &Executor, name: &str) -> u64 {
+    let metrics = executor.http("/metrics").1;
+    let figure = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
+    metrics.lines().find_map(figure).unwrap_or(0)
+}
+
 /// No change to the usual set-up.
 fn plain(setup: Setup) -> Setup {
     setup

@@ -21,6 +21,7 @@ mod plugin_host;
 mod plugin_hostile;
 mod plugin_idle;
 mod plugin_pieces;
+mod plugin_progress;
 mod plugin_stack;
 mod plugin_unload;
 mod plugin_wrapped;

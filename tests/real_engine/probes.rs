@@ -1,10 +1,15 @@
 //! Active probes: containers that are really sick, found and healed.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{assert_started, eventually_restarted};
-use crate::support::engine::{Container, Engine, Spec};
-use crate::support::healer::Executor;
+use super::{assert_started, eventually_restarted, metric};
+use crate::support::engine::{Container, Engine, Spec, engine};
+use crate::support::healer::{Executor, Setup};
 
 /// Prints `started`, serves `/tmp/www` on this port of loopback until its server is killed.
 fn web(port: u16) -> Spec {
@@ -44,11 +49,13 @@ fn probe(mut keys: Value) -> Value {
 /// An executor that tries `probe` on a container.
 fn probing(hint: &str, spec: &Spec, keys: Value) -> Option<(&'static Engine, Executor, Container)> {
     let name = format!("probes-{hint}");
-    let engine = crate::support::engine::engine()?;
+    let engine = engine()?;
     let container = engine.run(&name, spec);
-    let setup = crate::support::healer::Setup::new(engine.socket())
-        .target(&container.name)
-        .set_for(&container.name, "probes", json!([probe(keys)]));
+    let setup = Setup::new(engine.socket()).target(&container.name).set_for(
+        &container.name,
+        "probes",
+        json!([probe(keys)]),
+    );
     let executor = Executor::start(setup.with_http());
     executor.eventually("a first success", |executor| {
         executor.http("/metrics").1.lines().find_map(|line| {
@@ -86,4 +93,234 @@ fn a_tcp_probe_heals_a_port_that_is_closed() {
     let port = free_port();
     let keys = json!({"name": "port", "type": "tcp", "host": "127.0.0.1", "port": port});
     is_healed("closed", &web(port), keys, KILL);
+}
+
+#[test]
+fn an_http_probe_heals_a_server_that_hangs_and_one_that_says_something_else() {
+    let keys = |port: u16| json!({"name": "api", "type": "http", "port": port, "path": "/health", "body": "^fine"});
+    let port = free_port();
+    is_healed("hung", &web(port), keys(port), "kill -STOP $(cat /tmp/pid)");
+    let port = free_port();
+    is_healed(
+        "other",
+        &web(port),
+        keys(port),
+        "echo broken > /tmp/www/health",
+    );
+}
+
+#[test]
+fn a_process_probe_heals_what_has_lost_its_process() {
+    let port = free_port();
+    // Its shell has the rest of it in its own command line.
+    let pattern = format!("^/bin/busybox httpd -f -p 127.0.0.1:{port}");
+    let keys = json!({"name": "server", "type": "process", "pattern": pattern});
+    is_healed("process", &web(port), keys, KILL);
+}
+
+#[test]
+fn an_exec_probe_heals_what_its_command_finds_sick() {
+    let script = "trap 'exit 0' TERM; rm -f /sick; echo started; \
+                  while :; do sleep 3600 & wait $!; done";
+    let keys = json!({"name": "self", "type": "exec", "command": ["test", "!", "-e", "/sick"]});
+    is_healed(
+        "exec",
+        &Spec::command(&["sh", "-c", script]),
+        keys,
+        "touch /sick",
+    );
+}
+
+/// Tries `keys` on a container that is well, counts what comes of it, and waits for the words
+/// that its failure is told with.
+fn fails_with(hint: &str, keys: Value, words: &str) -> Option<(Executor, Container)> {
+    let engine = engine()?;
+    let container = engine.run(&format!("probes-{hint}"), &Spec::app());
+    let mut keys = probe(keys);
+    keys["remedy"] = json!("note");
+    keys["start_period"] = json!("0s");
+    let setup = Setup::new(engine.socket()).target(&container.name).set_for(
+        &container.name,
+        "probes",
+        json!([keys]),
+    );
+    let executor = Executor::start(setup.with_http());
+    executor.eventually_logs(words);
+    assert_started(engine, &container, 1);
+    Some((executor, container))
+}
+
+/// A server on loopback that answers every connection with this, and then as `go_on` does.
+fn serve(head: &'static str, go_on: fn(&mut TcpStream)) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let port = listener.local_addr().expect("it is bound").port();
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let mut client = client;
+            thread::spawn(move || {
+                let mut request = [0; 1_024];
+                let _read = client.read(&mut request);
+                if client.write_all(head.as_bytes()).is_ok() {
+                    go_on(&mut client);
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn a_command_that_never_ends_is_one_and_stays_one() {
+    let keys = json!({"name": "self", "type": "exec", "command": ["sleep", "7200"]});
+    // The second round finds the first one's command.
+    let words = "failed 2 times in a row: the command of an earlier round has still not ended";
+    let Some((executor, container)) = fails_with("endless", keys, words) else {
+        return;
+    };
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(metric(&executor, "healer_execs_outlived_total"), 1);
+    assert_eq!(processes(&container, "sleep 7200"), 1);
+}
+
+/// How many of the container's processes have this in their command line.
+fn processes(container: &Container, words: &str) -> usize {
+    let engine = engine().expect("there is one");
+    let top = engine.request("GET", &format!("/containers/{}/top", container.id), None);
+    let rows = top["Processes"].as_array().expect("a list").clone();
+    rows.iter()
+        .filter(|row| row.to_string().contains(words))
+        .count()
+}
+
+#[test]
+fn a_command_that_prints_without_end_is_listened_to_no_longer() {
+    let keys = json!({"name": "self", "type": "exec", "interval": "6s", "timeout": "5s", "failures": 1,
+        "command": ["/bin/busybox", "yes"]});
+    fails_with("flood", keys, "prints without end; it goes on");
+}
+
+#[test]
+fn a_command_that_is_not_there_is_nobodys_failure() {
+    let Some(engine) = engine() else {
+        return;
+    };
+    let container = engine.run("probes-missing", &Spec::app());
+    let keys = probe(
+        json!({"name": "self", "type": "exec", "command": ["no-such"],
+        "failures": 1, "start_period": "0s"}),
+    );
+    let setup = Setup::new(engine.socket()).target(&container.name).set_for(
+        &container.name,
+        "probes",
+        json!([keys]),
+    );
+    let executor = Executor::start(setup.with_http());
+    executor.eventually_logs("the probe cannot be tried: the command cannot be run there");
+    thread::sleep(Duration::from_secs(2));
+    assert_started(engine, &container, 1);
+    let log = executor.log();
+    assert_eq!(log.matches("cannot be tried").count(), 1, "{log}");
+}
+
+#[test]
+fn redirects_without_end_are_followed_five_times() {
+    let head = "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n";
+    let port = serve(head, |_| {});
+    let keys = json!({"name": "api", "type": "http", "host": "127.0.0.1", "port": port,
+        "redirects": 5});
+    fails_with("redirects", keys, "redirects more than 5 times");
+}
+
+#[test]
+fn a_body_without_end_costs_its_beginning() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n";
+    let port = serve(head, |client| {
+        let block = [b'x'; 64 << 10];
+        while client.write_all(&block).is_ok() {}
+    });
+    let keys = json!({"name": "api", "type": "http", "host": "127.0.0.1", "port": port,
+        "body": "y"});
+    let words = "status 200, and nothing in the body matches";
+    let Some((executor, _container)) = fails_with("gigabyte", keys, words) else {
+        return;
+    };
+    let status = std::fs::read_to_string(format!("/proc/{}/status", executor.pid()));
+    let peak = status.expect("it runs").lines().find_map(|line| {
+        let kib = line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?;
+        kib.trim().parse::<u64>().ok()
+    });
+    assert!(peak.expect("a figure") < 64 << 10, "{peak:?} KiB");
+}
+
+#[test]
+fn a_probe_that_hangs_delays_no_other() {
+    let Some(engine) = engine() else {
+        return;
+    };
+    let hanging = serve("", |client| {
+        let _until_it_goes = client.read(&mut [0; 16]);
+    });
+    let well = serve("HTTP/1.1 204 No Content\r\n\r\n", |_| {});
+    let container = engine.run("probes-beside", &Spec::app());
+    let to = |name: &str, port: u16| {
+        probe(
+            json!({"name": name, "type": "http", "host": "127.0.0.1", "port": port,
+            "timeout": "1s", "remedy": "note"}),
+        )
+    };
+    let probes = json!([to("hangs", hanging), to("well", well)]);
+    let setup = Setup::new(engine.socket()).target(&container.name).set_for(
+        &container.name,
+        "probes",
+        probes,
+    );
+    let executor = Executor::start(setup.with_http());
+    executor
+        .eventually_logs("http probe 'hangs' failed 2 times in a row: no answer within 1000 ms");
+    let series = |result| format!("healer_probes_total{{kind=\"http\",result=\"{result}\"}}");
+    let (passed, failed) = (
+        metric(&executor, &series("passed")),
+        metric(&executor, &series("failed")),
+    );
+    assert!(
+        passed + 1 >= failed && passed >= 2,
+        "{passed} passed, {failed} failed"
+    );
+}
+
+#[test]
+fn a_reload_leaves_unchanged_probes_alone_and_drops_the_others() {
+    let port = free_port();
+    let keys = json!({"name": "api", "type": "http", "port": port, "path": "/health"});
+    let Some((_, mut executor, container)) = probing("reload", &web(port), keys.clone()) else {
+        return;
+    };
+    let name = container.name.clone();
+    let failing = |executor: &Executor, rule: &str| {
+        let metrics = executor.http("/metrics").1;
+        metrics.contains(&format!(
+            "healer_check_failing{{target=\"{name}\",rule=\"{rule}\"}}"
+        ))
+    };
+    assert!(failing(&executor, "probe-api"));
+    let other = json!({"name": "port", "type": "tcp", "host": "127.0.0.1", "port": port});
+    executor.reconfigure(|setup| {
+        setup.set_for(
+            &name,
+            "probes",
+            json!([probe(keys.clone()), probe(other.clone())]),
+        )
+    });
+    executor.reload();
+    executor.eventually("the other's first verdict", |executor| {
+        failing(executor, "probe-port").then_some(())
+    });
+    executor.reconfigure(|setup| setup.set_for(&name, "probes", json!([probe(other.clone())])));
+    executor.reload();
+    assert!(!failing(&executor, "probe-api") && failing(&executor, "probe-port"));
+    let bad = json!([{"name": "x", "type": "htpp"}]);
+    executor.reconfigure(|setup| setup.set_for(&name, "probes", bad));
+    executor.signal(rustix::process::Signal::HUP);
+    executor.eventually_logs("did you mean http?");
+    assert!(failing(&executor, "probe-port"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{assert_started, eventually_restarted};
+use super::{assert_started, eventually_restarted, metric};
 use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup, now};
 
@@ -33,13 +33,6 @@ fn begin(
     let setup = Setup::new(engine.socket()).target(name);
     let setup = setup.set_for(name, check, keys).with_http();
     Some((engine, Executor::start(configure(setup)), container))
-}
-
-/// The figure of a metric's only series.
-fn metric(executor: &Executor, name: &str) -> u64 {
-    let metrics = executor.http("/metrics").1;
-    let figure = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-    metrics.lines().find_map(figure).unwrap_or(0)
 }
 
 #[test]

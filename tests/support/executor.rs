@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use executor_api::{Answer, Decision, Intent, LineBuffer, Message, decode_message, encode};
+use executor_api::{
+    Answer, Decision, Intent, LineBuffer, Message, Progress, decode_message, encode,
+};
 
 /// What it does with each intent.
 #[derive(Clone)]
@@ -41,6 +43,8 @@ struct Shared {
     manner: Mutex<Manner>,
     received: Mutex<Vec<Intent>>,
     pings: Mutex<usize>,
+    looked_for: Mutex<Vec<String>>,
+    progress: Mutex<Vec<Progress>>,
     connections: Mutex<usize>,
     stops: AtomicBool,
 }
@@ -55,6 +59,8 @@ impl Executor {
             manner: Mutex::new(manner),
             received: Mutex::new(Vec::new()),
             pings: Mutex::new(0),
+            looked_for: Mutex::default(),
+            progress: Mutex::default(),
             connections: Mutex::new(0),
             stops: AtomicBool::new(false),
         });
@@ -86,6 +92,16 @@ impl Executor {
     /// How often it was asked whether it is there.
     pub(crate) fn pings(&self) -> usize {
         *self.shared.pings.lock().expect("not poisoned")
+    }
+
+    /// The progress that the newest ping said is looked for.
+    pub(crate) fn looked_for(&self) -> Vec<String> {
+        self.shared.looked_for.lock().expect("not poisoned").clone()
+    }
+
+    /// Progress in the order of its arrival, and forgets it.
+    pub(crate) fn take_progress(&self) -> Vec<Progress> {
+        std::mem::take(&mut *self.shared.progress.lock().expect("not poisoned"))
     }
 
     /// Connections that were accepted so far.
@@ -148,11 +164,21 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
                 Message::Intent(intent) => batch.push(intent),
                 Message::Ping(ping) => {
                     *shared.pings.lock().expect("not poisoned") += 1;
+                    *shared.looked_for.lock().expect("not poisoned") = ping.progress.clone();
                     if greet(&mut stream, &manner, ping.id).is_none() {
                         return;
                     }
                 }
-                other => panic!("no plugin sends {other:?} here"),
+                Message::Progress(progress) => {
+                    let id = progress.id.clone();
+                    let mut all = shared.progress.lock().expect("not poisoned");
+                    all.push(progress);
+                    drop(all);
+                    if greet(&mut stream, &manner, id).is_none() {
+                        return;
+                    }
+                }
+                Message::Beat(beat) => panic!("no plugin sends {beat:?}"),
             }
         }
         shared

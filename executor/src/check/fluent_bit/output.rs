@@ -10,7 +10,7 @@ use super::model::{FluentBit, Property, Section, Value};
 use crate::config::{Config, nearest};
 
 /// The plugin's own keys.
-const OWN: [&str; 8] = [
+const OWN: [&str; 9] = [
     "name",
     "socket",
     "rules",
@@ -19,6 +19,7 @@ const OWN: [&str; 8] = [
     "path_key",
     "ack_timeout",
     "dry_run",
+    "progress",
 ];
 
 /// Keys that Fluent Bit takes for every output, and that work for this one.
