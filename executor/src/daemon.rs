@@ -116,13 +116,11 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
     if let Some(dir) = config.reports.dir.clone() {
         spawn_local(markers::watch(dir, handle.clone()));
     }
-    site.door.set(beat_token(&config)?);
-    let checks = checks(&config, &parts, &handle);
     let reloaded = Reloaded {
+        checks: checks(&config, &parts, &handle),
         in_force: watch_containers(config, &parts, &handle),
         level,
         engine: handle,
-        checks,
         notifications: parts.notifications.clone(),
         site: Rc::clone(&site),
     };
@@ -190,7 +188,8 @@ async fn serve_http(
     config: &Config,
     site: &Rc<Site>,
     clock: Clock,
-) -> Result<Option<JoinHandle<()>>, String> {
+) -> Result<Option<JoinHandle<()>>, Fault> {
+    site.door.set(beat_token(config)?);
     let Some(address) = config.http_listen else {
         return Ok(None);
     };
