@@ -27,6 +27,7 @@ mod measures;
 mod notices;
 mod one_shot;
 mod parts;
+mod relatives;
 mod signals;
 mod stats;
 mod tell;
@@ -133,6 +134,7 @@ impl<D: Docker + 'static> Engine<D> {
             Rc::clone(&stop_timeouts),
             Rc::clone(&parts.site),
         );
+        looks.relatives.configure(policy.config());
         let mut engine = Self {
             policy,
             calendar: parts.settings.calendar,
@@ -245,6 +247,7 @@ impl<D: Docker + 'static> Engine<D> {
                 let _ = reply.send(self.take_markers(marks).await);
             }
             Message::Reload(settings) => {
+                self.looks.relatives.configure(&settings.policy);
                 self.policy.configure(settings.policy);
                 self.calendar = settings.calendar;
                 self.renew_windows();

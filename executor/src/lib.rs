@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod dependencies;
 pub mod docker;
 pub mod engine;
 pub mod evidence;

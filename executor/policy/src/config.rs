@@ -79,6 +79,8 @@ pub struct TargetConfig {
     pub recovery: Recovery,
     /// What is done about its matches.
     pub remedies: Remedies,
+    /// Canonical names of the containers that it needs.
+    pub depends_on: BTreeSet<String>,
 }
 
 /// Everything.

@@ -37,6 +37,7 @@ pub(crate) fn target_config() -> TargetConfig {
             start_delay_ms: 0,
         },
         remedies: Remedies::default(),
+        depends_on: Default::default(),
     }
 }
 

@@ -181,7 +181,7 @@ mod tests {
             "\
 since 2025-10-20T16:47:32Z
 attempts: 5, success rate: 66.7 % of those that are judged
-not judged: 1 unknown, 0 aborted, 1 open
+not judged: 1 unknown, 0 aborted, 0 stopped, 1 open
 time to recovery: mean 2m 34s, median 2.0s (of 2)
 
 TARGET  ATTEMPTS  RECOVERED  RELAPSED  FAILED  ABORTED  UNKNOWN  SUCCESS  MEAN    MEDIAN  REFUSED  DRY RUNS

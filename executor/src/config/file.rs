@@ -147,6 +147,7 @@ pub(super) struct TargetSection {
     pub(super) probes: Vec<ProbeSection>,
     pub(super) silence: Option<SilenceSection>,
     pub(super) activity: Option<ActivitySection>,
+    pub(super) depends_on: Vec<String>,
     pub(super) remedies: RemediesSection,
 }
 

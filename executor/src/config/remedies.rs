@@ -1,19 +1,22 @@
 //! `[actions.NAME]` and `[targets.NAME.remedies]`: what the host's owner wants done about a
 //! match. Only this file says so: neither the wire, nor a label, nor log text has a say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{Exec, MEASURES_MAX, Measure, Remedies, Remedy};
+use policy::{Exec, MEASURES_MAX, Measure, Remedies, Remedy, TargetConfig};
 use serde::Deserialize;
 
-use super::resolve::{Fault, duration, fault};
+use super::resolve::{Fault, check_name, duration, fault};
 use super::values::Millis;
+use crate::dependencies::cycle;
 use crate::triggers::{DIED, OOM_KILLED};
 
 /// Most actions of one configuration.
 const ACTIONS_MAX: usize = 100;
 /// Most remedies of one target.
 const REMEDIES_MAX: usize = 200;
+/// Most containers that one target may depend on.
+const DEPENDS_ON_MAX: usize = 16;
 /// Most words of a command, and most bytes of all together.
 const ARGV_MAX: usize = 64;
 const ARGV_BYTES_MAX: usize = 4_096;
@@ -130,6 +133,35 @@ pub(super) fn remedies(
         }
     }
     Ok(remedies)
+}
+
+/// `depends_on` of one target: names of containers.
+pub(super) fn depends_on(place: &str, names: &[String]) -> Result<BTreeSet<String>, Fault> {
+    let key = format!("{place}.depends_on");
+    if names.len() > DEPENDS_ON_MAX {
+        let why = format!("{} are listed; {DEPENDS_ON_MAX} are allowed", names.len());
+        return fault(&key, why);
+    }
+    for name in names {
+        check_name(&key, name)?;
+    }
+    Ok(names.iter().cloned().collect())
+}
+
+/// Nothing may wait for itself.
+pub(super) fn check_cycles(targets: &BTreeMap<String, TargetConfig>) -> Result<(), Fault> {
+    let needs = targets.iter();
+    let needs = needs.map(|(name, target)| (name.clone(), target.depends_on.clone()));
+    match cycle(&needs.collect()) {
+        Some(round) => {
+            let key = format!("targets.{}.depends_on", round[0]);
+            fault(
+                &key,
+                format!("leads back to itself: {}", round.join(" needs ")),
+            )
+        }
+        None => Ok(()),
+    }
 }
 
 fn remedy(words: &[String], actions: &Actions) -> Result<Remedy, String> {
@@ -298,6 +330,32 @@ mod tests {
         assert_eq!(remedies.other, Some(Remedy::Escalate));
         assert_eq!(remedies.by_rule["a"], Remedy::Note);
         assert_eq!(remedies.by_rule["b"], Remedy::Heal(vec![reload()]));
+    }
+
+    #[test]
+    fn what_a_target_needs_is_listed_and_leads_nowhere_back() {
+        let depends = |text: &str| {
+            let file: super::super::file::ConfigFile = toml::from_str(text).unwrap();
+            let config = super::super::resolve::resolve(&file, None);
+            config.map_err(|(key, why)| format!("{key}: {why}"))
+        };
+        let config = depends("[targets.web]\ndepends_on = ['db', 'cache']\n[targets.db]").unwrap();
+        let needed = &config.policy.targets["web"].depends_on;
+        assert_eq!(needed.iter().collect::<Vec<_>>(), ["cache", "db"]);
+        for (text, words) in [
+            (
+                "[targets.web]\ndepends_on = ['db']\n[targets.db]\ndepends_on = ['web']",
+                "targets.db.depends_on: leads back to itself: db needs web needs db",
+            ),
+            ("[targets.web]\ndepends_on = ['web']", "web needs web"),
+            (
+                "[targets.web]\ndepends_on = ['/db']",
+                "is no container name",
+            ),
+        ] {
+            let error = depends(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 
     #[test]

@@ -219,11 +219,13 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         check_name(&place, name)?;
         let mut target = target(&place, written, &inherit(written, &file.defaults))?;
         target.remedies = remedies::remedies(&place, &written.remedies, &base.remedies, &actions)?;
+        target.depends_on = remedies::depends_on(&place, &written.depends_on)?;
         targets.insert(name.clone(), target);
         if let Some(seconds) = stop_timeout(&place, written.stop_timeout)? {
             stop_timeouts.targets_s.insert(name.clone(), seconds);
         }
     }
+    remedies::check_cycles(&targets)?;
     let policy = policy::Config {
         defaults: base,
         targets,
@@ -402,6 +404,7 @@ fn target(
             start_delay_ms: duration(&key("start_delay"), limits.start_delay, 0, 0..=HOUR)?,
         },
         remedies: Remedies::default(),
+        depends_on: BTreeSet::new(),
     })
 }
 
@@ -418,7 +421,7 @@ fn stop_timeout(place: &str, value: Option<Millis>) -> Result<Option<u32>, Fault
 }
 
 /// The engine's own rule for names: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
-fn check_name(key: &str, name: &str) -> Result<(), Fault> {
+pub(super) fn check_name(key: &str, name: &str) -> Result<(), Fault> {
     let valid = name.len() >= 2
         && name.len() <= NAME_BYTES_MAX
         && name.as_bytes()[0].is_ascii_alphanumeric()

@@ -129,6 +129,10 @@ fn the_key_table_covers_all_that_a_file_may_say() {
         && remove(
             &mut document,
             &["targets", "marieai-dev-server", "remedies"],
+        )
+        && remove(
+            &mut document,
+            &["targets", "marieai-dev-server", "depends_on"],
         );
     assert!(remedies, "the file shows them");
     let text = document.to_string();

@@ -17,6 +17,7 @@ use policy::{Facts, Look, PendingKey, Timestamp};
 use tokio::time::Instant;
 
 use super::flights::Flights;
+use super::relatives::Relatives;
 use crate::clock::Clock;
 use crate::config::StopTimeouts;
 use crate::docker::{Docker, DockerError};
@@ -50,6 +51,7 @@ pub(super) struct Looks<D> {
     brief: Flights,
     long: Flights,
     cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
+    pub(super) relatives: Relatives,
 }
 
 /// How long a look may take.
@@ -125,6 +127,7 @@ impl<D: Docker + 'static> Looks<D> {
             brief: Flights::new(LOOKS_MAX),
             long: Flights::new(LOOKS_MAX),
             cache: RefCell::default(),
+            relatives: Relatives::default(),
         }
     }
 
@@ -215,10 +218,16 @@ impl<D: Docker + 'static> Looks<D> {
             let Some(inspected) = self.docker.inspect(text, within).await? else {
                 continue;
             };
+            // Half of the time: what is known of the container itself must not be lost by it.
+            let parents = self
+                .relatives
+                .parents(&*self.docker, &inspected, asked_at, within / 2);
+            let parents = parents.await;
             let mut facts = inspected.into_facts(asked_at, false);
             if !reference.accepts(&facts) {
                 continue;
             }
+            facts.parents = parents;
             if let Some(seconds) = self.stop_timeouts.borrow().of(&facts.name) {
                 facts.stop_timeout_s = Some(i64::from(seconds));
             }

@@ -181,5 +181,6 @@ fn target(rng: &mut Rng) -> TargetConfig {
             start_delay_ms: 0,
         },
         remedies: Remedies::default(),
+        depends_on: BTreeSet::new(),
     }
 }
