@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy::{Exec, MEASURES_MAX, Measure, Remedies, Remedy, TargetConfig};
 use serde::Deserialize;
 
+use super::file::TargetSection;
 use super::resolve::{Fault, check_name, duration, fault};
 use super::values::Millis;
 use crate::dependencies::cycle;
@@ -135,8 +136,21 @@ pub(super) fn remedies(
     Ok(remedies)
 }
 
+/// What is left of a target: its remedies, and what it needs.
+pub(super) fn complete(
+    target: &mut TargetConfig,
+    place: &str,
+    written: &TargetSection,
+    base: &Remedies,
+    actions: &Actions,
+) -> Result<(), Fault> {
+    target.remedies = remedies(place, &written.remedies, base, actions)?;
+    target.depends_on = depends_on(place, &written.depends_on)?;
+    Ok(())
+}
+
 /// `depends_on` of one target: names of containers.
-pub(super) fn depends_on(place: &str, names: &[String]) -> Result<BTreeSet<String>, Fault> {
+fn depends_on(place: &str, names: &[String]) -> Result<BTreeSet<String>, Fault> {
     let key = format!("{place}.depends_on");
     if names.len() > DEPENDS_ON_MAX {
         let why = format!("{} are listed; {DEPENDS_ON_MAX} are allowed", names.len());

@@ -218,8 +218,7 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         let place = format!("targets.{name}");
         check_name(&place, name)?;
         let mut target = target(&place, written, &inherit(written, &file.defaults))?;
-        target.remedies = remedies::remedies(&place, &written.remedies, &base.remedies, &actions)?;
-        target.depends_on = remedies::depends_on(&place, &written.depends_on)?;
+        remedies::complete(&mut target, &place, written, &base.remedies, &actions)?;
         targets.insert(name.clone(), target);
         if let Some(seconds) = stop_timeout(&place, written.stop_timeout)? {
             stop_timeouts.targets_s.insert(name.clone(), seconds);
