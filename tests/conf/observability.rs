@@ -51,7 +51,7 @@ fn series() -> BTreeMap<String, Vec<Labels>> {
 }
 
 /// `a="b",c=~"d|e"`: label, operator, value.
-fn pairs(text: &str) -> Vec<(String, String, String)> {
+fn pairs(text: &str) -> Vec<Pair> {
     let mut rest = text.trim();
     let mut all = Vec::new();
     while !rest.is_empty() {
@@ -69,8 +69,11 @@ fn pairs(text: &str) -> Vec<(String, String, String)> {
     all
 }
 
+/// A label, how it is compared, and with what.
+type Pair = (String, String, String);
+
 /// Every `healer_...` of an expression with its selector.
-fn selectors(expression: &str) -> Vec<(String, Vec<(String, String, String)>)> {
+fn selectors(expression: &str) -> Vec<(String, Vec<Pair>)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
     let mut all = Vec::new();
     for (at, _) in expression.match_indices("healer_") {
