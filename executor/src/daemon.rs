@@ -329,8 +329,10 @@ fn notifications(config: &Config, clock: &Clock, site: &Site) -> Result<Notifica
 fn settings(config: &Config) -> Result<Settings, Fault> {
     let rules =
         rules::RuleBook::load(&config.rules).map_err(|e| Fault::Setting(format!("rules: {e}")))?;
+    triggers::check_names(rules.names()).map_err(|e| Fault::Setting(format!("rules: {e}")))?;
     for rule in &config.policy.shadow_rules {
-        if rules.find(rule).is_none() {
+        let is_known = rules.find(rule).is_some() || triggers::is_reserved(rule);
+        if !is_known {
             tracing::warn!("policy.shadow_rules names {rule}, which is none of the rules");
         }
     }

@@ -1,5 +1,5 @@
 //! Watches the marker files that people set in the report directory:
-//! `<target>.stopped` keeps restarts off for as long as it is there,
+//! `<target>.stopped` (or `manual-stop/<target>`) keeps restarts off for as long as it is there,
 //! `resume-<target>` frees a held or paused target once and is removed, and
 //! `resume` all of them, as `healer resume` does.
 //!

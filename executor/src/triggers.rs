@@ -84,8 +84,49 @@ pub const NO_BEAT: &str = "no-beat";
 /// Before the name of a probe.
 pub const PROBE_PREFIX: &str = "probe-";
 
+/// All names but those of probes.
+const NAMES: [&str; 6] = [UNHEALTHY, DIED, OOM_KILLED, CRASH_LOOP, SILENT, NO_BEAT];
+
 /// Whether a rule's name belongs to a trigger: rule files and the wire may not use it.
 pub fn is_reserved(rule: &str) -> bool {
-    [UNHEALTHY, DIED, OOM_KILLED, CRASH_LOOP, SILENT, NO_BEAT].contains(&rule)
-        || rule.starts_with(PROBE_PREFIX)
+    NAMES.contains(&rule) || rule.starts_with(PROBE_PREFIX)
+}
+
+/// That none of these rules bears a trigger's name. The error is for people.
+///
+/// # Errors
+/// Names the first that does, and says what to do.
+pub fn check_names<'a>(mut rules: impl Iterator<Item = &'a str>) -> Result<(), String> {
+    match rules.find(|rule| is_reserved(rule)) {
+        None => Ok(()),
+        Some(rule) => Err(format!(
+            "a rule is called '{rule}', which is the name of a trigger of the executor's own \
+             ({}, {PROBE_PREFIX}...); call it something else",
+            NAMES.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_may_not_bear_a_triggers_name() {
+        assert_eq!(
+            check_names(["cuda-oom", "probes", "unhealthy-gpu"].into_iter()),
+            Ok(())
+        );
+        for name in [
+            "unhealthy",
+            "died",
+            "oom-killed",
+            "crash-loop",
+            "silent",
+            "probe-x",
+        ] {
+            let error = check_names(["cuda-oom", name].into_iter()).unwrap_err();
+            assert!(error.contains(&format!("'{name}'")), "{error}");
+        }
+    }
 }

@@ -76,6 +76,11 @@ impl RuleBook {
         Self { calls, confirming }
     }
 
+    /// The rules' names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.calls.keys().map(String::as_str)
+    }
+
     /// Whether a match of this rule may confirm another rule's.
     pub fn confirms(&self, name: &str) -> bool {
         self.confirming.contains(name)

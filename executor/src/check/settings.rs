@@ -7,6 +7,7 @@ use super::finding::Findings;
 use crate::config::{Config, show_duration_ms};
 use crate::groups;
 use crate::resolve::Procfs;
+use crate::triggers;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     let from = match &config.file {
@@ -50,8 +51,12 @@ fn rules(config: &Config, findings: &mut Findings) -> Option<RuleSet> {
                 let count = rules.rules().len();
                 findings.ok("rules", format!("{} ({count} rules)", config.rules));
             }
+            let names = rules.rules().iter().map(|rule| rule.name.as_str());
+            if let Err(why) = triggers::check_names(names) {
+                findings.fail("rules", why, "");
+            }
             for rule in &config.policy.shadow_rules {
-                if rules.find(rule).is_none() {
+                if rules.find(rule).is_none() && !triggers::is_reserved(rule) {
                     let text =
                         format!("policy.shadow_rules names {rule}, which is none of the rules");
                     findings.warn("rules", text, "see `healer rules list`");

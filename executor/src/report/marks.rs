@@ -3,6 +3,7 @@
 //! - `resume-<target>`: let it be restarted again
 //! - `resume`: the same for all, and the end of a storm
 //! - `<target>.stopped`: it was stopped on purpose, leave it alone
+//! - `manual-stop/<target>.stopped`, `manual-stop/<target>`: the same
 //!
 //! Anybody may be able to create files in the directory, so one counts only if
 //! it belongs to root or to the executor's user, in a directory that belongs to
@@ -22,6 +23,9 @@ pub(crate) const MARKS_MAX: usize = 1000;
 /// Markers that do not count, told of at once: anybody may plant them.
 pub(crate) const IGNORED_MAX: usize = 100;
 
+/// The directory in the report directory whose files all mean a stop.
+const STOP_DIR: &str = "manual-stop";
+
 /// Write permission for group or others.
 const OTHERS_WRITE: u32 = 0o022;
 /// Only a file's owner may rename or remove it.
@@ -34,7 +38,7 @@ pub enum MarkKind {
     Resume,
     /// `resume`
     ResumeAll,
-    /// `<target>.stopped`
+    /// `<target>.stopped`, `manual-stop/<target>`
     Stopped,
 }
 
@@ -74,31 +78,60 @@ pub fn marks(path: &Path) -> Result<Marks, ReportError> {
     };
     let untrusted = why_untrusted(&dir)?;
     let mut marks = Marks::default();
-    for name in dir.all_names()? {
-        let Some((kind, target)) = parse(&name) else {
-            continue;
-        };
-        if marks.found.len() >= MARKS_MAX {
-            let (path, why) = (dir.path_of(&name), "more than 1000 markers are set");
-            let why = format!("{why}: this one and those after it do not count");
-            marks.ignored.push(ReportError::Content { path, why });
-            break;
+    marks.take(&dir, untrusted.as_deref(), parse)?;
+    let stops = match ReportDir::open(&path.join(STOP_DIR)) {
+        Ok(stops) => stops,
+        Err(ReportError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(marks);
         }
-        match look(&dir, &name, untrusted.as_deref()) {
-            Ok(Some(set_wall_ms)) => {
-                marks.found.push(Mark {
-                    kind,
-                    target: target.to_owned(),
-                    set_wall_ms,
-                    name,
-                });
-            }
-            Ok(None) => {}
-            Err(error) if marks.ignored.len() < IGNORED_MAX => marks.ignored.push(error),
-            Err(_) => {}
+        // Somebody planted a file or a link of that name: those beside it count still.
+        Err(error) => {
+            marks.ignored.push(error);
+            return Ok(marks);
         }
-    }
+    };
+    // Where others can rename the directory it may be another by now.
+    let untrusted = match untrusted {
+        Some(why) => Some(why),
+        None => why_untrusted(&stops)?,
+    };
+    marks.take(&stops, untrusted.as_deref(), parse_stop)?;
     Ok(marks)
+}
+
+impl Marks {
+    fn take(
+        &mut self,
+        dir: &ReportDir,
+        untrusted: Option<&str>,
+        parse: fn(&str) -> Option<(MarkKind, &str)>,
+    ) -> Result<(), ReportError> {
+        for name in dir.all_names()? {
+            let Some((kind, target)) = parse(&name) else {
+                continue;
+            };
+            if self.found.len() >= MARKS_MAX {
+                let (path, why) = (dir.path_of(&name), "more than 1000 markers are set");
+                let why = format!("{why}: this one and those after it do not count");
+                self.ignored.push(ReportError::Content { path, why });
+                break;
+            }
+            match look(dir, &name, untrusted) {
+                Ok(Some(set_wall_ms)) => {
+                    self.found.push(Mark {
+                        kind,
+                        target: target.to_owned(),
+                        set_wall_ms,
+                        name,
+                    });
+                }
+                Ok(None) => {}
+                Err(error) if self.ignored.len() < IGNORED_MAX => self.ignored.push(error),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Mark {
@@ -132,6 +165,11 @@ fn parse(name: &str) -> Option<(MarkKind, &str)> {
     let (kind, target) =
         stopped.or_else(|| Some((MarkKind::Resume, name.strip_prefix("resume-")?)))?;
     is_target_name(target).then_some((kind, target))
+}
+
+fn parse_stop(name: &str) -> Option<(MarkKind, &str)> {
+    let target = name.strip_suffix(".stopped").unwrap_or(name);
+    is_target_name(target).then_some((MarkKind::Stopped, target))
 }
 
 /// When it was set; an error where it does not count.

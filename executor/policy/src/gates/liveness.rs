@@ -4,7 +4,7 @@ use super::confirm::tells_of_its_end;
 use super::identity::is_before_start;
 use super::{Ask, Refusal, Who};
 use crate::figures::{before, gone, limit, wall_ms};
-use crate::{ContainerState, Gate, Policy, Sign, WallTime};
+use crate::{ContainerState, Gate, Policy, RuleRemedy, Sign, WallTime};
 
 /// A line from before the current start restarts nothing, nor does one that was
 /// too old when it came.
@@ -17,7 +17,7 @@ pub(super) fn stale(ask: &Ask<'_>) -> Option<Refusal> {
     {
         return Some(Refusal::new(Gate::Stale, detail));
     }
-    if tells_of_its_end(ask) {
+    if tells_of_its_end(ask) || tells_of_what_is_watched(ask) {
         return None;
     }
     if let Some(eased_at) = Policy::eased_at(ask.state, ask.facts)
@@ -73,7 +73,9 @@ pub(super) fn not_running(ask: &Ask<'_>) -> Option<Refusal> {
             format!("'{}' is another container by now", facts.name),
         ));
     }
-    if facts.state == ContainerState::Running || tells_of_its_end(ask) || ended_at(ask).is_some() {
+    let is_another_matter =
+        tells_of_its_end(ask) || tells_of_what_is_watched(ask) || ended_at(ask).is_some();
+    if facts.state == ContainerState::Running || is_another_matter {
         return None;
     }
     Some(Refusal::new(
@@ -94,6 +96,15 @@ pub(super) fn not_ended(ask: &Ask<'_>) -> Option<Refusal> {
         state => format!("'{}' is {} by now", facts.name, state.as_str()),
     };
     Some(Refusal::new(Gate::NotEnded, detail))
+}
+
+/// What is watched is true of the container whether it runs at this moment or was started once
+/// more since: people are told of a crash loop in the middle of it.
+fn tells_of_what_is_watched(ask: &Ask<'_>) -> bool {
+    let Who::Match(matched) = ask.who else {
+        return false;
+    };
+    matched.remedy != RuleRemedy::Restart && matches!(matched.sign, Sign::Watched { .. })
 }
 
 /// When the container ended, where that is the sign.

@@ -194,6 +194,31 @@ fn markers_say_what_they_want_by_their_names() {
 }
 
 #[test]
+fn files_in_the_directory_of_manual_stops_mean_a_stop() {
+    let bench = Bench::with_dir();
+    let stops = bench.path.join("manual-stop");
+    let targets = || {
+        let seen = marks(&bench.path).expect("readable");
+        let found = seen.found.into_iter().map(|mark| (mark.kind, mark.target));
+        (found.collect::<Vec<_>>(), seen.ignored.len())
+    };
+    // A link is not followed, and hides nothing else.
+    put(&bench, "a.stopped", "");
+    symlink("/tmp", &stops).expect("linked");
+    assert_eq!(targets(), (vec![(MarkKind::Stopped, "a".to_owned())], 1));
+    fs::remove_file(&stops).expect("ours");
+    fs::create_dir(&stops).expect("made");
+    for name in ["b.stopped", "c", "resume-d", ".hidden"] {
+        fs::write(stops.join(name), "").expect("written");
+    }
+    let expected = ["a", "b", "c", "resume-d"].map(|name| (MarkKind::Stopped, name.to_owned()));
+    assert_eq!(targets(), (expected.to_vec(), 0));
+    let open_to_all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(&stops, open_to_all).expect("ours");
+    assert_eq!(targets(), (expected[..1].to_vec(), 3));
+}
+
+#[test]
 fn an_obeyed_marker_is_removed_unless_it_was_set_anew() {
     let bench = Bench::with_dir();
     let set = |epoch: u64| {

@@ -101,6 +101,10 @@ impl Ending {
             What::Oom => self.oom_at = Some(now),
             What::Die { .. } if self.phase == Phase::Running => {
                 self.phase = Phase::Ended { at, heard_at: now };
+                if self.was_asked_for(None) {
+                    self.phase = Phase::Unseen;
+                    return None;
+                }
                 return Some(now.plus(SETTLE_MS));
             }
             What::Die { .. }
@@ -195,7 +199,7 @@ impl Ending {
         }
         if container
             .labels
-            .get(LABEL_DIED)
+            .get(policy::LABEL_DIED)
             .is_some_and(|word| word.trim() == "off")
         {
             return Some("its label healer.died says so");
