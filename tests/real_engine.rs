@@ -5,6 +5,7 @@
 //! more) runs side by side, see [`side_by_side`].
 
 mod confirm;
+mod died;
 mod drill;
 mod engine_faults;
 mod engine_killed;

@@ -44,3 +44,24 @@ fn a_container_that_was_broken_on_purpose_is_healed() {
         );
     }
 }
+
+#[test]
+fn one_bad_check_restarts_nothing() {
+    // So seldom that it is well again before three have failed.
+    let spec = Spec::app().health_check(Duration::from_secs(2));
+    let Some((engine, executor, container)) = healing("once-sick", &spec, after_three) else {
+        return;
+    };
+    container.eventually("health", |state| state["Health"]["Status"] == "healthy");
+    // Docker itself says unhealthy after one check here; the next one is good again.
+    container.exec(&["touch", "/sick"]);
+    container.eventually("one bad check", |state| {
+        state["Health"]["Status"] == "unhealthy"
+    });
+    container.exec(&["rm", "/sick"]);
+    container.eventually("health", |state| state["Health"]["Status"] == "healthy");
+    let (_, metrics) = executor.http("/metrics");
+    let none = r#"healer_triggers_total{trigger="unhealthy"} 0"#;
+    assert!(metrics.lines().any(|line| line == none), "{metrics}");
+    assert_started(engine, &container, 1);
+}

@@ -78,6 +78,8 @@ struct World {
     containers: Vec<FakeContainer>,
     rules: Vec<Rule>,
     requests: Vec<String>,
+    /// Open streams of events.
+    streams: Vec<UnixStream>,
 }
 
 struct Shared {
@@ -111,6 +113,7 @@ impl FakeEngine {
                 containers: Vec::new(),
                 rules: Vec::new(),
                 requests: Vec::new(),
+                streams: Vec::new(),
             }),
             ended: AtomicBool::new(false),
             end: Condvar::new(),
@@ -166,6 +169,13 @@ impl FakeEngine {
         change(found.expect("it was added"))
     }
 
+    /// The id of the container of this name.
+    pub(crate) fn id_of(&self, name: &str) -> String {
+        let world = self.shared.world();
+        let found = world.containers.iter().find(|c| c.name == name);
+        found.expect("it was added").id.clone()
+    }
+
     pub(crate) fn remove(&self, id: &str) {
         self.shared.world().containers.retain(|c| c.id != id);
     }
@@ -178,6 +188,59 @@ impl FakeEngine {
             times,
             fault,
         });
+    }
+
+    /// Tells all who follow its events what happened to a container.
+    pub(crate) fn tell(&self, id: &str, action: &str) {
+        let name = self.with(id, |container| container.name.clone());
+        let labels = self.with(id, |container| container.labels.clone());
+        let mut attributes = json!(labels);
+        attributes["name"] = json!(name);
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let nanos = since.expect("after 1970").as_nanos();
+        let event = json!({
+            "Type": "container", "Action": action, "scope": "local", "timeNano": nanos as u64,
+            "Actor": {"ID": id, "Attributes": attributes},
+        });
+        self.emit(format!("{event}\n").as_bytes());
+    }
+
+    /// Writes into all streams of events; whether anybody still reads.
+    pub(crate) fn emit(&self, bytes: &[u8]) -> bool {
+        let mut world = self.shared.world();
+        world.streams.retain_mut(|stream| {
+            let head = format!("{:x}\r\n", bytes.len());
+            let chunk = [head.as_bytes(), bytes, b"\r\n"].concat();
+            stream.write_all(&chunk).is_ok()
+        });
+        !world.streams.is_empty()
+    }
+
+    /// Ends all streams of events: in good order, as a proxy that is tired of them, or not.
+    pub(crate) fn end_streams(&self, in_good_order: bool) {
+        let streams = std::mem::take(&mut self.shared.world().streams);
+        for mut stream in streams {
+            if in_good_order {
+                let _gone = stream.write_all(b"0\r\n\r\n");
+            }
+            let _gone = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+
+    /// How many streams of events were asked for so far.
+    pub(crate) fn streams(&self) -> usize {
+        let requests = self.requests();
+        requests
+            .iter()
+            .filter(|line| line.contains("/events?"))
+            .count()
+    }
+
+    /// How many of them are open on both sides.
+    pub(crate) fn streams_open(&self) -> usize {
+        let mut world = self.shared.world();
+        world.streams.retain(|stream| !has_gone(stream));
+        world.streams.len()
     }
 
     /// All requests so far, `METHOD /path`, in the order of their arrival.
@@ -236,6 +299,7 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
         let _gone = stream.write_all(bytes);
     };
     match fault {
+        None if line.contains("/events?") => follow(stream, shared),
         None => write(&mut stream, &answer(shared, &line)),
         Some(Fault::Delay(by)) => {
             shared.wait(by);
@@ -270,6 +334,24 @@ fn serve(mut stream: UnixStream, shared: &Shared) {
             shared.wait(Duration::from_secs(600));
         }
         Some(Fault::Raw(bytes)) => write(&mut stream, &bytes),
+    }
+}
+
+/// Whether the other side has closed; it has nothing more to send.
+fn has_gone(mut stream: &UnixStream) -> bool {
+    stream.set_nonblocking(true).is_ok() && {
+        let read = stream.read(&mut [0]);
+        let _stays_as_it_was = stream.set_nonblocking(false);
+        matches!(read, Ok(0))
+    }
+}
+
+/// A stream of events, for as long as the engine lives or somebody reads it.
+fn follow(mut stream: UnixStream, shared: &Shared) {
+    let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Type: application/json\r\n\
+                Transfer-Encoding: chunked\r\n\r\n";
+    if stream.write_all(head.as_bytes()).is_ok() {
+        shared.world().streams.push(stream);
     }
 }
 
@@ -459,7 +541,15 @@ fn version_json(world: &World) -> Value {
 
 fn list_json(world: &World) -> Value {
     let rows = world.containers.iter().map(|c| {
-        json!({"Id": c.id, "Names": [format!("/{}", c.name)], "State": c.status, "Labels": c.labels})
+        let health = c
+            .health
+            .as_ref()
+            .and_then(|health| health["Status"].as_str());
+        let status = health.map_or("Up 1 minute".to_owned(), |it| format!("Up 1 minute ({it})"));
+        json!({
+            "Id": c.id, "Names": [format!("/{}", c.name)], "State": c.status, "Status": status,
+            "Labels": c.labels,
+        })
     });
     rows.collect()
 }

@@ -297,3 +297,34 @@ fn what_ends_again_after_the_start_has_relapsed() {
     // It is its own end, and waits for the cooldown.
     assert_eq!(died(&mut bench, &facts).gate, Some(Gate::Cooldown));
 }
+
+#[test]
+fn people_are_told_of_what_is_watched_whether_it_runs_at_this_moment_or_not() {
+    for state in [
+        ContainerState::Restarting,
+        ContainerState::Exited,
+        ContainerState::Running,
+    ] {
+        for (remedy, decision) in [
+            (RuleRemedy::Escalate, Verdict::Escalated),
+            (RuleRemedy::Note, Verdict::Noted),
+        ] {
+            let mut bench = Bench::new();
+            let mut intent = hung(&mut bench);
+            intent.known.as_mut().expect("known").remedy = remedy;
+            // Started once more since.
+            bench.pass(1_000);
+            let facts = Facts {
+                state,
+                started_at: Some(bench.wall_now()),
+                ..facts()
+            };
+            let step = bench.decide(&intent, &found(&facts));
+            assert_eq!(
+                step.answer.expect("answered").verdict,
+                decision,
+                "{state:?}"
+            );
+        }
+    }
+}
