@@ -165,6 +165,42 @@ fn one_bad_check_or_a_container_that_is_nobodys_business_is_left_alone() {
     assert_counts(&executor, r#"healer_triggers_total{trigger="unhealthy"} 0"#);
 }
 
+#[test]
+fn what_sighup_switches_on_is_found_at_once() {
+    let fake = FakeEngine::start();
+    let id = fake.add("web");
+    health(&fake, &id, "unhealthy", 3);
+    let setup = Setup::new(&fake.socket()).target("web").with_http();
+    let mut executor = Executor::start(setup);
+    assert_counts(&executor, "healer_containers_watched 1");
+    executor.reconfigure(|setup| setup.set_for("web", "unhealthy_checks", 3));
+    executor.reload();
+    eventually_restarted(&fake, &id);
+    executor.reconfigure(|setup| setup.set_for("web", "enabled", false));
+    executor.reload();
+    assert_counts(&executor, "healer_containers_watched 0");
+}
+
+#[test]
+fn a_rule_file_that_bears_a_triggers_name_is_refused() {
+    let fake = FakeEngine::start();
+    let mut executor = Executor::not_started(Setup::new(&fake.socket()));
+    let file = executor.path("mine.toml");
+    let rules = "[[rule]]\nname = \"unhealthy\"\nsummary = \"Ours\"\nremedy = \"restart\"\n\
+                 literals = [\"is unhealthy now\"]\n";
+    std::fs::write(&file, rules).expect("written");
+    executor.reconfigure(|setup| setup.set("rules", format!("gpu,{}", file.display())));
+    for command in ["run", "check"] {
+        let told = executor.cli(&[command]);
+        assert_ne!(told.code, Some(0), "{told:?}");
+        let words = format!("{}{}", told.stdout, told.stderr);
+        assert!(
+            words.contains("'unhealthy', which is the name of a trigger"),
+            "{words}"
+        );
+    }
+}
+
 /// 2,000 containers on the host, all of them watched.
 #[test]
 #[ignore = "soak: prints memory"]

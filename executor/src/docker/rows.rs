@@ -67,12 +67,12 @@ struct HealthJson {
 }
 
 impl Client {
-    /// All containers, running or not, each put into `rows` as it comes; whoever takes them
+    /// All containers, running or not, put into `rows` as they come; whoever takes them
     /// out sets the pace. On an error those that came before it have been put in.
     pub async fn each_listed(
         &self,
         deadline: Duration,
-        rows: mpsc::Sender<Row>,
+        rows: mpsc::Sender<Vec<Row>>,
     ) -> Result<(), DockerError> {
         let ask = Ask::list();
         let deadline = Deadline::after(deadline);
@@ -98,10 +98,8 @@ impl Client {
             let mut read = Vec::new();
             let each = |object: &[u8]| Row::parse(object).map(|row| read.push(row));
             objects.feed(&bytes, each).map_err(unreadable)?;
-            for row in read {
-                // Whoever took them has lost interest only where the process is stopping.
-                let _ = rows.send(row).await;
-            }
+            // Whoever took them has lost interest only where the process is stopping.
+            let _ = rows.send(read).await;
         }
         objects.finish().map_err(unreadable)
     }

@@ -48,8 +48,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(250);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A stream that has lasted so long was a good one: the pause begins anew.
 const LASTED: Duration = Duration::from_secs(60);
-/// Most rows that wait to be taken in; whoever reads the list waits for room.
-const ROWS_MAX: usize = 64;
+/// Most pieces of a list that wait to be taken in; whoever reads it waits for room.
+const ROWS_MAX: usize = 2;
 /// Most answers that wait.
 const DONE_MAX: usize = 64;
 /// Longest sleep: Tokio's timers stand still during a suspend, the policy's clock does not.
@@ -58,7 +58,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(10);
 /// What came of something that ran beside the stream.
 enum Done {
     Opened(Result<Events, DockerError>),
-    Row(Row),
+    Rows(Vec<Row>),
     Listed(Result<(), DockerError>),
     Seen(String, Result<Option<Box<Seen>>, DockerError>),
     Told(Signal, bool),
@@ -201,8 +201,8 @@ impl Watcher {
             let (rows, mut taken) = mpsc::channel(ROWS_MAX);
             let listing = docker.each_listed(LIST_MAX, rows);
             let passing_on = async {
-                while let Some(row) = taken.recv().await {
-                    let _ = done.send(Done::Row(row)).await;
+                while let Some(rows) = taken.recv().await {
+                    let _ = done.send(Done::Rows(rows)).await;
                 }
             };
             let (listed, ()) = tokio::join!(listing, passing_on);
@@ -250,9 +250,11 @@ impl Watcher {
         match done {
             Done::Opened(Ok(stream)) => self.opened(stream),
             Done::Opened(Err(error)) => self.ended(StreamEnd::Refused, &error.to_string()),
-            Done::Row(row) => {
-                self.labels.see(&row.id, &row.name, &row.labels);
-                self.fleet.row(&row);
+            Done::Rows(rows) => {
+                for row in rows {
+                    self.labels.see(&row.id, &row.name, &row.labels);
+                    self.fleet.row(&row);
+                }
             }
             Done::Listed(listed) => self.listed(listed),
             Done::Seen(id, seen) => self.seen(now, &id, seen),

@@ -73,6 +73,11 @@ pub(super) struct Fleet {
     beyond: usize,
     /// A list has shown what no event told.
     has_missed: bool,
+    /// Something may be due that was not when it was last asked: all containers are gone
+    /// through then, and only then.
+    has_changed: bool,
+    /// As of then.
+    due: Option<Timestamp>,
 }
 
 /// One container.
@@ -106,6 +111,8 @@ impl Fleet {
             looks_out: 0,
             beyond: 0,
             has_missed: false,
+            has_changed: false,
+            due: None,
         }
     }
 
@@ -148,6 +155,7 @@ impl Fleet {
             return;
         };
         watched.heard_at = now.at;
+        self.has_changed = true;
         match event.what {
             What::Destroy => {
                 self.remove(&event.id);
@@ -204,6 +212,7 @@ impl Fleet {
             self.has_missed |= is_newest && row.state == "exited" && watched.ending.is_down();
             if watched.ending.is_open() && watched.look_at.is_none() {
                 watched.look_at = Some(asked.at);
+                self.has_changed = true;
             }
             return;
         }
@@ -211,6 +220,7 @@ impl Fleet {
             RowHealth::Is(HealthStatus::Unhealthy) => {
                 if watched.settings.unhealthy_checks > 0 && watched.look_at.is_none() {
                     watched.look_at = Some(asked.at);
+                    self.has_changed = true;
                 }
             }
             RowHealth::Is(HealthStatus::Healthy) if is_newest => {
@@ -239,6 +249,7 @@ impl Fleet {
 
     /// A look was taken: what it found, none where the container is gone, or that it failed.
     pub(super) fn seen(&mut self, now: Now, id: &str, seen: Result<Option<&Seen>, ()>) {
+        self.has_changed = true;
         let Some(watched) = self.watched.get_mut(id) else {
             return;
         };
@@ -259,6 +270,7 @@ impl Fleet {
     /// The engine has taken a signal, or could not.
     pub(super) fn told(&mut self, now: Now, signal: &Signal, is_taken: bool) {
         self.tells_out = self.tells_out.saturating_sub(1);
+        self.has_changed = true;
         let (id, rule) = match signal {
             Signal::Fired(fired) => (&fired.container_id, &fired.rule),
             Signal::Cleared(cleared) => (&cleared.container_id, &cleared.rule),
@@ -276,6 +288,9 @@ impl Fleet {
 
     /// What is to be done now.
     pub(super) fn orders(&mut self, now: Now) -> Vec<Order> {
+        if !self.has_changed && self.due.is_none_or(|due| due > now.at) {
+            return Vec::new();
+        }
         self.settle_loops(now);
         let mut orders = Vec::new();
         for (id, watched) in &mut self.watched {
@@ -295,11 +310,17 @@ impl Fleet {
             self.tells_out += 1;
             orders.push(Order::Tell(signal));
         }
+        self.has_changed = false;
+        self.due = self.next();
         orders
     }
 
-    /// When [`Self::orders`] has something new, at the latest; what is under way aside.
+    /// When [`Self::orders`], which was just asked, has something new; what is under way aside.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    fn next(&self) -> Option<Timestamp> {
         let looks = self.watched.values().filter(|w| !w.look_out);
         let looks = looks.filter_map(|watched| watched.look_at);
         let looks = looks.filter(|_| self.looks_out < LOOKS_MAX);
@@ -348,6 +369,7 @@ impl Fleet {
             && watched.look_out
         {
             self.looks_out -= 1;
+            self.has_changed = true;
         }
     }
 
@@ -356,6 +378,7 @@ impl Fleet {
             return;
         };
         if watched.settings.unhealthy_checks > 0 && watched.health.clear() {
+            self.has_changed = true;
             self.tells.push_back(Signal::Cleared(Cleared {
                 container_id: id.to_owned(),
                 rule: crate::triggers::UNHEALTHY.to_owned(),
