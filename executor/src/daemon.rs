@@ -106,11 +106,8 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
         own_uid,
         site: Rc::clone(&site),
     })));
-    spawn_local(ask_engine(
-        Rc::clone(&parts.docker),
-        parts.clock.clone(),
-        Rc::clone(&site),
-    ));
+    let (docker, clock) = (Rc::clone(&parts.docker), parts.clock.clone());
+    spawn_local(ask_engine(docker, clock, Rc::clone(&site)));
     let (procs, at_once) = (parts.procs.clone(), config.kernel_records);
     spawn_local(remember_processes(procs, at_once, site.clone()));
     if let Some(dir) = config.reports.dir.clone() {

@@ -39,7 +39,11 @@ fn start(setup: Setup) -> Executor {
 
 fn until_followed(executor: &Executor) {
     // Its sockets are there a moment before its HTTP endpoint.
-    executor.eventually_logs("listening");
+    executor.eventually("its HTTP endpoint", |executor| {
+        let log = executor.log();
+        let (_, since_its_start) = log.rsplit_once("stopped\n").unwrap_or(("", &log));
+        since_its_start.contains("listening").then_some(())
+    });
     for line in [
         "healer_events_up 1",
         r#"healer_container_lists_total{result="failed"} 0"#,
