@@ -18,9 +18,6 @@ pub const LABEL_WINDOW: &str = "healer.window";
 pub const LABEL_MAX_PER_WINDOW: &str = "healer.max_per_window";
 /// No restarts for as long as the container bears it.
 pub const LABEL_MAINTENANCE: &str = "healer.maintenance";
-/// `off`: that it ended by itself is no reason to start it. What else it may say is the
-/// configuration's to say.
-pub const LABEL_DIED: &str = "healer.died";
 /// Decide and record, do not act.
 pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 
@@ -226,7 +223,6 @@ pub const LABELS: [&str; 9] = [
     LABEL_DRY_RUN,
     LABEL_DIED,
     LABEL_DRILL,
-    LABEL_DIED,
 ];
 
 /// What configuration and labels together make of a container, for people.

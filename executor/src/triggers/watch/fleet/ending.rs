@@ -199,7 +199,7 @@ impl Ending {
         }
         if container
             .labels
-            .get(policy::LABEL_DIED)
+            .get(LABEL_DIED)
             .is_some_and(|word| word.trim() == "off")
         {
             return Some("its label healer.died says so");
