@@ -296,7 +296,8 @@ fn is_watch(line: &str) -> bool {
 fn take_trap(shared: &Shared, line: &str) -> Option<(Moment, Arc<Hold>)> {
     let mut traps = lock(&shared.traps);
     let at = traps.iter_mut().position(|trap| {
-        let fits = line.contains(&trap.matches) && !(is_watch(line) && !is_watch(&trap.matches));
+        let is_meant = !is_watch(line) || is_watch(&trap.matches);
+        let fits = is_meant && line.contains(&trap.matches);
         let passes = fits && trap.skip > 0;
         if passes {
             trap.skip -= 1;
