@@ -204,26 +204,7 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         default_s: stop_timeout("defaults", file.defaults.stop_timeout)?,
         targets_s: BTreeMap::new(),
     };
-    if file.targets.len() > TARGETS_MAX {
-        return fault(
-            "targets",
-            format!(
-                "{} are listed; {TARGETS_MAX} are allowed",
-                file.targets.len()
-            ),
-        );
-    }
-    let mut targets = BTreeMap::new();
-    for (name, written) in &file.targets {
-        let place = format!("targets.{name}");
-        check_name(&place, name)?;
-        let mut target = target(&place, written, &inherit(written, &file.defaults))?;
-        remedies::complete(&mut target, &place, written, &base.remedies, &actions)?;
-        targets.insert(name.clone(), target);
-        if let Some(seconds) = stop_timeout(&place, written.stop_timeout)? {
-            stop_timeouts.targets_s.insert(name.clone(), seconds);
-        }
-    }
+    let targets = targets(file, &base.remedies, &actions, &mut stop_timeouts)?;
     remedies::check_cycles(&targets)?;
     let policy = policy::Config {
         defaults: base,
@@ -257,6 +238,36 @@ fn policy(file: &ConfigFile) -> Result<(policy::Config, StopTimeouts), Fault> {
         shadow_rules: words(section.shadow_rules.as_deref()),
     };
     Ok((policy, stop_timeouts))
+}
+
+/// Those of `[targets.NAME]`, by name.
+fn targets(
+    file: &ConfigFile,
+    base: &Remedies,
+    actions: &BTreeMap<String, policy::Exec>,
+    stop_timeouts: &mut StopTimeouts,
+) -> Result<BTreeMap<String, TargetConfig>, Fault> {
+    if file.targets.len() > TARGETS_MAX {
+        return fault(
+            "targets",
+            format!(
+                "{} are listed; {TARGETS_MAX} are allowed",
+                file.targets.len()
+            ),
+        );
+    }
+    let mut targets = BTreeMap::new();
+    for (name, written) in &file.targets {
+        let place = format!("targets.{name}");
+        check_name(&place, name)?;
+        let mut target = target(&place, written, &inherit(written, &file.defaults))?;
+        remedies::complete(&mut target, &place, written, base, actions)?;
+        targets.insert(name.clone(), target);
+        if let Some(seconds) = stop_timeout(&place, written.stop_timeout)? {
+            stop_timeouts.targets_s.insert(name.clone(), seconds);
+        }
+    }
+    Ok(targets)
 }
 
 /// The words of a comma-separated list.
