@@ -5,6 +5,7 @@
 //! more) runs side by side, see [`side_by_side`].
 
 mod confirm;
+mod dependencies;
 mod died;
 mod drill;
 mod engine_faults;

@@ -77,6 +77,8 @@ pub const DIED: &str = "died";
 pub const OOM_KILLED: &str = "oom-killed";
 /// Its own restart policy starts it again and again.
 pub const CRASH_LOOP: &str = "crash-loop";
+/// It shares the network of a container that has been started anew since.
+pub const NETWORK_LOST: &str = "network-lost";
 /// It ought to print progress and has not.
 pub const SILENT: &str = "silent";
 /// It ought to send a beat and has not.
@@ -85,7 +87,15 @@ pub const NO_BEAT: &str = "no-beat";
 pub const PROBE_PREFIX: &str = "probe-";
 
 /// All names but those of probes.
-const NAMES: [&str; 6] = [UNHEALTHY, DIED, OOM_KILLED, CRASH_LOOP, SILENT, NO_BEAT];
+const NAMES: [&str; 7] = [
+    UNHEALTHY,
+    DIED,
+    OOM_KILLED,
+    CRASH_LOOP,
+    NETWORK_LOST,
+    SILENT,
+    NO_BEAT,
+];
 
 /// Whether a rule's name belongs to a trigger: rule files and the wire may not use it.
 pub fn is_reserved(rule: &str) -> bool {

@@ -15,6 +15,7 @@ use super::error::{DockerError, Phase};
 use super::events::health_status;
 use super::exchange::{Deadline, timed_out};
 use super::wire::canonical_name;
+use crate::dependencies::network_parent;
 
 /// Most bytes of one row: labels are all of it that can be long.
 const ROW_BYTES_MAX: usize = 1 << 20;
@@ -32,6 +33,8 @@ pub struct Row {
     pub health: RowHealth,
     /// The container's labels.
     pub labels: BTreeMap<String, String>,
+    /// The id of the container whose network it shares (`HostConfig.NetworkMode`).
+    pub network_parent: Option<String>,
 }
 
 /// What a row tells of a container's health check.
@@ -57,6 +60,14 @@ struct RowJson {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     health: Option<HealthJson>,
+    #[serde(default)]
+    host_config: HostConfigJson,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfigJson {
+    network_mode: String,
 }
 
 #[derive(Deserialize)]
@@ -116,6 +127,7 @@ impl Row {
             state: json.state,
             health: status.map_or(RowHealth::Unknown, RowHealth::Is),
             labels: json.labels.unwrap_or_default(),
+            network_parent: network_parent(&json.host_config.network_mode).map(str::to_owned),
         })
     }
 }

@@ -5,11 +5,14 @@
 //! [`WATCHED_MAX`]; a fire or clear that could not be handed on is told again; nothing is asked
 //! of Docker but what an event or a list gives reason for.
 //!
-//! What is where: `health` judges checks, `ending` deaths, `starts` crash loops, `projects`
+//! What is where: `candidates` says which; `health` judges checks, `ending` deaths, `starts`
+//! crash loops, `network` what shares a network that is gone, `projects`
 //! knows what of a compose project is being taken down.
 
+mod candidates;
 mod ending;
 mod health;
+mod network;
 mod projects;
 mod starts;
 #[cfg(test)]
@@ -18,10 +21,12 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use policy::{ContainerState, Facts, HealthStatus, Now, Timestamp, WallTime, standing};
+use policy::{ContainerState, HealthStatus, Now, Timestamp, WallTime};
 
+use self::candidates::may_be_healed;
 use self::ending::Ending;
 use self::health::Health;
+use self::network::Network;
 use self::projects::Projects;
 use self::starts::Starts;
 use crate::config::{Watch, WatchTarget};
@@ -90,6 +95,7 @@ struct Watched {
     health: Health,
     ending: Ending,
     starts: Starts,
+    network: Network,
     look_at: Option<Timestamp>,
     look_out: bool,
     /// Looks and signals in a row that failed.
@@ -144,6 +150,9 @@ impl Fleet {
 
     pub(super) fn event(&mut self, now: Now, event: &Event) {
         self.projects.event(now.at, event);
+        if event.what == What::Start {
+            self.network_began(now, event);
+        }
         let is_new = !self.watched.contains_key(&event.id);
         if is_new && matches!(event.what, What::Create | What::Start) {
             self.admit(&event.id, &event.name, &event.attributes);
@@ -163,6 +172,7 @@ impl Fleet {
             What::Start => {
                 let by_itself = watched.ending.started();
                 watched.health = Health::default();
+                watched.network.started();
                 watched.look_at = None;
                 if watched.starts.started(now.at, by_itself, &watched.settings) {
                     watched.look_at = Some(now.at);
@@ -201,6 +211,7 @@ impl Fleet {
         let Some(watched) = self.watched.get_mut(&row.id) else {
             return;
         };
+        watched.network.shares(row.network_parent.as_deref());
         // What an event has said since is newer.
         let is_newest = watched.heard_at < asked.at;
         watched.heard_at = watched.heard_at.max(asked.at);
@@ -265,6 +276,7 @@ impl Fleet {
         self.judge_health(now, id, seen);
         self.judge_ending(now, id, seen);
         self.judge_starts(now, id, seen);
+        self.judge_network(now, id, seen);
     }
 
     /// The engine has taken a signal, or could not.
@@ -283,6 +295,7 @@ impl Fleet {
         }
         watched.health.untold(rule);
         watched.starts.untold(rule);
+        watched.network.untold(rule);
         watched.fail(now.at);
     }
 
@@ -352,6 +365,7 @@ impl Fleet {
                 health: Health::default(),
                 ending: Ending::default(),
                 starts: Starts::default(),
+                network: Network::default(),
                 look_at: None,
                 look_out: false,
                 failures: 0,
@@ -432,6 +446,26 @@ impl Fleet {
         }
     }
 
+    /// A container has started: those that share its network have lost theirs.
+    fn network_began(&mut self, now: Now, event: &Event) {
+        for watched in self.watched.values_mut() {
+            if let Some(look_at) = watched.network.lost(now.at, event) {
+                watched.look_by(look_at);
+                self.has_changed = true;
+            }
+        }
+    }
+
+    fn judge_network(&mut self, now: Now, id: &str, seen: &Seen) {
+        let Some(watched) = self.watched.get_mut(id) else {
+            return;
+        };
+        if let Some((fired, again_at)) = watched.network.judge(now, seen) {
+            watched.look_by(again_at);
+            self.tells.push_back(Signal::Fired(fired));
+        }
+    }
+
     fn settle_loops(&mut self, now: Now) {
         for (id, watched) in &mut self.watched {
             if watched.starts.is_over(now.at, &watched.settings) {
@@ -455,35 +489,6 @@ impl Watched {
         self.failures = self.failures.saturating_add(1);
         self.look_by(now.plus(pause_ms.min(AGAIN_MS_MAX)));
     }
-}
-
-/// Judged as the gates judge it: by name and labels.
-fn may_be_healed(
-    config: &policy::Config,
-    id: &str,
-    name: &str,
-    labels: &BTreeMap<String, String>,
-) -> bool {
-    let is_candidate = config.targets.contains_key(name)
-        || labels.keys().any(|label| label == policy::LABEL_ENABLE);
-    if !is_candidate || id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return false;
-    }
-    let facts = Facts {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        state: ContainerState::Running,
-        started_at: None,
-        finished_at: None,
-        health: None,
-        labels: labels.clone(),
-        stop_timeout_s: None,
-        is_self_or_peer: false,
-        parents: Vec::new(),
-        read_at: Timestamp(0),
-    };
-    let standing = standing(config, &facts);
-    standing.enabled && !standing.protected && standing.orchestrator.is_none()
 }
 
 /// The wall clock's time.
