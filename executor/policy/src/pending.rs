@@ -14,7 +14,7 @@ use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
 use crate::{
     Action, Decided, Entry, Facts, Gate, HealthStatus, LOOK_LOST_MS, Look, Now, PENDING_MARGIN_MS,
-    Pending, PendingKey, Policy, Remedy, RuleRemedy, Step, Verdict,
+    Pending, PendingKey, Policy, Remedy, RuleRemedy, Sign, Step, Verdict,
 };
 
 impl Policy {
@@ -277,7 +277,9 @@ fn ended(pending: &Pending, facts: &Facts, remedy: RuleRemedy) -> Option<&'stati
     {
         return Some("the container has started anew since the line");
     }
-    if pending.awaits.is_some() {
+    // What is watched has an all clear of its own; a health check that is content with less
+    // says nothing against it.
+    if pending.awaits.is_some() || pending.sign != Sign::Line {
         return None;
     }
     let health = facts.health?;

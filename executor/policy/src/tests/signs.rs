@@ -146,6 +146,28 @@ fn what_waits_because_of_a_watch_ends_with_its_all_clear() {
 }
 
 #[test]
+fn a_health_check_says_nothing_against_another_watch() {
+    let mut bench = Bench::new();
+    restarted(&mut bench);
+    clear(&mut bench);
+    bench.pass(61_000);
+    let mut facts = facts();
+    facts.started_at = Some(wall(T0));
+    bench.look(1, &found(&facts));
+    let intent = hung(&mut bench);
+    bench.decide(&intent, &found(&facts));
+    bench.pass(1_000);
+    facts.health = health(HealthStatus::Healthy, Some(bench.wall_now()));
+    let key = PendingKey::Target(NAME.into());
+    bench.pending_look(&key, &found(&facts));
+    assert_eq!(
+        bench.policy.counts(bench.now).pending,
+        1,
+        "the probe has the word"
+    );
+}
+
+#[test]
 fn what_a_line_says_is_not_over_by_a_watch() {
     let mut bench = Bench::new();
     let mut facts = facts();

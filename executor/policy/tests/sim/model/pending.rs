@@ -71,7 +71,8 @@ impl Model<'_> {
         let is_anew = facts
             .started_at
             .is_some_and(|start| is_before(newest.line, start));
-        if is_another || is_anew || is_well_since(facts, newest.line) {
+        let is_well = newest.sign == Sign::Line && is_well_since(facts, newest.line);
+        if is_another || is_anew || is_well {
             return ended(step, &name, "over");
         }
         let question = Question {
