@@ -227,11 +227,11 @@ fn a_full_backlog_does_not_hold_flush_up() {
 #[test]
 fn a_slow_executor_is_waited_for_within_the_timeout() {
     let scene = Scene::new();
-    let executor = scene.executor(Manner::Slow(Duration::from_millis(60)));
+    let executor = scene.executor(Manner::Slow(Duration::from_millis(35)));
     let plugin = plugin();
     let output = scene.output(&plugin, "slow");
     assert_eq!(output.flush(&chunk(1, &["a", "b"], OOM), "t"), FLB_OK);
-    // Ten times 60 ms do not fit: some are answered, the chunk comes again.
+    // Ten times 35 ms do not fit: some are answered, the chunk comes again.
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
     let (code, took) = timed(|| output.flush(&chunk(2, &names, OOM), "t"));
     assert_eq!(code, FLB_RETRY);
