@@ -244,6 +244,11 @@ impl World {
             let now = self.now();
             let counts = self.exec.policy.as_ref().map(|p| p.counts(now));
             let is_quiet = counts.is_some_and(|c| c.pending + c.in_progress + c.verified == 0);
+            // A clock that was set back has to come to where holds began, before a health
+            // check can have found anything since.
+            let records = self.exec.history.records.iter();
+            let latest_ms = records.map(|record| record.wall_ms).max().unwrap_or(0);
+            let is_quiet = is_quiet && now.wall_ms >= latest_ms;
             quiet_for = if is_quiet { quiet_for + 1 } else { 0 };
         }
     }
