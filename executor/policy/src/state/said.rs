@@ -50,10 +50,13 @@ impl State {
                     until: *until,
                     reason: reason.clone(),
                 });
+                // One of no length is over as it begins, in whichever order they are read.
+                let pause = pause.filter(|p| p.is_on(record.at));
                 match target {
                     Some(name) => self.targets.entry(name.clone()).or_default().pause = pause,
                     None => self.pause = pause,
                 }
+                self.targets.retain(|_, target| !target.is_empty());
             }
             Entry::Resumed { target } => {
                 if target.is_none() {

@@ -227,6 +227,24 @@ fn reread(bench: &Bench) -> Policy {
     policy
 }
 
+#[test]
+fn a_pause_of_no_length_is_none_before_a_compaction_and_after_it() {
+    let mut bench = bench();
+    for (target, until) in [(name(2), None), (name(1), Some(bench.now.at))] {
+        bench.write(Entry::Paused {
+            target: Some(target),
+            until,
+            reason: String::new(),
+        });
+    }
+    bench.pass(1);
+    assert_eq!(reread(&bench).state, bench.policy.state);
+    assert!(
+        bench.policy.state.target(&name(1)).is_none(),
+        "it was never paused"
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
