@@ -85,7 +85,7 @@ fn rubbish_and_endless_lines_end_the_stream_and_miss_nothing() {
         &executor,
         r#"healer_events_streams_total{end="unreadable"} 2"#,
     );
-    assert!(resident_kib(&executor) < RESIDENT_KIB_MAX);
+    assert!(resident_kib(&executor, "VmRSS:") < RESIDENT_KIB_MAX);
 
     eventually("it is open again", || {
         (fake.streams_open() == 1).then_some(())
@@ -222,7 +222,7 @@ fn two_thousand_watched_containers_take_little_memory() {
     }
     let executor = Executor::start(Setup::with_the_defaults(&fake.socket()).with_http());
     assert_counts(&executor, "healer_containers_watched 2000");
-    let listed = resident_kib(&executor);
+    let listed = resident_kib(&executor, "RssAnon:");
     // Each turns unhealthy for a moment, and the stream is cut now and then.
     for round in 0..5 {
         let ids: Vec<String> = (0..2_000).map(|n| id_of(&fake, n)).collect();
@@ -236,27 +236,29 @@ fn two_thousand_watched_containers_take_little_memory() {
         });
         eventually("it is open", || (fake.streams_open() == 1).then_some(()));
     }
-    let after = resident_kib(&executor);
+    let after = resident_kib(&executor, "RssAnon:");
+    let whole = resident_kib(&executor, "VmRSS:");
     crate::support::healer::tell(&format!(
         "2,000 containers watched: {listed} KiB of its own once listed, {after} KiB after five \
-         rounds of events"
+         rounds of events; {whole} KiB with the pages of its program"
     ));
-    // With the pages of a released program, under 9 MiB, at most 16 MiB resident.
     assert!(after < 7 << 10, "{after} KiB");
+    // A debug build has more pages than that by itself: `make soak` has a released one, too.
+    if !cfg!(debug_assertions) {
+        assert!(whole < 16 << 10, "{whole} KiB");
+    }
 }
 
 fn id_of(fake: &FakeEngine, n: usize) -> String {
     fake.id_of(&format!("web-{n}"))
 }
 
-/// `RssAnon` of the executor: what it has made, without the pages of its program, of which a
-/// debug build has many.
-fn resident_kib(executor: &Executor) -> u64 {
+/// A figure of the executor's `/proc/<pid>/status`, KiB: `VmRSS:`, or of it `RssAnon:`, what it
+/// has made itself.
+fn resident_kib(executor: &Executor, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", executor.pid()));
     let status = status.expect("it runs");
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(key));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     number.expect("a number")
 }
