@@ -62,14 +62,7 @@ impl Policy {
             }
             Resolution::Send(call) => self.send(step, now, id, attempt, call, look),
             Resolution::Done { started_at } => {
-                self.done(step, id, attempt, started_at);
-                let restarted = Restarted {
-                    at: now.at,
-                    wall_ms: now.wall_ms,
-                    started_at,
-                    by_exec: None,
-                };
-                self.verify(step, now, id, attempt, restarted, look);
+                self.done_and_watched(step, now, id, attempt, started_at, look);
             }
             Resolution::Fell { started_at, detail } => {
                 self.done(step, id, attempt, started_at);
@@ -128,14 +121,28 @@ impl Policy {
         resolve(&open, look, now)
     }
 
-    /// The engine's answer is known: told, and the watch begins.
-    pub(crate) fn done(
-        &self,
+    /// The container has started anew: told, and watched from the very look that shows it.
+    pub(crate) fn done_and_watched(
+        &mut self,
         step: &mut Step,
+        now: Now,
         id: AttemptId,
         attempt: &Attempt,
         started_at: crate::WallTime,
+        look: &Look,
     ) {
+        self.done(step, id, attempt, started_at);
+        let restarted = Restarted {
+            at: now.at,
+            wall_ms: now.wall_ms,
+            started_at,
+            by_exec: None,
+        };
+        self.verify(step, now, id, attempt, restarted, look);
+    }
+
+    /// The engine's answer is known: told.
+    fn done(&self, step: &mut Step, id: AttemptId, attempt: &Attempt, started_at: crate::WallTime) {
         step.entries.push(Entry::Restarted {
             attempt: id,
             started_at,

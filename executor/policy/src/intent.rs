@@ -454,11 +454,7 @@ fn no_later(line: WallTime, now: Now) -> WallTime {
     if wall_ms(line) <= now.wall_ms {
         return line;
     }
-    let nanos = (now.wall_ms % 1_000) * 1_000_000;
-    WallTime {
-        secs: now.wall_ms / 1_000,
-        nanos: u32::try_from(nanos).ok(),
-    }
+    now.wall()
 }
 
 fn times_no_later(intent: &IntentInput, rule: &RuleFacts, now: Now) -> Vec<(u64, u32)> {

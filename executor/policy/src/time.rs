@@ -35,6 +35,14 @@ pub struct WallTime {
 }
 
 impl WallTime {
+    /// From milliseconds since the epoch.
+    pub fn from_ms(ms: u64) -> Self {
+        Self {
+            secs: ms / 1_000,
+            nanos: u32::try_from(ms % 1_000 * 1_000_000).ok(),
+        }
+    }
+
     /// Whether `self` is before `other`: by nanoseconds where both have them,
     /// else by whole seconds (then an equal second is not before).
     pub fn is_before(self, other: Self) -> bool {
@@ -53,4 +61,11 @@ pub struct Now {
     /// The wall clock in milliseconds since the epoch; may jump. Compared with
     /// the times in log lines and shown to people, nothing else.
     pub wall_ms: u64,
+}
+
+impl Now {
+    /// The wall clock's time.
+    pub fn wall(self) -> WallTime {
+        WallTime::from_ms(self.wall_ms)
+    }
 }

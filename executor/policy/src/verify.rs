@@ -98,14 +98,7 @@ impl Policy {
                 self.not_cured(step, id, attempt, Ending::new(outcome, detail), true);
             }
             Watch::Anew(started_at) => {
-                self.done(step, id, attempt, started_at);
-                let restarted = Restarted {
-                    at: now.at,
-                    wall_ms: now.wall_ms,
-                    started_at,
-                    by_exec: None,
-                };
-                self.verify(step, now, id, attempt, restarted, look);
+                self.done_and_watched(step, now, id, attempt, started_at, look);
             }
             Watch::End(outcome @ Outcome::Relapsed, detail) => {
                 self.not_cured(step, id, attempt, Ending::new(outcome, detail), false);

@@ -51,10 +51,7 @@ impl Restarted {
     pub(crate) fn since(&self) -> WallTime {
         match self.by_exec {
             None => self.started_at,
-            Some(_) => WallTime {
-                secs: self.wall_ms / 1_000,
-                nanos: u32::try_from(self.wall_ms % 1_000 * 1_000_000).ok(),
-            },
+            Some(_) => WallTime::from_ms(self.wall_ms),
         }
     }
 }

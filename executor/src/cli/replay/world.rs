@@ -114,7 +114,7 @@ impl<'a> World<'a> {
             id,
             name: name.to_owned(),
             state: ContainerState::Running,
-            started_at: Some(wall(begin_ms.saturating_sub(UP_MS))),
+            started_at: Some(WallTime::from_ms(begin_ms.saturating_sub(UP_MS))),
             finished_at: None,
             health: None,
             labels,
@@ -239,7 +239,7 @@ impl<'a> World<'a> {
 
     /// Done at once, and the container runs anew.
     fn restart(&mut self, container_id: &str) {
-        let now = wall(self.now.wall_ms);
+        let now = self.now.wall();
         let meant = |facts: &&mut Facts| facts.id == container_id;
         if let Some(facts) = self.containers.values_mut().find(meant) {
             facts.finished_at = Some(now);
@@ -248,7 +248,7 @@ impl<'a> World<'a> {
     }
 
     fn stop(&mut self, container_id: &str) {
-        let now = wall(self.now.wall_ms);
+        let now = self.now.wall();
         let meant = |facts: &&mut Facts| facts.id == container_id;
         if let Some(facts) = self.containers.values_mut().find(meant) {
             facts.finished_at = Some(now);
@@ -306,13 +306,5 @@ fn at(ms: u64) -> Now {
     Now {
         at: Timestamp(ms),
         wall_ms: ms,
-    }
-}
-
-fn wall(ms: u64) -> WallTime {
-    let nanos = (ms % 1_000) * 1_000_000;
-    WallTime {
-        secs: ms / 1_000,
-        nanos: u32::try_from(nanos).ok(),
     }
 }

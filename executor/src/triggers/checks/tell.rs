@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Now, RuleRemedy, Sign, WallTime};
+use policy::{Now, RuleRemedy, Sign};
 use tokio::time::Instant;
 
 use super::Context;
@@ -68,7 +68,7 @@ impl Teller {
     }
 
     fn signal(&self, container_id: String, found: Now, finding: Finding) -> Signal {
-        let (rule, found) = (self.rule.clone(), wall(found));
+        let (rule, found) = (self.rule.clone(), found.wall());
         match finding {
             Finding::Cleared => Signal::Cleared(Cleared {
                 container_id,
@@ -86,14 +86,6 @@ impl Teller {
                 sample: cut(sample),
             }),
         }
-    }
-}
-
-fn wall(now: Now) -> WallTime {
-    let nanos = u32::try_from(now.wall_ms % 1_000 * 1_000_000).ok();
-    WallTime {
-        secs: now.wall_ms / 1_000,
-        nanos,
     }
 }
 

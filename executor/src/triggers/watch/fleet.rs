@@ -235,7 +235,7 @@ impl Fleet {
                 }
             }
             RowHealth::Is(HealthStatus::Healthy) if is_newest => {
-                self.healthy(&row.id, wall(asked));
+                self.healthy(&row.id, asked.wall());
             }
             RowHealth::Is(_) | RowHealth::Unknown => {}
         }
@@ -472,7 +472,7 @@ impl Fleet {
                 self.tells.push_back(Signal::Cleared(Cleared {
                     container_id: id.clone(),
                     rule: crate::triggers::CRASH_LOOP.to_owned(),
-                    found: wall(now),
+                    found: now.wall(),
                 }));
             }
         }
@@ -488,13 +488,5 @@ impl Watched {
         let pause_ms = AGAIN_MS << self.failures.min(6);
         self.failures = self.failures.saturating_add(1);
         self.look_by(now.plus(pause_ms.min(AGAIN_MS_MAX)));
-    }
-}
-
-/// The wall clock's time.
-fn wall(now: Now) -> WallTime {
-    WallTime {
-        secs: now.wall_ms / 1_000,
-        nanos: u32::try_from(now.wall_ms % 1_000 * 1_000_000).ok(),
     }
 }

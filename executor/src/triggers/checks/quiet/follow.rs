@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) async fn watch(mut quiet: Quiet, pattern: Option<Pattern>) {
     let mut back_off = BACK_OFF[0];
     // From here on: what was printed before is no news.
-    let mut newest = wall(quiet.context.clock.now());
+    let mut newest = quiet.context.clock.now().wall();
     tokio::time::sleep(spread(&quiet.subject.name, BACK_OFF[0])).await;
     loop {
         let running = match quiet.subject.look().await {
@@ -140,12 +140,5 @@ fn later(a: WallTime, b: WallTime) -> WallTime {
     match a.is_before(b) {
         true => b,
         false => a,
-    }
-}
-
-fn wall(now: Now) -> WallTime {
-    WallTime {
-        secs: now.wall_ms / 1_000,
-        nanos: u32::try_from(now.wall_ms % 1_000 * 1_000_000).ok(),
     }
 }

@@ -7,7 +7,6 @@
 
 use policy::{ContainerState, Now, RuleRemedy, Sign, Timestamp, WallTime};
 
-use super::wall;
 use crate::docker::{Event, Seen};
 use crate::triggers::{AGAIN_AFTER, Fired, NETWORK_LOST};
 
@@ -83,7 +82,7 @@ impl Network {
             rule: NETWORK_LOST.to_owned(),
             remedy: RuleRemedy::Restart,
             sign: Sign::Line,
-            found: wall(now),
+            found: now.wall(),
             why: format!(
                 "network lost: it shares the network of '{}', which has been started anew since",
                 lost.parent

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 
 use policy::{Now, RuleRemedy, Sign, Timestamp};
 
-use super::wall;
 use crate::config::WatchTarget;
 use crate::docker::Seen;
 use crate::triggers::{AGAIN_AFTER, CRASH_LOOP, Fired};
@@ -65,7 +64,7 @@ impl Starts {
             rule: CRASH_LOOP.to_owned(),
             remedy: RuleRemedy::Escalate,
             sign: Sign::Watched { clear_within_ms: 0 },
-            found: wall(now),
+            found: now.wall(),
             why: format!(
                 "crash loop: its restart policy has started it {starts} times within {within} \
                  ({} in all), and each time it ended by itself",

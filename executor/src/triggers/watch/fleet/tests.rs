@@ -54,7 +54,7 @@ impl Bench {
     }
 
     fn wall(&self) -> WallTime {
-        wall(self.now())
+        self.now().wall()
     }
 
     /// Time passes; what is due is done, and all signals are taken.
@@ -396,10 +396,7 @@ fn a_signal_that_means_no_end_is_forgotten_after_a_minute_unless_it_is_the_stop_
             .pass(60_001)
             .event(DIE);
         let mut down = down(&bench, 1);
-        down.container.finished_at = Some(wall(Now {
-            wall_ms: EPOCH * 1_000,
-            ..bench.now()
-        }));
+        down.container.finished_at = Some(WallTime::from_ms(EPOCH * 1_000));
         down.stop_signal = stop_signal;
         bench.pass(2_000).finds(&down);
         assert_eq!(bench.told.len(), usize::from(fires), "{stop_signal:?}");
