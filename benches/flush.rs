@@ -19,16 +19,35 @@ fn main() {
     let dull = chunk("step 1234: loss 0.0312, 182 tokens/s, nothing of note on this line at all");
     let loud =
         chunk("torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB");
-    measure("no line matches", &dull);
-    measure("every line matches (dry run)", &loud);
-}
-
-fn measure(what: &str, chunk: &[u8]) {
-    let raw = RawConfig {
+    let dry = RawConfig {
         dry_run: Some("on".into()),
         ..RawConfig::default()
     };
-    let config = Config::new(&raw).expect("the settings are valid");
+    measure("no line matches", &dry, &dull);
+    measure("every line matches (dry run)", &dry, &loud);
+    // Nobody listens: after the first chunk that is no system call for a second.
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let progress = |text: &str| RawConfig {
+        socket: Some(
+            dir.path()
+                .join("nobody.sock")
+                .to_str()
+                .expect("UTF-8")
+                .into(),
+        ),
+        progress: Some(text.into()),
+        ..RawConfig::default()
+    };
+    measure("no line is progress", &progress("Processed batch"), &dull);
+    measure(
+        "every line is progress",
+        &progress("nothing of note"),
+        &dull,
+    );
+}
+
+fn measure(what: &str, raw: &RawConfig, chunk: &[u8]) {
+    let config = Config::new(raw).expect("the settings are valid");
     let instance = Instance::new(config, Box::new(NoMetrics));
     let tag = format!("docker.{ID}");
     let mut best = Duration::MAX;

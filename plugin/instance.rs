@@ -107,11 +107,14 @@ impl Instance {
         let due = self.seen.look(now_ms, &self.config, chunk, tag);
         if !due.is_empty() {
             let mut voice = self.voice();
-            if !self
+            let is_told = self
                 .delivery
-                .tell_progress(now_ms, deadline, &due, &mut voice)
-            {
+                .tell_progress(now_ms, deadline, &due, &mut voice);
+            if !is_told {
                 self.seen.keep(now_ms, due);
+            } else if !due.messages.is_empty() {
+                let taken = due.messages.len() as u64;
+                self.metrics.add(Counter::Progress, "", taken);
             }
             report.lines.extend(voice.lines);
         }

@@ -42,6 +42,8 @@ pub enum Counter {
     Joined,
     /// Beginnings of broken lines forgotten for want of room.
     Unjoined,
+    /// Messages of progress that the executor has taken.
+    Progress,
     /// Chunks refused because the instance is disabled.
     Refused,
     /// Panics that were fenced off the host.
@@ -68,7 +70,7 @@ pub const DRY_RUN: &str = "dry-run";
 
 impl Counter {
     /// In the order of their creation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Chunks,
         Self::Bytes,
         Self::Records,
@@ -83,6 +85,7 @@ impl Counter {
         Self::Forgotten,
         Self::Joined,
         Self::Unjoined,
+        Self::Progress,
         Self::Refused,
         Self::Panics,
     ];
@@ -104,6 +107,7 @@ impl Counter {
             Self::Forgotten => "forgotten_ids_total",
             Self::Joined => "joined_lines_total",
             Self::Unjoined => "unjoined_lines_total",
+            Self::Progress => "progress_total",
             Self::Refused => "refused_chunks_total",
             Self::Panics => "panics_total",
         }
@@ -130,6 +134,7 @@ impl Counter {
             }
             Self::Joined => "Lines put together from several records.",
             Self::Unjoined => "Beginnings of broken lines forgotten for want of room.",
+            Self::Progress => "Messages of progress that the executor has taken.",
             Self::Refused => "Chunks refused because the instance is disabled.",
             Self::Panics => "Panics fenced off Fluent Bit.",
         }

@@ -8,6 +8,7 @@
 mod outage;
 mod outputs;
 mod path;
+mod progress;
 mod reload;
 
 use crate::support::fake_engine::FakeEngine;

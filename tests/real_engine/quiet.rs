@@ -100,19 +100,20 @@ fn nothing_is_silent_while_the_engine_cannot_be_asked() {
     assert_started(engine, &container, 2);
 }
 
+/// The rest of it, in a real Fluent Bit: `fluent_bit::progress`.
 #[test]
-fn progress_of_a_plugin_counts_while_a_plugin_is_there() {
-    let keys = json!({"pattern": "batch", "first": "2s", "then": "2s", "source": "plugin"});
+fn only_the_progress_of_a_plugin_that_somebody_waits_for_counts() {
+    let keys = json!({"pattern": "batch", "first": "20s", "then": "20s", "source": "plugin"});
     let started = begin("plugin", &worker(), "silence", keys, |setup| setup);
-    let Some((engine, executor, container)) = started else {
+    let Some((_, executor, container)) = started else {
         return;
     };
     // Nobody has said that they look for it.
-    executor.eventually_logs("no plugin has said for 30 s that it looks for progress \"batch\"");
-    std::thread::sleep(Duration::from_secs(3));
-    assert_started(engine, &container, 1);
+    executor.eventually_logs("no plugin has said for 15 s that it looks for progress \"batch\"");
 
     let ping = json!({"v": 1, "type": "ping", "id": "p", "progress": ["batch"]});
+    assert_eq!(executor.send(&ping)["decision"], "noted");
+    executor.eventually_logs("it can be heard again");
     let progress = |pattern: &str| {
         let answer = executor.send(&json!({
             "v": 1, "type": "progress", "id": "q", "target": {"id": container.id},
@@ -121,22 +122,8 @@ fn progress_of_a_plugin_counts_while_a_plugin_is_there() {
         assert_eq!(answer["decision"], "noted", "{answer}");
         answer["detail"].as_str().unwrap_or_default().to_owned()
     };
-    assert_eq!(executor.send(&ping)["decision"], "noted");
     assert_eq!(progress("other"), "nobody waits for progress \"other\"");
-    for _ in 0..12 {
-        assert_eq!(progress("batch"), "");
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    assert_started(engine, &container, 1);
-    let started_before = container.started_at();
-    eventually_restarted(&container, &started_before);
-    eventually("a progress that clears it", || {
-        progress("batch");
-        executor
-            .told(&container.name)
-            .contains(&"recovered".to_owned())
-            .then_some(())
-    });
+    assert_eq!(progress("batch"), "");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use policy::{Timestamp, WallTime};
 
 /// Most containers whose progress is remembered; beyond it the oldest goes.
 const PROGRESS_MAX: usize = 4_096;
+/// A plugin says every 5 s that it is there, with flushes every 5 s at the least; after as long
+/// as this without a word it was away, milliseconds.
+pub(crate) const CONTACT_MS_MAX: u64 = 15_000;
 /// As many digits of a container's id as tell it from others.
 const ID_LEN: usize = 12;
 
@@ -19,10 +22,17 @@ const ID_LEN: usize = 12;
 pub struct Board {
     /// The targets that beats are waited for from, with their last.
     beats: RefCell<BTreeMap<String, Option<Timestamp>>>,
-    /// The patterns that are waited for, with when a plugin last said that it looks for it.
-    patterns: RefCell<BTreeMap<String, Option<Timestamp>>>,
+    /// The patterns that are waited for, with when a plugin said that it looks for it.
+    patterns: RefCell<BTreeMap<String, Option<Contact>>>,
     /// By pattern and container: when it came, and the newest line's own time.
     progress: RefCell<BTreeMap<(String, String), Progress>>,
+}
+
+/// The time in which a plugin was there without a break of more than [`CONTACT_MS_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Contact {
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
 }
 
 /// See [`Board::progress_of`].
@@ -79,14 +89,18 @@ impl Board {
         let mut known = self.patterns.borrow_mut();
         for pattern in patterns {
             if let Some(contact) = known.get_mut(pattern) {
-                *contact = Some(now);
+                let unbroken = contact.filter(|before| !before.is_over(now));
+                let first = unbroken.map_or(now, |before| before.first);
+                *contact = Some(Contact { first, last: now });
             }
         }
     }
 
-    /// When a plugin last said that it looks for it.
-    pub(crate) fn last_contact(&self, pattern: &str) -> Option<Timestamp> {
-        self.patterns.borrow().get(pattern).copied().flatten()
+    /// Since when and until when plugins have said that they look for it; none where they have
+    /// not, or not for a while.
+    pub(crate) fn contact_over(&self, pattern: &str, now: Timestamp) -> Option<Contact> {
+        let contact = self.patterns.borrow().get(pattern).copied().flatten();
+        contact.filter(|contact| !contact.is_over(now))
     }
 
     /// A plugin saw progress. False where nobody waits for any by this pattern.
@@ -137,6 +151,12 @@ impl Board {
     }
 }
 
+impl Contact {
+    fn is_over(self, now: Timestamp) -> bool {
+        now.since(self.last) > CONTACT_MS_MAX
+    }
+}
+
 /// A name may look like the beginning of an id, and is none.
 fn key_of(target: &TargetRef) -> Option<String> {
     match target {
@@ -178,7 +198,7 @@ mod tests {
         let board = Board::default();
         board.expect_progress(names(&["*"]));
         let id = "A5E0cf40f3ab".repeat(5);
-        assert_eq!(board.last_contact("*"), None);
+        assert_eq!(board.contact_over("*", Timestamp(4)), None);
         assert!(board.progress(&TargetRef::Id(id.clone()), "*", LINE, Timestamp(5)));
         assert!(!board.progress(&TargetRef::Id(id.clone()), "batch", LINE, Timestamp(5)));
         let found = |id: &str, name: &str| board.progress_of("*", id, name).map(|last| last.came.0);
@@ -186,9 +206,31 @@ mod tests {
         assert_eq!(found(&"b".repeat(64), "web"), None);
         assert!(board.progress(&TargetRef::Name("web".into()), "*", LINE, Timestamp(6)));
         assert_eq!(found(&"b".repeat(64), "web"), Some(6));
-        assert_eq!(board.last_contact("*"), Some(Timestamp(6)));
+        let contact = Contact {
+            first: Timestamp(5),
+            last: Timestamp(6),
+        };
+        assert_eq!(board.contact_over("*", Timestamp(7)), Some(contact));
         // A container named like another's id is not that one.
         assert_eq!(found("web", "a5e0cf40f3ab"), None);
+    }
+
+    #[test]
+    fn a_contact_goes_on_until_nobody_has_said_a_word_for_a_while() {
+        let board = Board::default();
+        board.expect_progress(names(&["batch"]));
+        let contact = |now| {
+            board.contact(std::iter::once("batch"), Timestamp(now));
+            let contact = board.contact_over("batch", Timestamp(now));
+            contact.map(|contact| (contact.first.0, contact.last.0))
+        };
+        let second = 1 + CONTACT_MS_MAX;
+        assert_eq!(contact(1), Some((1, 1)));
+        assert_eq!(contact(second), Some((1, second)));
+        let over = second + CONTACT_MS_MAX + 1;
+        assert!(board.contact_over("batch", Timestamp(over - 1)).is_some());
+        assert!(board.contact_over("batch", Timestamp(over)).is_none());
+        assert_eq!(contact(over), Some((over, over)));
     }
 
     #[test]

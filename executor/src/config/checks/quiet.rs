@@ -4,6 +4,11 @@ use super::probe::{long, pattern, remedy};
 use super::written::{ActivitySection, SilenceSection};
 use super::{Activity, OutputSource, Silence};
 use crate::config::resolve::{Fault, HOUR, MINUTE, fault};
+use crate::config::values::show_duration_ms;
+
+/// Shortest silence that a plugin can tell of, milliseconds: a Fluent Bit that starts anew is not
+/// missed for 15 s, and has to catch up then.
+const PLUGIN_MS_MIN: u64 = 20_000;
 
 pub(super) fn silence(
     target: &str,
@@ -27,10 +32,21 @@ pub(super) fn silence(
             return fault(&key("source"), why);
         }
     };
+    let limit = |name: &str, value, default_ms| {
+        let ms = long(&key(name), value, default_ms)?;
+        match source {
+            OutputSource::Plugin if ms < PLUGIN_MS_MIN => {
+                let least = show_duration_ms(PLUGIN_MS_MIN);
+                let why = format!("must be at least {least} where a plugin is to tell of progress");
+                fault(&key(name), why)
+            }
+            OutputSource::Plugin | OutputSource::Engine => Ok(ms),
+        }
+    };
     Ok(Some(Silence {
         pattern,
-        first_ms: long(&key("first"), section.first, 20 * MINUTE)?,
-        then_ms: long(&key("then"), section.then, 5 * MINUTE)?,
+        first_ms: limit("first", section.first, 20 * MINUTE)?,
+        then_ms: limit("then", section.then, 5 * MINUTE)?,
         source,
         remedy: remedy(&place, section.remedy.as_deref())?,
     }))

@@ -218,7 +218,13 @@ fn silence_needs_to_know_what_progress_is() {
         remedy: RuleRemedy::Restart,
     };
     assert_eq!(given, Some(expected));
-    assert!(silence("any = true\nsource = 'plugin'").is_ok());
+    let by_plugin = "any = true\nsource = 'plugin'\n";
+    assert!(silence(&format!("{by_plugin}then = '20s'\nfirst = '20s'")).is_ok());
+    for key in ["first", "then"] {
+        let why = silence(&format!("{by_plugin}{key} = '19s'")).unwrap_err();
+        let expected = format!("targets.web.silence.{key}: must be at least 20s where a plugin");
+        assert!(why.contains(&expected), "{why}");
+    }
     for (keys, expected) in [
         ("", "healer.toml:1:14: targets.web.silence: needs either"),
         ("any = true\npattern = 'x'", "needs either"),

@@ -2,7 +2,8 @@
 //!
 //! Keeps true: before anything is said to be silent it is looked at once more, and it has to
 //! run; where nothing could have been heard (the engine, the log stream or the plugin is
-//! away) nothing is silent.
+//! away) nothing is silent. A silence that a plugin is to hear fires once a plugin has said
+//! after its end that it is still there: it may have died in the middle of it.
 
 mod follow;
 mod lines;
@@ -21,6 +22,7 @@ use super::verdict::Verdict;
 use super::{Context, spread};
 use crate::clock::wall_ms_of;
 use crate::config::{Activity, OutputSource, Silence, show_duration_ms};
+use crate::triggers::board::{CONTACT_MS_MAX, Contact};
 use crate::triggers::{NO_BEAT, SILENT};
 
 /// Between two looks at what came in.
@@ -28,8 +30,6 @@ const TICK_MAX: Duration = Duration::from_secs(5);
 const TICK_MIN: Duration = Duration::from_millis(100);
 /// Between two looks at the container, where nothing asks for one before.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// A plugin says every 5 s that it is there.
-const CONTACT_MS_MAX: u64 = 30_000;
 /// What stands for any output in the place of a pattern.
 pub(super) const ANY: &str = "*";
 
@@ -43,6 +43,8 @@ struct Quiet {
     looked: Option<Instant>,
     /// What was last taken from the board.
     taken: Option<Timestamp>,
+    /// While plugins were there to hear it, where they are to.
+    contact: Option<Contact>,
     deaf_told: Option<String>,
 }
 
@@ -104,6 +106,7 @@ impl Quiet {
             state: State::new(limits),
             looked: None,
             taken: None,
+            contact: None,
             deaf_told: None,
         }
     }
@@ -121,17 +124,23 @@ impl Quiet {
     async fn tick(&mut self, tick: Duration) {
         let now = self.context.clock.now();
         if let What::Progress(pattern) = &self.what {
-            let contact = self.context.site.board.last_contact(pattern);
-            if contact.is_none_or(|at| now.at.since(at) > CONTACT_MS_MAX) {
-                let pattern = pattern.clone();
+            let Some(contact) = self.context.site.board.contact_over(pattern, now.at) else {
+                let (pattern, secs) = (pattern.clone(), CONTACT_MS_MAX / 1_000);
                 return self.be_deaf(&format!(
-                    "no plugin has said for 30 s that it looks for progress {pattern:?}"
+                    "no plugin has said for {secs} s that it looks for progress {pattern:?}"
                 ));
+            };
+            if self
+                .contact
+                .is_some_and(|known| known.first != contact.first)
+            {
+                self.state.deaf();
             }
+            self.contact = Some(contact);
         }
         let came = self.newest();
         let is_new = came.is_some() && came != self.taken;
-        let is_due = self.state.due().is_some_and(|due| due <= now.at);
+        let is_due = self.is_due(now.at);
         let is_time = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
         let is_unheard = self.state.listens_to().is_none();
         if (is_new && !self.state.has_heard() || is_due || is_time || is_unheard)
@@ -148,6 +157,12 @@ impl Quiet {
             self.hear(at, now, tick).await;
         }
         self.poll(tick).await;
+    }
+
+    /// Whether it has been silent for too long, as far as it was listened to.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let heard_to = self.contact.map_or(now, |contact| contact.last);
+        self.state.due().is_some_and(|due| due <= heard_to)
     }
 
     /// What the board has of this container, and of this start where that can be told.
@@ -212,7 +227,7 @@ impl Quiet {
     /// Fires where it is due, after one more look.
     async fn poll(&mut self, patience: Duration) {
         let now = self.context.clock.now();
-        if self.state.due().is_none_or(|due| due > now.at) || self.look(now).await.is_none() {
+        if !self.is_due(now.at) || self.look(now).await.is_none() {
             return;
         }
         if let Some(verdict) = self.state.poll(now.at) {
