@@ -84,6 +84,13 @@ impl Calendar {
         (is_first || !self.planned.is_empty()).then(|| self.windows(wall_ms))
     }
 
+    /// When [`Self::news`] has something to say next, ms of wall time; none before the
+    /// first, and where nothing is planned.
+    pub fn anew_at(&self) -> Option<u64> {
+        let worked_out_ms = self.worked_out_ms.filter(|_| !self.planned.is_empty())?;
+        Some(worked_out_ms.saturating_add(ANEW_AFTER_MS))
+    }
+
     fn windows(&self, wall_ms: u64) -> Vec<Window> {
         let windows = self.planned.iter().map(|planned| Window {
             name: planned.name.clone(),

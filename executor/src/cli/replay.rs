@@ -59,9 +59,9 @@ pub(super) fn replay(settings: &Settings, args: &ReplayArgs) -> Result<ExitCode,
     };
     let target = target(&config, args);
     let matches = Matches::read(&args.file, &rules, origin, &target)?;
-    let as_is = World::run(&config.policy, &book, &matches);
+    let as_is = World::run(&config, &book, &matches);
     let what_if = match what_if(settings, &config, args)? {
-        Some(other) => Some(World::run(&other.policy, &book, &matches)),
+        Some(other) => Some(World::run(&other, &book, &matches)),
         None => None,
     };
     let told = show::Told {

@@ -139,6 +139,75 @@ fn what_if_wins_over_what_the_configuration_says_of_a_target() {
     assert_eq!(restarts(&["--what-if", "targets.web.cooldown=30s"]), 3);
 }
 
+/// What happens under this configuration, in one container called web.
+fn under(config: &str, log: &str) -> Vec<(f64, String, String)> {
+    let place = Place::new();
+    std::fs::write(place.path("healer.toml"), config).unwrap();
+    let output = run(
+        &mut place.healer(&["replay", "--json", "--target", "web"]),
+        log.as_bytes(),
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut lines: Vec<Value> = lines.collect();
+    lines.pop();
+    told(&lines)
+}
+
+#[test]
+fn maintenance_windows_are_kept_on_the_logs_own_clock() {
+    // A Monday; its end is 600 s after 16:40, in UTC.
+    let window = "[[maintenance]]\nname = 'nightly'\ndays = ['mon']\nstart = '18:30'\n\
+                  end = '18:50'\ntimezone = 'Europe/Berlin'\n";
+    let held_back = rows(&[
+        (0.5, "pending", "maintenance"),
+        (35.5, "pending", "maintenance"),
+        (345.5, "pending", "maintenance"),
+        (600.0, "restart", ""),
+        (660.0, "recovered", ""),
+    ]);
+    assert_eq!(under(window, &log()), held_back);
+    let once = "[[maintenance]]\nname = 'x'\nfrom = '2025-10-01T00:00:00Z'\n\
+                until = '2025-10-20T16:50:00Z'\n";
+    assert_eq!(under(once, &log()), held_back);
+    // Another container's, and another day's.
+    for other in [
+        format!("{window}targets = ['train-*']\n"),
+        window.replace("mon", "tue"),
+    ] {
+        assert_eq!(under(&other, &log())[0], (0.5, "restart".into(), String::new()));
+    }
+}
+
+#[test]
+fn windows_are_worked_out_anew_as_the_log_goes_on() {
+    let window = "[[maintenance]]\nname = 'nightly'\nstart = '02:00'\nend = '04:00'\n\
+                  timezone = 'UTC'\n";
+    // A month in silence, then a line in the window, and one on the same day outside of it.
+    let log = format!(
+        "2025-09-20T12:00:00Z fine\n2025-10-20T03:00:00Z {OOM}\n2025-10-20T16:40:00Z {OOM}\n"
+    );
+    let what: Vec<(String, String)> = under(window, &log)
+        .into_iter()
+        .map(|(_, what, gate)| (what, gate))
+        .collect();
+    let expected = [
+        ("pending", "maintenance"),
+        // At its end, hours before the next line.
+        ("restart", ""),
+        ("recovered", ""),
+        ("restart", ""),
+        ("recovered", ""),
+    ];
+    assert_eq!(what, expected.map(|(what, gate)| (what.into(), gate.into())));
+    // One that never ends holds back for as long as a replay looks on, and that has an end.
+    let always = window.replace("02:00", "00:00").replace("04:00", "24:00");
+    let what = under(&always, &log);
+    assert!(what.iter().all(|(_, what, _)| what != "restart"), "{what:?}");
+    assert_eq!(what[0].2, "maintenance");
+}
+
 #[test]
 fn a_table_for_people_says_what_it_assumes() {
     let output = run(

@@ -18,7 +18,8 @@ const WHY_CHARS_MAX: usize = 160;
 
 /// What no log can tell.
 const ASSUMED: [&str; 4] = [
-    "every container ran all the time, none has a health check, and nobody paused or stopped one",
+    "every container ran all the time, none has a health check, and nobody paused or stopped one \
+     (maintenance windows of the configuration are kept)",
     "a restart is done at once and succeeds; what the log says after it, the restarted container said",
     "budgets are unspent and nothing is held when the log begins",
     "each second's matches of a rule arrive together; after the last line nothing matches any more",

@@ -5,13 +5,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use policy::{
-    Action, Call, Called, Config, ContainerState, Decided, Event, Facts, Gate, IntentInput,
+    Action, Call, Called, ContainerState, Decided, Event, Facts, Gate, IntentInput,
     LABEL_ENABLE, Look, Now, Outcome, PendingKey, Policy, Record, Step, Timestamp, Verdict,
     WallTime,
 };
 use rules::RuleBook;
 
 use super::matches::{Match, Matches};
+use crate::calendar::Calendar;
+use crate::config::Config;
 use crate::engine::rule_facts;
 
 /// The containers have run for so long when the log begins, ms.
@@ -58,6 +60,7 @@ pub(super) struct Replayed {
 
 pub(super) struct World<'a> {
     policy: Policy,
+    calendar: Calendar,
     book: &'a RuleBook,
     containers: BTreeMap<String, Facts>,
     now: Now,
@@ -71,7 +74,8 @@ impl<'a> World<'a> {
     pub(super) fn run(config: &Config, book: &'a RuleBook, matches: &Matches) -> Replayed {
         let begin_ms = matches.span_ms.map_or(0, |(first, _)| first);
         let mut world = World {
-            policy: Policy::new(config.clone()),
+            policy: Policy::new(config.policy.clone()),
+            calendar: Calendar::new(config.maintenance.clone()),
             book,
             containers: BTreeMap::new(),
             now: at(begin_ms),
@@ -83,7 +87,7 @@ impl<'a> World<'a> {
         let mut not_listed = Vec::new();
         for found in &matches.all {
             if !world.containers.contains_key(&found.target) {
-                let is_listed = config.targets.contains_key(&found.target);
+                let is_listed = config.policy.targets.contains_key(&found.target);
                 world.create(&found.target, begin_ms, is_listed);
                 if !is_listed {
                     not_listed.push(found.target.clone());
@@ -146,12 +150,29 @@ impl<'a> World<'a> {
 
     /// Lets time pass until then, with everything that it brings.
     fn until(&mut self, ms: u64) {
-        while let Some(due) = self.policy.poll_timeout().filter(|due| due.0 <= ms) {
-            self.now = at(due.0.max(self.now.at.0));
+        while let Some(due) = self.due().filter(|due| *due <= ms) {
+            self.pass_to(due);
             let step = self.policy.handle_timeout(self.now);
             self.perform(step);
         }
+        self.pass_to(ms);
+    }
+
+    /// When something has to be decided, or the calendar to be worked out anew for what
+    /// waits; ms since the epoch.
+    fn due(&self) -> Option<u64> {
+        let waits = self.policy.counts(self.now).pending > 0;
+        let calendar = self.calendar.anew_at().filter(|_| waits);
+        let policy = self.policy.poll_timeout().map(|due| due.0);
+        policy.into_iter().chain(calendar).min()
+    }
+
+    /// The clock moves on, never back, and the maintenance windows with it.
+    fn pass_to(&mut self, ms: u64) {
         self.now = at(ms.max(self.now.at.0));
+        if let Some(windows) = self.calendar.news(self.now.wall_ms) {
+            self.policy.set_windows(windows);
+        }
     }
 
     /// After the last line: what waits is decided, what is watched is settled.
@@ -162,8 +183,8 @@ impl<'a> World<'a> {
             if counts.pending + counts.in_progress + counts.verified == 0 {
                 return;
             }
-            match self.policy.poll_timeout().filter(|due| due.0 <= end_ms) {
-                Some(due) => self.until(due.0),
+            match self.due().filter(|due| *due <= end_ms) {
+                Some(due) => self.until(due),
                 None => return,
             }
         }
