@@ -50,6 +50,11 @@ fn values() -> Vec<(&'static str, String)> {
         values.push(("Log_Key", text.to_string()));
     }
     values.extend([32, 33, 64].map(|count| ("Log_Key", names(count))));
+    for text in ["*", "a, b", "a,,b", ",", "a,a"] {
+        values.push(("Progress", text.to_string()));
+    }
+    values.extend([8, 9].map(|count| ("Progress", names(count))));
+    values.extend([512, 513].map(|bytes| ("Progress", "p".repeat(bytes))));
     for bytes in [107, 108] {
         values.push(("Socket", format!("/{}", "s".repeat(bytes - 1))));
     }

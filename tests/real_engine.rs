@@ -4,6 +4,7 @@
 //! One module for each theme. What takes a container's stop wait (10 s and
 //! more) runs side by side, see [`side_by_side`].
 
+mod check;
 mod confirm;
 mod dependencies;
 mod died;

@@ -3,12 +3,15 @@
 //!
 //! Not here: restarting anything, and what only a running Fluent Bit knows.
 
+mod dependencies;
 mod dirs;
 mod engine;
 mod finding;
 mod fluent_bit;
 mod live;
 mod notify;
+mod quiet;
+mod remedies;
 mod settings;
 mod sockets;
 
@@ -32,8 +35,9 @@ pub(crate) async fn all(config: Result<&Config, &ConfigError>) -> Findings {
     dirs::check(config, &mut findings);
     notify::check(config, &mut findings);
     engine::check(config, &mut findings).await;
-    sockets::check(config, &mut findings).await;
-    http(config, &mut findings).await;
+    let has_intents = sockets::check(config, &mut findings).await;
+    let has_http = http(config, &mut findings).await;
+    quiet::check(config, has_intents, has_http, &mut findings);
     findings
 }
 
@@ -49,17 +53,19 @@ pub(crate) async fn live(config: &Config) -> Result<String, String> {
     live::check(config).await
 }
 
-async fn http(config: &Config, findings: &mut Findings) {
+/// Whether the endpoint answers.
+async fn http(config: &Config, findings: &mut Findings) -> bool {
     let Some(address) = config.http_listen else {
         findings.ok("http", "off");
-        return;
+        return false;
     };
     match live::check(config).await {
         Ok(_) => findings.ok("http", format!("{address} answers")),
-        Err(why) => findings.fail(
-            "http",
-            why,
-            "start the executor, or set http.listen = \"off\"",
-        ),
+        Err(why) => {
+            let advice = "start the executor, or set http.listen = \"off\"";
+            findings.fail("http", why, advice);
+            return false;
+        }
     }
+    true
 }

@@ -141,7 +141,7 @@ async fn run_local(config: Config, sources: Sources, level: LevelHandle) -> Resu
 }
 
 /// What beats over HTTP have to bring; none where they are off.
-fn beat_token(config: &Config) -> Result<Option<Token>, Fault> {
+pub(crate) fn beat_token(config: &Config) -> Result<Option<Token>, String> {
     let text = match &config.beats {
         None => return Ok(None),
         Some(TokenPlace::File(path)) => std::fs::read_to_string(path)
@@ -151,7 +151,7 @@ fn beat_token(config: &Config) -> Result<Option<Token>, Fault> {
         }
     };
     let token = text.and_then(|text| Token::new(&text).map_err(|why| format!("beats: {why}")));
-    token.map(Some).map_err(Fault::Setting)
+    token.map(Some)
 }
 
 /// What the executor itself checks, begun.
@@ -186,7 +186,7 @@ async fn serve_http(
     site: &Rc<Site>,
     clock: Clock,
 ) -> Result<Option<JoinHandle<()>>, Fault> {
-    site.door.set(beat_token(config)?);
+    site.door.set(beat_token(config).map_err(Fault::Setting)?);
     let Some(address) = config.http_listen else {
         return Ok(None);
     };

@@ -2,9 +2,10 @@
 //! shared network. Pure.
 //!
 //! Keeps true: nothing depends on itself, in however many steps: a cycle in the configuration
-//! is a fault when it is read; what closes one among Compose's labels is left out.
+//! is a fault when it is read; what closes one by Compose's labels is left out, and can be
+//! named.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::docker::Listed;
 
@@ -63,46 +64,128 @@ pub fn has_compose_parents(labels: &BTreeMap<String, String>) -> bool {
     labels.contains_key(PROJECT) && labels.contains_key(SERVICE) && !services(labels).is_empty()
 }
 
-/// The names of the containers that one with these labels depends on, by Compose's labels on
-/// all that are there. A service that leads back to its own is left out.
-pub fn compose_parents(labels: &BTreeMap<String, String>, all: &[Listed]) -> BTreeSet<String> {
-    let (Some(project), Some(own)) = (labels.get(PROJECT), labels.get(SERVICE)) else {
-        return BTreeSet::new();
-    };
-    let siblings: Vec<(&str, &Listed)> = all
-        .iter()
-        .filter(|one| one.labels.get(PROJECT) == Some(project))
-        .filter_map(|one| Some((one.labels.get(SERVICE)?.as_str(), one)))
-        .collect();
-    let needs: Needs = siblings
-        .iter()
-        .map(|(service, one)| {
-            let needed = services(&one.labels).into_iter().map(str::to_owned);
-            ((*service).to_owned(), needed.collect())
-        })
-        .collect();
-    let parents: BTreeSet<&str> = services(labels)
-        .into_iter()
-        .filter(|service| !leads_to(&needs, service, own))
-        .collect();
-    siblings
-        .iter()
-        .filter(|(service, _)| parents.contains(service))
-        .map(|(_, one)| one.name.clone())
-        .collect()
+/// Names of containers that lead round in a circle, the first of them again at the end; the
+/// least name comes first, so that one circle is always the same.
+pub type Circle = Vec<String>;
+
+/// All containers, and what each needs by Compose's labels and the configuration.
+#[derive(Debug)]
+pub struct Family {
+    all: Vec<Listed>,
+    needs: Needs,
 }
 
-fn leads_to(needs: &Needs, from: &str, to: &str) -> bool {
-    let mut seen = BTreeSet::from([from]);
-    let mut next = vec![from];
-    while let Some(service) = next.pop() {
-        if service == to {
-            return true;
+impl Family {
+    /// Of all that are there, with what the configuration lists beside the labels.
+    pub fn new(all: Vec<Listed>, configured: &Needs) -> Self {
+        let mut needs = configured.clone();
+        let mut services_of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        for one in &all {
+            if let Some(key) = project_and_service(&one.labels) {
+                services_of.entry(key).or_default().push(&one.name);
+            }
         }
-        let further = needs.get(service).into_iter().flatten();
-        next.extend(further.map(String::as_str).filter(|one| seen.insert(one)));
+        for one in &all {
+            let Some((project, _)) = project_and_service(&one.labels) else {
+                continue;
+            };
+            let parents = services(&one.labels).into_iter();
+            let parents = parents.filter_map(|service| services_of.get(&(project, service)));
+            let parents = parents.flatten().map(|name| (*name).to_owned());
+            needs.entry(one.name.clone()).or_default().extend(parents);
+        }
+        Self { all, needs }
     }
-    false
+
+    /// All of them, as the engine listed them.
+    pub fn all(&self) -> &[Listed] {
+        &self.all
+    }
+
+    /// The containers that one with these labels depends on, by Compose's label. What leads
+    /// back to it is left out.
+    pub fn compose_parents(
+        &self,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> BTreeSet<String> {
+        let mut parents = self.labelled(labels);
+        parents.retain(|parent| self.way(parent, name).is_none());
+        parents
+    }
+
+    /// A circle for which a parent of this container was left out; none where none was.
+    pub fn circle(&self, name: &str, labels: &BTreeMap<String, String>) -> Option<Circle> {
+        let ways = self.labelled(labels).into_iter();
+        let mut way = ways.filter_map(|parent| self.way(&parent, name)).min()?;
+        // From a parent to the child itself, which is not named twice.
+        let least = (0..way.len()).min_by_key(|at| &way[*at])?;
+        way.rotate_left(least);
+        way.push(way[0].clone());
+        Some(way)
+    }
+
+    /// All circles for which Compose's labels were left out, each once.
+    pub fn circles(&self) -> BTreeSet<Circle> {
+        let circles = self.all.iter();
+        circles
+            .filter_map(|one| self.circle(&one.name, &one.labels))
+            .collect()
+    }
+
+    /// Services that the label names and that no container has.
+    pub fn missing_services<'a>(&self, labels: &'a BTreeMap<String, String>) -> Vec<&'a str> {
+        let Some((project, _)) = project_and_service(labels) else {
+            return Vec::new();
+        };
+        let mut missing = services(labels);
+        let is_there = |service: &str| {
+            let mut all = self.all.iter();
+            all.any(|one| project_and_service(&one.labels) == Some((project, service)))
+        };
+        missing.retain(|service| !is_there(service));
+        missing
+    }
+
+    /// By Compose's label, whatever comes of it.
+    fn labelled(&self, labels: &BTreeMap<String, String>) -> BTreeSet<String> {
+        let Some((project, _)) = project_and_service(labels) else {
+            return BTreeSet::new();
+        };
+        let wanted: BTreeSet<&str> = services(labels).into_iter().collect();
+        let is_parent = |one: &&Listed| {
+            project_and_service(&one.labels)
+                .is_some_and(|(of, service)| of == project && wanted.contains(service))
+        };
+        let parents = self.all.iter().filter(is_parent);
+        parents.map(|one| one.name.clone()).collect()
+    }
+
+    /// A shortest way from one to another, both named; none where there is none.
+    fn way(&self, from: &str, to: &str) -> Option<Circle> {
+        let mut before: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut next = VecDeque::from([from]);
+        let mut seen = BTreeSet::from([from]);
+        while let Some(name) = next.pop_front() {
+            if name == to {
+                let way = std::iter::successors(Some(name), |name| before.get(name).copied());
+                let mut way: Circle = way.map(str::to_owned).collect();
+                way.reverse();
+                return Some(way);
+            }
+            for parent in self.needs.get(name).into_iter().flatten() {
+                if seen.insert(parent) {
+                    before.insert(parent, name);
+                    next.push_back(parent);
+                }
+            }
+        }
+        None
+    }
+}
+
+fn project_and_service(labels: &BTreeMap<String, String>) -> Option<(&str, &str)> {
+    Some((labels.get(PROJECT)?, labels.get(SERVICE)?))
 }
 
 /// The services of the label, without those that are to have run to their end.
@@ -177,9 +260,15 @@ mod tests {
             listed("migrate", ""),
             other,
         ];
-        let parents = compose_parents(&web.labels, &all);
+        let family = Family::new(all.to_vec(), &Needs::new());
+        let parents = family.compose_parents(&web.name, &web.labels);
         let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
         assert_eq!(parents, ["app-cache-1", "app-db-1"]);
+        assert_eq!(family.missing_services(&web.labels), ["gone"]);
+        assert_eq!(family.circles(), BTreeSet::new());
+        // One that was made since the list.
+        let parents = family.compose_parents("app-web-2", &web.labels);
+        assert_eq!(parents.len(), 2);
         assert!(has_compose_parents(&web.labels));
         for label in [
             "",
@@ -203,8 +292,32 @@ mod tests {
             listed("c", "a:service_started:true"),
             listed("d", "d:service_started:true"),
         ];
-        let parents = compose_parents(&a.labels, &all);
+        let family = Family::new(all.to_vec(), &Needs::new());
+        let parents = family.compose_parents(&a.name, &a.labels);
         assert_eq!(parents.into_iter().collect::<Vec<_>>(), ["app-d-1"]);
+        // Each once, however many are in it.
+        let circles: Vec<String> = family.circles().iter().map(|one| one.join(" ")).collect();
+        assert_eq!(
+            circles,
+            ["app-a-1 app-b-1 app-c-1 app-a-1", "app-d-1 app-d-1"]
+        );
+        let circle = family.circle(&all[2].name, &all[2].labels);
+        assert_eq!(circle.unwrap().join(" "), circles[0]);
+    }
+
+    #[test]
+    fn a_circle_through_the_configuration_is_opened_at_the_label() {
+        let web = listed("web", "db:service_started:true");
+        let db = listed("db", "");
+        let configured = needs(&[("app-db-1", &["other"]), ("other", &["app-web-1"])]);
+        let family = Family::new(vec![web.clone(), db.clone()], &configured);
+        assert_eq!(
+            family.compose_parents(&web.name, &web.labels),
+            BTreeSet::new()
+        );
+        let circle = family.circle(&web.name, &web.labels).unwrap();
+        assert_eq!(circle.join(" "), "app-db-1 other app-web-1 app-db-1");
+        assert_eq!(family.circle(&db.name, &db.labels), None);
     }
 
     #[test]

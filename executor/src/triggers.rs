@@ -87,7 +87,7 @@ pub const NO_BEAT: &str = "no-beat";
 pub const PROBE_PREFIX: &str = "probe-";
 
 /// All names but those of probes.
-const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 7] = [
     UNHEALTHY,
     DIED,
     OOM_KILLED,

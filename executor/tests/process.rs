@@ -3,6 +3,8 @@
 
 #[path = "process/check.rs"]
 mod check;
+#[path = "process/doctor.rs"]
+mod doctor;
 #[path = "process/notify.rs"]
 mod notify;
 #[path = "process/replay.rs"]

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use policy::{ContainerState, Facts, Timestamp, standing};
 
+use super::dependencies;
 use super::finding::Findings;
 use crate::config::Config;
-use crate::docker::{Client, Docker, Listed};
+use crate::docker::{Client, Docker, Inspected, Listed};
 use crate::labels;
 
 /// Longest wait for each request.
@@ -58,46 +59,50 @@ async fn containers(
             );
         }
     }
-    let running: Vec<Listed> = listed
-        .into_iter()
+    let running: Vec<&Listed> = listed
+        .iter()
         .filter(|container| container.state == "running")
         .collect();
     if running.len() > CONTAINERS_MAX {
         let text = format!("{} run; {CONTAINERS_MAX} are looked at", running.len());
         findings.warn("containers", text, "");
     }
-    let mut healed = 0;
+    let mut healed: Vec<Inspected> = Vec::new();
     let mut newest: Option<(u64, String)> = None;
     for container in running.iter().take(CONTAINERS_MAX) {
         // Gone since it was listed: nothing to say about it.
-        let facts = match docker.inspect(&container.id, DEADLINE).await {
-            Ok(Some(inspected)) => inspected.into_facts(Timestamp(0), false),
+        let inspected = match docker.inspect(&container.id, DEADLINE).await {
+            Ok(Some(inspected)) => inspected,
             Ok(None) => continue,
             Err(e) => {
                 findings.fail("containers", e.to_string(), "");
                 continue;
             }
         };
+        let facts = inspected.clone().into_facts(Timestamp(0), false);
         if facts.state == ContainerState::Running
             && let Some(started) = facts.started_at
             && newest.as_ref().is_none_or(|(secs, _)| started.secs > *secs)
         {
             newest = Some((started.secs, facts.name.clone()));
         }
-        healed += u32::from(stand(config, &facts, findings));
+        if stand(config, &facts, findings) {
+            healed.push(inspected);
+        }
     }
-    match healed {
+    match healed.len() {
         0 => findings.warn(
             "containers",
             format!("{} run, none of them may be restarted", running.len()),
             "label them healer.enable=true, list them in healer.toml, or set TARGET_CONTAINER",
         ),
-        _ => findings.ok(
+        count => findings.ok(
             "containers",
-            format!("{} run, {healed} may be restarted", running.len()),
+            format!("{} run, {count} may be restarted", running.len()),
         ),
     }
     clock(newest, findings);
+    dependencies::check(config, listed, &healed, findings);
 }
 
 /// How one container stands; true where it may be restarted.

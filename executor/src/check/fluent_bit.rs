@@ -11,6 +11,7 @@ mod filter;
 mod input;
 mod model;
 mod output;
+mod progress;
 mod service;
 mod yaml;
 
@@ -50,6 +51,7 @@ pub(crate) fn check(path: &Path, config: &Config, findings: &mut Findings) {
     }
     plugins(&read, path, findings);
     service::check(&read, path, findings);
+    progress::check(&read, &outputs, config, findings);
     for output in outputs {
         let before = findings.0.len();
         output::check(&read, output, config, findings);

@@ -4,6 +4,7 @@ use policy::{Limits, TargetConfig};
 use rules::RuleSet;
 
 use super::finding::Findings;
+use super::remedies;
 use crate::config::{Config, show_duration_ms};
 use crate::groups;
 use crate::resolve::Procfs;
@@ -29,6 +30,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         );
     }
     if let Some(rules) = rules(config, findings) {
+        remedies::check(config, &rules, findings);
         kernel(config, &rules, findings);
     }
     limits("defaults", &config.policy.defaults, findings);

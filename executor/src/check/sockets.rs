@@ -16,8 +16,10 @@ const ANSWER_MS_MAX: u64 = 3_000;
 
 const START: &str = "start the executor: `healer run`, by systemd or compose";
 
-pub(super) async fn check(config: &Config, findings: &mut Findings) {
+/// Whether the intents socket takes connections.
+pub(super) async fn check(config: &Config, findings: &mut Findings) -> bool {
     let sockets = &config.sockets;
+    let mut has_intents = false;
     let group = sockets.intents_group.as_deref();
     let gid = group.and_then(|group| groups::gid(group).ok());
     if let Some(meta) = socket("intents", &sockets.intents, findings) {
@@ -44,7 +46,10 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
             directory(&sockets.intents, &meta, findings);
         }
         match Client::connect(&sockets.intents).await {
-            Ok(_) => findings.ok("intents socket", who(&sockets.intents, &meta)),
+            Ok(_) => {
+                has_intents = true;
+                findings.ok("intents socket", who(&sockets.intents, &meta));
+            }
             Err(e) => findings.fail("intents socket", e.to_string(), ""),
         }
     }
@@ -52,6 +57,7 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         mode("admin", &sockets.admin, &meta, 0o600, findings);
         admin(config, findings).await;
     }
+    has_intents
 }
 
 /// The file, where it is there and a socket.

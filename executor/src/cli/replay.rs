@@ -60,10 +60,8 @@ pub(super) fn replay(settings: &Settings, args: &ReplayArgs) -> Result<ExitCode,
     let target = target(&config, args);
     let matches = Matches::read(&args.file, &rules, origin, &target)?;
     let as_is = World::run(&config, &book, &matches);
-    let what_if = match what_if(settings, &config, args)? {
-        Some(other) => Some(World::run(&other, &book, &matches)),
-        None => None,
-    };
+    let other = what_if(settings, &config, args)?;
+    let what_if = other.map(|other| World::run(&other, &book, &matches));
     let told = show::Told {
         file: &args.file,
         matches: &matches,

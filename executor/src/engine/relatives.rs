@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use policy::{Parent, Relation, Seen, Timestamp};
 
-use crate::dependencies::{Needs, compose_parents, has_compose_parents, network_parent};
-use crate::docker::{Docker, Inspected, Listed};
+use crate::dependencies::{Circle, Family, Needs, has_compose_parents, network_parent};
+use crate::docker::{Docker, Inspected};
 
 /// Most parents of one container that are looked at.
 const PARENTS_MAX: usize = 16;
+/// Most circles that are told, each once.
+const CIRCLES_TOLD_MAX: usize = 64;
 /// A list of all containers serves for so long, ms: names seldom change.
 const LIST_MAX_MS: u64 = 5_000;
 
@@ -23,7 +25,8 @@ const LIST_MAX_MS: u64 = 5_000;
 pub(super) struct Relatives {
     /// By the configuration.
     needs: RefCell<Needs>,
-    listed: RefCell<Option<(Timestamp, Rc<Vec<Listed>>)>>,
+    listed: RefCell<Option<(Timestamp, Rc<Family>)>>,
+    circles_told: RefCell<BTreeSet<Circle>>,
 }
 
 impl Relatives {
@@ -32,6 +35,7 @@ impl Relatives {
         let targets = config.targets.iter();
         let needs = targets.map(|(name, target)| (name.clone(), target.depends_on.clone()));
         self.needs.replace(needs.collect());
+        self.listed.replace(None);
     }
 
     /// The parents of a container, as far as they can be seen within that time.
@@ -56,9 +60,10 @@ impl Relatives {
             .cloned()
             .unwrap_or_default();
         if has_compose_parents(&child.labels)
-            && let Some(all) = self.list(docker, now, left()).await
+            && let Some(family) = self.list(docker, now, left()).await
         {
-            names.extend(compose_parents(&child.labels, &all));
+            names.extend(family.compose_parents(&child.name, &child.labels));
+            self.tell(family.circle(&child.name, &child.labels));
         }
         for name in others(names, child, &parents) {
             let seen = look(docker, &name, left()).await;
@@ -72,15 +77,30 @@ impl Relatives {
         docker: &D,
         now: Timestamp,
         within: Duration,
-    ) -> Option<Rc<Vec<Listed>>> {
-        if let Some((at, all)) = &*self.listed.borrow()
+    ) -> Option<Rc<Family>> {
+        if let Some((at, family)) = &*self.listed.borrow()
             && now.since(*at) <= LIST_MAX_MS
         {
-            return Some(Rc::clone(all));
+            return Some(Rc::clone(family));
         }
-        let all = Rc::new(docker.list(within).await.ok()?);
-        self.listed.replace(Some((now, Rc::clone(&all))));
-        Some(all)
+        let all = docker.list(within).await.ok()?;
+        let family = Rc::new(Family::new(all, &self.needs.borrow()));
+        self.listed.replace(Some((now, Rc::clone(&family))));
+        Some(family)
+    }
+
+    /// Whose order of healing is not kept, once for each circle.
+    fn tell(&self, circle: Option<Circle>) {
+        let Some(circle) = circle else { return };
+        let mut told = self.circles_told.borrow_mut();
+        if told.len() < CIRCLES_TOLD_MAX && !told.contains(&circle) {
+            tracing::warn!(
+                "Compose's depends_on leads round in a circle: {}; these do not wait for one \
+                 another",
+                circle.join(" needs ")
+            );
+            told.insert(circle);
+        }
     }
 }
 

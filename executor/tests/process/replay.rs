@@ -176,7 +176,10 @@ fn maintenance_windows_are_kept_on_the_logs_own_clock() {
         format!("{window}targets = ['train-*']\n"),
         window.replace("mon", "tue"),
     ] {
-        assert_eq!(under(&other, &log())[0], (0.5, "restart".into(), String::new()));
+        assert_eq!(
+            under(&other, &log())[0],
+            (0.5, "restart".into(), String::new())
+        );
     }
 }
 
@@ -200,11 +203,17 @@ fn windows_are_worked_out_anew_as_the_log_goes_on() {
         ("restart", ""),
         ("recovered", ""),
     ];
-    assert_eq!(what, expected.map(|(what, gate)| (what.into(), gate.into())));
+    assert_eq!(
+        what,
+        expected.map(|(what, gate)| (what.into(), gate.into()))
+    );
     // One that never ends holds back for as long as a replay looks on, and that has an end.
     let always = window.replace("02:00", "00:00").replace("04:00", "24:00");
     let what = under(&always, &log);
-    assert!(what.iter().all(|(_, what, _)| what != "restart"), "{what:?}");
+    assert!(
+        what.iter().all(|(_, what, _)| what != "restart"),
+        "{what:?}"
+    );
     assert_eq!(what[0].2, "maintenance");
 }
 

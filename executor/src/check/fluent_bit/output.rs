@@ -49,6 +49,13 @@ pub(super) fn check(read: &FluentBit, output: &Section, config: &Config, finding
     keys(output, findings);
     for property in &output.properties {
         match read.expand(&property.value) {
+            Value::Known(value) if property.key == "progress" => {
+                let is_kernel = read.word(output, "target").as_deref() == Some("kernel");
+                if let Some(why) = super::progress::fault(&value, is_kernel) {
+                    let text = format!("{} {value:?} {why}", property.written);
+                    findings.fail(&property.place, text, "Fluent Bit does not start with it");
+                }
+            }
             Value::Known(value) => own_value(property, &value, config, findings),
             Value::Depends(variable) if OWN.contains(&&*property.key) => findings.warn(
                 &property.place,

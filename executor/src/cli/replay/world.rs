@@ -5,9 +5,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use policy::{
-    Action, Call, Called, ContainerState, Decided, Event, Facts, Gate, IntentInput,
-    LABEL_ENABLE, Look, Now, Outcome, PendingKey, Policy, Record, Step, Timestamp, Verdict,
-    WallTime,
+    Action, Call, Called, ContainerState, Decided, Event, Facts, Gate, IntentInput, LABEL_ENABLE,
+    Look, Now, Outcome, PendingKey, Policy, Record, Step, Timestamp, Verdict, WallTime,
 };
 use rules::RuleBook;
 

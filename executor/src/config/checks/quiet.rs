@@ -1,5 +1,7 @@
 //! What is missed when it does not come: progress and beats.
 
+use executor_api::STRING_BYTES_MAX;
+
 use super::probe::{long, pattern, remedy};
 use super::written::{ActivitySection, SilenceSection};
 use super::{Activity, OutputSource, Silence};
@@ -43,6 +45,11 @@ pub(super) fn silence(
             OutputSource::Plugin | OutputSource::Engine => Ok(ms),
         }
     };
+    if source == OutputSource::Plugin
+        && let Some(why) = pattern.as_ref().and_then(|one| unlisted(&one.to_string()))
+    {
+        return fault(&key("pattern"), why);
+    }
     Ok(Some(Silence {
         pattern,
         first_ms: limit("first", section.first, 20 * MINUTE)?,
@@ -50,6 +57,20 @@ pub(super) fn silence(
         source,
         remedy: remedy(&place, section.remedy.as_deref())?,
     }))
+}
+
+/// Why the plugin's `Progress`, a list with commas, cannot hold this text.
+fn unlisted(text: &str) -> Option<String> {
+    let why = match text {
+        _ if text.contains(',') => "holds a comma",
+        _ if text.trim() != text => "begins or ends with white space",
+        _ if text.len() > STRING_BYTES_MAX => "is too long",
+        _ => return None,
+    };
+    Some(format!(
+        "{why}: with source = \"plugin\" Progress has to list it, in which texts are separated by \
+         commas and have at most {STRING_BYTES_MAX} bytes; take a part of it"
+    ))
 }
 
 pub(super) fn activity(

@@ -230,10 +230,28 @@ fn silence_needs_to_know_what_progress_is() {
         ("any = true\npattern = 'x'", "needs either"),
         ("any = true\nthen = '0s'", "0s is not between 1s and 30d"),
         ("any = true\nsource = 'docker'", "none of engine, plugin"),
+        (
+            "pattern = 'a, b'\nsource = 'plugin'",
+            "silence.pattern: holds a comma",
+        ),
+        (
+            "pattern = ' a'\nsource = 'plugin'",
+            "begins or ends with white space",
+        ),
     ] {
         let why = silence(keys).unwrap_err();
         assert!(why.contains(expected), "{keys}: {why}");
     }
+    // What the plugin's setting can hold, and one byte more.
+    let long = |bytes: usize| {
+        silence(&format!(
+            "pattern = '{}'\nsource = 'plugin'",
+            "x".repeat(bytes)
+        ))
+    };
+    assert!(long(512).is_ok());
+    assert!(long(513).unwrap_err().contains("is too long"));
+    assert!(silence("pattern = 'a, b'").is_ok());
 }
 
 #[test]
