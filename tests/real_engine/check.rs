@@ -7,7 +7,7 @@ use crate::support::engine::{Container, Spec, engine};
 use crate::support::healer::{Executor, Setup, by_id, oom};
 
 /// Level, text and advice of what is said about something.
-pub(super) fn about(executor: &Executor, about: &str) -> Vec<(String, String, String)> {
+fn about(executor: &Executor, about: &str) -> Vec<(String, String, String)> {
     let check = executor.cli(&["check", "--json"]);
     let findings: Vec<Value> = serde_json::from_str(&check.stdout).expect("findings");
     let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
@@ -29,10 +29,6 @@ fn project(container: &str) -> String {
     format!("check-{container}-{}", std::process::id())
 }
 
-fn names<'a>(container: &'a Container) -> &'a str {
-    &container.name
-}
-
 #[test]
 fn a_circle_of_composes_labels_is_said_once_by_the_doctor_and_once_in_the_log() {
     let Some(engine) = engine() else { return };
@@ -49,7 +45,7 @@ fn a_circle_of_composes_labels_is_said_once_by_the_doctor_and_once_in_the_log() 
         .target(&web.name)
         .target(&db.name);
     let executor = Executor::start(setup);
-    let mut round = [names(&db), names(&web)];
+    let mut round = [&*db.name, &*web.name];
     round.sort_unstable();
     let circle = format!("{0} needs {1} needs {0}", round[0], round[1]);
     let found = about(&executor, "dependencies");
