@@ -43,7 +43,7 @@ impl Policy {
         } else if attempt.exec().is_some() && !attempt.sent.is_empty() {
             // Of an earlier process, or its answer was lost: never run again.
             let why = "its end is not known";
-            self.executed(&mut step, id, &attempt, ExecEnd::Unknown, why);
+            self.executed(&mut step, now, id, &attempt, ExecEnd::Unknown, why);
         } else {
             self.act(&mut step, now, id, &attempt, look);
         }
@@ -65,8 +65,9 @@ impl Policy {
                 self.done_and_watched(step, now, id, attempt, started_at, look);
             }
             Resolution::Fell { started_at, detail } => {
-                self.done(step, id, attempt, started_at);
-                self.not_cured(step, id, attempt, outcome(Outcome::Relapsed, detail), false);
+                let attempt = self.done(step, now, id, attempt, started_at);
+                let ending = outcome(Outcome::Relapsed, detail);
+                self.not_cured(step, now, id, &attempt, ending, false);
             }
             Resolution::Stopped => {
                 let mut ending = outcome(Outcome::Stopped, "it was to be stopped".into());
@@ -80,12 +81,7 @@ impl Policy {
             Resolution::Fail { detail, is_down } => {
                 let mut ending = outcome(Outcome::Failed, detail);
                 ending.hold = is_down;
-                let is_last = attempt.charge.measure(attempt.step + 1).is_none();
-                let gives_up = self.gives_up(id, &attempt.charge.target, Outcome::Failed);
-                if !is_down && is_last && !gives_up {
-                    self.try_again_later(step, now, attempt, None);
-                }
-                self.not_cured(step, id, attempt, ending, false);
+                self.not_cured(step, now, id, attempt, ending, false);
             }
             Resolution::GiveUp {
                 detail,
@@ -131,18 +127,22 @@ impl Policy {
         started_at: crate::WallTime,
         look: &Look,
     ) {
-        self.done(step, id, attempt, started_at);
-        let restarted = Restarted {
-            at: now.at,
-            wall_ms: now.wall_ms,
-            started_at,
-            by_exec: None,
-        };
-        self.verify(step, now, id, attempt, restarted, look);
+        let attempt = self.done(step, now, id, attempt, started_at);
+        if let Some(restarted) = attempt.restarted {
+            self.verify(step, now, id, &attempt, restarted, look);
+        }
     }
 
-    /// The engine's answer is known: told.
-    fn done(&self, step: &mut Step, id: AttemptId, attempt: &Attempt, started_at: crate::WallTime) {
+    /// The engine's answer is known: told. Returns the attempt as it is by that, for what
+    /// else the same look says of it.
+    fn done(
+        &self,
+        step: &mut Step,
+        now: Now,
+        id: AttemptId,
+        attempt: &Attempt,
+        started_at: crate::WallTime,
+    ) -> Attempt {
         step.entries.push(Entry::Restarted {
             attempt: id,
             started_at,
@@ -152,6 +152,15 @@ impl Policy {
             target: attempt.charge.target.clone(),
             container_id: attempt.charge.container_id.clone(),
         });
+        Attempt {
+            restarted: Some(Restarted {
+                at: now.at,
+                wall_ms: now.wall_ms,
+                started_at,
+                by_exec: None,
+            }),
+            ..attempt.clone()
+        }
     }
 
     /// What was charged for needs the gates' word on the facts just read, and a free
@@ -251,7 +260,7 @@ impl Policy {
 
     /// What a match asked for has not been done: the target is pending again,
     /// for no id any more, since each leads to one charge at most.
-    fn try_again_later(
+    pub(crate) fn try_again_later(
         &self,
         step: &mut Step,
         now: Now,
@@ -319,7 +328,7 @@ impl Policy {
             if let Some(attempt) = self.state.open(id)
                 && attempt.exec().is_some()
             {
-                self.exec_called(&mut step, id, attempt, called);
+                self.exec_called(&mut step, now, id, attempt, called);
             } else if let Some(attempt) = self.state.open(id) {
                 step.actions.push(look_for(id, attempt));
             }

@@ -135,6 +135,12 @@ impl Config {
         own == RuleRemedy::Restart || self.targets.values().chain([&self.defaults]).any(heals)
     }
 
+    /// Whether a match of `rule` calls for something to be done at every target.
+    pub(crate) fn always_heals(&self, rule: &str, own: RuleRemedy, sign: Sign) -> bool {
+        let heals = |t: &TargetConfig| t.remedies.of(rule, own, sign).kind().is_restart();
+        self.targets.values().chain([&self.defaults]).all(heals)
+    }
+
     /// The longest cooldown or window of any target or of the host, ms: after
     /// so long without a charge no configured limit remembers one.
     pub fn largest_limit_ms(&self) -> u64 {

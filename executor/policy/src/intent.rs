@@ -112,7 +112,11 @@ impl Policy {
             Ruling::Go { limits, shadow } => {
                 let key = waiting_key(&asking, Gate::Cooldown);
                 let pending = self.merged(arrival, facts, key);
-                let plan = remedy.plan();
+                // What waited may have the newer line: its rule's remedy then.
+                let plan = match self.remedy_of(&pending, &facts.name) {
+                    Remedy::Heal(measures) => Remedy::Heal(measures).plan(),
+                    Remedy::Note | Remedy::Escalate => remedy.plan(),
+                };
                 let mut answer = charged(&facts.name, shadow, &plan);
                 let cause = cause_of(&pending);
                 let attempt = self.charge(&mut step, facts, cause, (limits, shadow), plan);
@@ -175,7 +179,13 @@ impl Policy {
             arrival.settle(&mut step, "", refused(&refusal));
             return step;
         }
-        let is_apart = arrival.awaits.is_some() || self.config.shadow_rules.contains(&intent.rule);
+        let rule = arrival.rule;
+        // Whose it is is not known: what may only be told must not stand in for what heals.
+        let is_apart = arrival.awaits.is_some()
+            || self.config.shadow_rules.contains(&intent.rule)
+            || !self
+                .config
+                .always_heals(&intent.rule, rule.remedy, rule.sign);
         let key = match &intent.wire_id {
             _ if is_apart => PendingKey::Rule {
                 target: intent
@@ -424,6 +434,7 @@ pub(crate) fn merge(old: &Pending, new: Pending) -> Pending {
     Pending {
         ids,
         rule: newest.rule.clone(),
+        remedy: newest.remedy,
         line: newest.line,
         container_id: newest.container_id.clone(),
         threshold: newest.threshold,

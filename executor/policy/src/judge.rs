@@ -43,7 +43,7 @@ impl Policy {
         {
             let ending = Ending::new(Outcome::Relapsed, "it matched again");
             let is_the_same = attempt.restarted.map(|r| r.started_at) == asking.facts.started_at;
-            held = self.not_cured(step, id, attempt, ending, is_the_same);
+            held = self.not_cured(step, asking.now, id, attempt, ending, is_the_same);
             if goes_on(step, id) {
                 return Ruling::Refused(gates::in_progress_with(id, attempt, asking.now));
             }

@@ -12,7 +12,7 @@ use crate::act::look_for;
 use crate::draft::Ending;
 use crate::state::Attempt;
 use crate::{
-    AttemptId, Called, Entry, Event, ExecEnd, Facts, Measure, Outcome, Policy, Step, WallTime,
+    AttemptId, Called, Entry, Event, ExecEnd, Facts, Measure, Now, Outcome, Policy, Step, WallTime,
 };
 
 impl Policy {
@@ -20,6 +20,7 @@ impl Policy {
     pub(crate) fn exec_called(
         &self,
         step: &mut Step,
+        now: Now,
         id: AttemptId,
         attempt: &Attempt,
         called: &Called,
@@ -33,7 +34,7 @@ impl Policy {
             ),
             Called::Unclear { why } => (ExecEnd::Unknown, why.clone()),
         };
-        self.executed(step, id, attempt, end, &detail);
+        self.executed(step, now, id, attempt, end, &detail);
     }
 
     /// A command's end: what did not work out is followed by the next measure at once, all
@@ -41,6 +42,7 @@ impl Policy {
     pub(crate) fn executed(
         &self,
         step: &mut Step,
+        now: Now,
         id: AttemptId,
         attempt: &Attempt,
         end: ExecEnd,
@@ -57,18 +59,20 @@ impl Policy {
         });
         if end == ExecEnd::Failed {
             let why = format!("exec '{name}': {detail}");
-            self.not_cured(step, id, attempt, Ending::new(Outcome::Failed, why), true);
+            let ending = Ending::new(Outcome::Failed, why);
+            self.not_cured(step, now, id, attempt, ending, true);
         } else {
             step.entries.push(Entry::Executed { attempt: id, end });
         }
     }
 
     /// The measure did not cure: the next one where the plan has one and the container is
-    /// still what was meant (`goes_on`), else the attempt ends so. Returns why, where its
-    /// target is held by that.
+    /// still what was meant (`goes_on`), else the attempt ends so; what has failed and is not
+    /// held is decided again later. Returns why, where its target is held by that.
     pub(crate) fn not_cured(
         &self,
         step: &mut Step,
+        now: Now,
         id: AttemptId,
         attempt: &Attempt,
         mut ending: Ending,
@@ -82,6 +86,10 @@ impl Policy {
                 return None;
             }
             Some(_) | None => {}
+        }
+        let has_failed = ending.outcome == Outcome::Failed && !ending.hold;
+        if has_failed && !self.gives_up(id, &attempt.charge.target, Outcome::Failed) {
+            self.try_again_later(step, now, attempt, None);
         }
         self.end_attempt(step, id, attempt, ending)
     }

@@ -132,6 +132,10 @@ impl Policy {
         let ruling = match remedy.kind() {
             RuleRemedy::Restart => self.judge_match(asking, step),
             remedy => match told_refusal(&asking, remedy) {
+                // As on its arrival: nothing but what has to confirm it is waited for.
+                Some(refusal) if refusal.gate != Gate::Unconfirmed => {
+                    Ruling::Refused(Refusal::new(refusal.gate, refusal.detail))
+                }
                 Some(refusal) => Ruling::Refused(refusal),
                 None => {
                     let is_dry = (asking.is_dry_run(), asking.is_shadow_rule());
@@ -241,7 +245,10 @@ fn matched<'a>(
 
 /// What has waited so is on record as a match from now on, for a storm and for what is held.
 fn note_news(step: &mut Step, asking: &Ask<'_>, pending: &Pending, answer: &Decided) {
-    let is_restart = pending.remedy == RuleRemedy::Restart;
+    let Who::Match(Matched { remedy, .. }) = asking.who else {
+        return;
+    };
+    let is_restart = remedy == RuleRemedy::Restart;
     let is_dry = asking.is_dry_run();
     if !is_news(pending) || !is_restart || is_dry || answer.gate == Some(pending.gate) {
         return;
@@ -251,7 +258,7 @@ fn note_news(step: &mut Step, asking: &Ask<'_>, pending: &Pending, answer: &Deci
         target: asking.facts.name.clone(),
         wire_id: None,
         rule: pending.rule.clone(),
-        remedy: pending.remedy,
+        remedy,
         decision: answer.verdict,
         gate: answer.gate,
         detail: answer.detail.clone(),

@@ -92,16 +92,17 @@ impl Policy {
             }
             Watch::End(Outcome::Recovered, _) if !is_clear => {
                 let why = "what called for it has said neither that it is over nor that it is not";
-                self.not_cured(step, id, attempt, Ending::new(Outcome::Unknown, why), true);
+                let ending = Ending::new(Outcome::Unknown, why);
+                self.not_cured(step, now, id, attempt, ending, true);
             }
             Watch::Uncured(outcome, detail) => {
-                self.not_cured(step, id, attempt, Ending::new(outcome, detail), true);
+                self.not_cured(step, now, id, attempt, Ending::new(outcome, detail), true);
             }
             Watch::Anew(started_at) => {
                 self.done_and_watched(step, now, id, attempt, started_at, look);
             }
             Watch::End(outcome @ Outcome::Relapsed, detail) => {
-                self.not_cured(step, id, attempt, Ending::new(outcome, detail), false);
+                self.not_cured(step, now, id, attempt, Ending::new(outcome, detail), false);
             }
             Watch::End(outcome, detail) => {
                 self.end_attempt(step, id, attempt, Ending::new(outcome, detail));
