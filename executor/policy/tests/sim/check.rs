@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{
-    AttemptId, Call, Cause, Charge, Config, ContainerState, Entry, Facts, Look, Outcome, Record,
-    Sign, WallTime,
+    AttemptId, Call, Cause, Charge, Config, ContainerState, Entry, Exec, Facts, Look, Outcome,
+    Record, Sign, WallTime,
 };
+
+use crate::measures::check_calls_of;
 
 /// All that was written and not lost with the power, and all that was done.
 #[derive(Debug, Default)]
@@ -14,8 +16,18 @@ pub(crate) struct History {
     pub(crate) records: Vec<Record>,
     /// What was written to journals that turned out to be damaged later.
     pub(crate) before: Vec<Record>,
-    /// (when, attempt, call)
-    pub(crate) calls: Vec<(u64, AttemptId, Call)>,
+    /// As they went out.
+    pub(crate) calls: Vec<Made>,
+}
+
+/// A call that went out.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) at: u64,
+    pub(crate) attempt: AttemptId,
+    pub(crate) call: Call,
+    /// The command, where it is one.
+    pub(crate) exec: Option<Exec>,
 }
 
 impl History {
@@ -38,6 +50,11 @@ impl History {
                 _ => None,
             });
         charges.find(|charge| charge.attempt == attempt)
+    }
+
+    pub(crate) fn charges_of(&self, name: &str) -> usize {
+        let charges = self.charges();
+        charges.iter().filter(|(_, c)| c.target == name).count()
     }
 
     pub(crate) fn restarts_sent_wall_ms(&self, of: AttemptId) -> Vec<u64> {
@@ -144,11 +161,27 @@ impl History {
                         }
                     }
                 }
-                Entry::Restarted { attempt, .. } => {
+                Entry::Executed { attempt, .. } => {
                     let charge = charged[attempt];
                     let open = in_progress.remove(&*charge.target);
                     assert_eq!(open, Some(*attempt), "attempts: not in progress");
                     watched.insert(&charge.target, *attempt);
+                }
+                Entry::Restarted { attempt, .. } => {
+                    let charge = charged[attempt];
+                    let open = in_progress.remove(&*charge.target);
+                    // A command may have made it start anew while it was watched.
+                    let open = open.or(watched.get(&*charge.target).copied());
+                    assert_eq!(open, Some(*attempt), "attempts: not in progress");
+                    watched.insert(&charge.target, *attempt);
+                }
+                Entry::NextMeasure { attempt, .. } => {
+                    let charge = charged[attempt];
+                    assert!(!ended.contains_key(attempt), "attempts: one goes on");
+                    let open = watched.remove(&*charge.target);
+                    let open = open.or(in_progress.get(&*charge.target).copied());
+                    assert_eq!(open, Some(*attempt), "attempts: none to go on with");
+                    in_progress.insert(&charge.target, *attempt);
                 }
                 Entry::Outcome {
                     attempt, outcome, ..
@@ -194,51 +227,27 @@ impl History {
     /// No call without its charge, none too many (where a power cut has taken no
     /// mark), none after the end.
     pub(crate) fn check_calls(&self, marks_lost: &BTreeSet<AttemptId>) {
-        let mut made: BTreeMap<(AttemptId, Call2), u32> = BTreeMap::new();
-        for (_, attempt, call) in &self.calls {
-            *made.entry((*attempt, Call2::of(*call))).or_default() += 1;
-        }
         let charges = self.charges();
-        for ((attempt, call), times) in made {
+        let attempts: BTreeSet<AttemptId> = self.calls.iter().map(|made| made.attempt).collect();
+        for attempt in attempts {
             let charge = charges.iter().find(|(_, c)| c.attempt == attempt);
             let (_, charge) = charge.expect("calls: a call without a charge");
             assert!(!charge.shadow, "calls: a dry run makes one");
-            let is_counted = !marks_lost.contains(&attempt);
-            assert!(
-                times <= 2 || !is_counted,
-                "calls: {times} times {call:?} under attempt {attempt}"
-            );
+            let of_it = self.calls.iter().filter(|made| made.attempt == attempt);
+            let is_sure = !marks_lost.contains(&attempt);
+            check_calls_of(charge, &of_it.collect::<Vec<_>>(), is_sure);
         }
-        for (t, attempt, _) in &self.calls {
+        for made in &self.calls {
+            let attempt = made.attempt;
             let ends = self.records.iter().find(
-                |record| matches!(&record.entry, Entry::Outcome { attempt: a, .. } if a == attempt),
+                |record| matches!(&record.entry, Entry::Outcome { attempt: a, .. } if *a == attempt),
             );
             if let Some(record) = ends {
                 assert!(
-                    *t <= record.at.0,
+                    made.at <= record.at.0,
                     "calls: one after attempt {attempt} has ended"
                 );
             }
-        }
-    }
-}
-
-/// [`Call`] in an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Call2 {
-    Restart,
-    Start,
-    Stop,
-    Exec,
-}
-
-impl Call2 {
-    fn of(call: Call) -> Self {
-        match call {
-            Call::Restart => Self::Restart,
-            Call::Start => Self::Start,
-            Call::Stop => Self::Stop,
-            Call::Exec => Self::Exec,
         }
     }
 }

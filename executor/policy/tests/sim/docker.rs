@@ -1,13 +1,16 @@
 //! A fake engine: containers with a life of their own, and restart and start
 //! calls in the steps in which the real one takes them, each of which may fail,
-//! hang, or be cut off when the engine goes away.
+//! hang, or be cut off when the engine goes away. Commands run in a container beside
+//! that, end with it, and may end it themselves.
 
 use std::collections::BTreeMap;
 
 use policy::{
-    AttemptId, Call, Called, ContainerState, Facts, Health, HealthStatus, Look, Timestamp, WallTime,
+    AttemptId, Call, Called, ContainerState, Exec, Facts, Health, HealthStatus, Look, Parent,
+    Relation, Seen, Timestamp, WallTime,
 };
 
+use crate::means::OUTER;
 use crate::options::{NAMES, Options};
 use crate::rng::Rng;
 
@@ -28,6 +31,8 @@ pub(crate) struct Container {
     pub(crate) started_at: WallTime,
     pub(crate) finished_at: Option<WallTime>,
     pub(crate) stopped_by: StoppedBy,
+    /// By our own stop, which was to keep it down.
+    pub(crate) is_down_for_good: bool,
     pub(crate) labels: BTreeMap<String, String>,
     /// It prints matches.
     pub(crate) sick: bool,
@@ -38,6 +43,38 @@ pub(crate) struct Container {
     /// How long the process takes to stop, ms.
     stop_ms: u64,
     job: Option<Job>,
+    commands: Vec<Command>,
+    /// Names and ids of what it depends on, as they were when it was created.
+    parents: Vec<(String, Relation, String)>,
+}
+
+/// A command that runs in a container.
+#[derive(Debug, Clone)]
+struct Command {
+    attempt: AttemptId,
+    epoch: u64,
+    /// None: never by itself.
+    ends_at: Option<u64>,
+    called: Called,
+    effect: Effect,
+    answered: bool,
+}
+
+/// What a command does to its container in the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    None,
+    Cures,
+    EndsIt,
+    StartsItAnew { cured: bool },
+}
+
+/// What is no target of ours, and may be gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Outer {
+    pub(crate) id: String,
+    pub(crate) state: ContainerState,
+    pub(crate) health: Option<HealthStatus>,
 }
 
 /// A restart or start that the engine works on.
@@ -75,6 +112,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 pub(crate) struct Docker {
     pub(crate) containers: BTreeMap<String, Container>,
+    pub(crate) outer: Option<Outer>,
     pub(crate) away_until: u64,
     /// How often it has lied.
     pub(crate) lies: u64,
@@ -101,10 +139,12 @@ impl Docker {
     pub(crate) fn new(rng: &mut Rng, options: &Options, clock: Clock) -> Self {
         let mut docker = Self {
             containers: BTreeMap::new(),
+            outer: None,
             away_until: 0,
             lies: 0,
             made: 0,
         };
+        docker.bring_outer(true);
         for n in 0..options.containers {
             let name = NAMES[usize::try_from(n).expect("an index")];
             docker.create(rng, options, name, clock);
@@ -135,7 +175,20 @@ impl Docker {
                 labels.insert(label.into(), rng.pick(&values).into());
             }
         }
+        let parents = options.means.parents.get(name);
+        let id_of = |parent: &String| match self.containers.get(parent) {
+            Some(container) => container.id.clone(),
+            None => self
+                .outer
+                .as_ref()
+                .map_or("?".into(), |outer| outer.id.clone()),
+        };
+        let parents = parents.into_iter().flatten();
+        let parents = parents.map(|(parent, how)| (parent.clone(), *how, id_of(parent)));
         let container = Container {
+            parents: parents.collect(),
+            commands: Vec::new(),
+            is_down_for_good: false,
             name: name.into(),
             id: format!("{:064x}", self.made),
             state: ContainerState::Running,
@@ -170,7 +223,78 @@ impl Docker {
             .find(|c| c.name == reference || c.id == reference);
         match found {
             None => Look::Gone,
-            Some(container) => Look::Found(container.facts(clock, read_at)),
+            Some(container) => {
+                let mut facts = container.facts(clock, read_at);
+                let parents = container.parents.iter();
+                facts.parents = parents.map(|p| self.parent(p, clock, read_at)).collect();
+                Look::Found(facts)
+            }
+        }
+    }
+
+    /// A network is a very container's, all else goes by the name.
+    fn parent(
+        &self,
+        (name, relation, id): &(String, Relation, String),
+        clock: Clock,
+        read_at: Timestamp,
+    ) -> Parent {
+        let is_it = |its: &String| *relation == Relation::Needs || its == id;
+        let own = self.containers.get(name).filter(|c| is_it(&c.id));
+        let outer = self
+            .outer
+            .as_ref()
+            .filter(|o| name == OUTER && is_it(&o.id));
+        let seen = match (own, outer) {
+            (Some(container), _) => {
+                let facts = container.facts(clock, read_at);
+                Some((facts.state, facts.health.map(|h| h.status)))
+            }
+            (None, Some(outer)) => Some((outer.state, outer.health)),
+            (None, None) => None,
+        };
+        Parent {
+            name: if seen.is_some() { name } else { id }.clone(),
+            relation: *relation,
+            seen: seen.map_or(Seen::Gone, |(state, health)| Seen::Found { state, health }),
+        }
+    }
+
+    /// What is no target of ours is there, the same or another one.
+    pub(crate) fn bring_outer(&mut self, is_new: bool) {
+        if is_new || self.outer.is_none() {
+            self.made += 1;
+        }
+        self.outer = Some(Outer {
+            id: format!("{:064x}", self.made),
+            state: ContainerState::Running,
+            health: None,
+        });
+    }
+
+    /// Sees to it that nothing stands in the way of what depends on others.
+    pub(crate) fn mend_parents_of(&mut self, name: &str, clock: Clock) {
+        if self.outer.is_none() {
+            self.bring_outer(true);
+        } else if let Some(outer) = &mut self.outer {
+            (outer.state, outer.health) = (ContainerState::Running, None);
+        }
+        let names = self.containers.keys().cloned().collect::<Vec<_>>();
+        for parent in names.iter().filter(|parent| *parent != name) {
+            let container = self.containers.get_mut(parent).expect("named");
+            if container.state != ContainerState::Running {
+                container.start(clock);
+            }
+            (container.sick, container.is_hung) = (false, false);
+        }
+        let ids: BTreeMap<String, String> = self
+            .containers
+            .values()
+            .map(|c| (c.name.clone(), c.id.clone()))
+            .chain(self.outer.iter().map(|o| (OUTER.to_owned(), o.id.clone())))
+            .collect();
+        for (parent, _, id) in &mut self.containers.get_mut(name).expect("named").parents {
+            id.clone_from(&ids[parent]);
         }
     }
 
@@ -181,7 +305,7 @@ impl Docker {
         options: &Options,
         clock: Clock,
         who: (u64, AttemptId),
-        call: Call,
+        (call, exec): (Call, Option<&Exec>),
         id: &str,
     ) -> Option<Answer> {
         let (epoch, attempt) = who;
@@ -204,6 +328,17 @@ impl Docker {
         let Some(container) = self.containers.values_mut().find(|c| c.id == id) else {
             return answer(refused(404, "no such container"));
         };
+        if let Some(exec) = exec {
+            if container.state != ContainerState::Running {
+                return answer(refused(409, "container is not running"));
+            }
+            if rng.chance(options.refuses) {
+                return answer(refused(500, "no"));
+            }
+            let command = Command::begin(rng, options, clock, who, exec);
+            container.commands.push(command);
+            return None;
+        }
         let can = [ContainerState::Running, ContainerState::Exited].contains(&container.state);
         if !can || container.job.is_some() {
             return answer(refused(409, "conflict"));
@@ -217,7 +352,7 @@ impl Docker {
         } else {
             rng.range(1, 400)
         };
-        let stops_at = (call == Call::Restart && container.state == ContainerState::Running)
+        let stops_at = (call != Call::Start && container.state == ContainerState::Running)
             .then(|| clock.t + delay_ms + container.stopping_ms());
         container.job = Some(Job {
             call,
@@ -242,18 +377,26 @@ impl Docker {
         for job in jobs.filter(|j| (j.epoch, j.attempt) == (epoch, attempt)) {
             job.answered = true;
         }
+        let commands = self.containers.values_mut().flat_map(|c| &mut c.commands);
+        for command in commands.filter(|c| (c.epoch, c.attempt) == (epoch, attempt)) {
+            command.answered = true;
+        }
     }
 
     /// When something happens next by itself.
     pub(crate) fn next(&self) -> Option<u64> {
         let jobs = self.containers.values().filter_map(|c| c.job.as_ref());
-        jobs.map(|j| j.stops_at.unwrap_or(j.starts_at)).min()
+        let commands = self.containers.values().flat_map(|c| &c.commands);
+        jobs.map(|j| j.stops_at.unwrap_or(j.starts_at))
+            .chain(commands.filter_map(|c| c.ends_at))
+            .min()
     }
 
     /// Jobs go on.
     pub(crate) fn run(&mut self, rng: &mut Rng, options: &Options, clock: Clock) -> Vec<Answer> {
         let mut answers = Vec::new();
         for container in self.containers.values_mut() {
+            answers.extend(container.end_commands(clock));
             let Some(mut job) = container.job.take() else {
                 continue;
             };
@@ -261,6 +404,7 @@ impl Docker {
                 job.stops_at = None;
                 if job.lie != Lie::NothingDone && container.state == ContainerState::Running {
                     container.stop(clock, StoppedBy::Healer(job.attempt));
+                    container.is_down_for_good = job.call == Call::Stop;
                 }
             }
             if job.stops_at.is_some() || clock.t < job.starts_at {
@@ -275,6 +419,8 @@ impl Docker {
                 true
             } else if job.start_fails {
                 job.lie == Lie::TheOpposite
+            } else if job.call == Call::Stop {
+                job.lie != Lie::TheOpposite
             } else {
                 if container.state != ContainerState::Running || job.call == Call::Restart {
                     container.start(clock);
@@ -300,22 +446,29 @@ impl Docker {
     pub(crate) fn go_away(&mut self, clock: Clock, until: u64) -> Vec<Answer> {
         self.away_until = until;
         let mut cut = Vec::new();
+        let unclear = |epoch, attempt| Answer {
+            epoch,
+            attempt,
+            called: Called::Unclear {
+                why: "connection reset".into(),
+            },
+        };
         for container in self.containers.values_mut() {
+            // Commands go on; nobody is told how they end.
+            for command in container.commands.iter_mut().filter(|c| !c.answered) {
+                command.answered = true;
+                cut.push(unclear(command.epoch, command.attempt));
+            }
             let Some(job) = container.job.take() else {
                 continue;
             };
             // The signal is out: the process still stops.
             if job.stops_at.is_some() && job.attempt % 2 == 0 {
                 container.stop(clock, StoppedBy::Healer(job.attempt));
+                container.is_down_for_good = job.call == Call::Stop;
             }
             if !job.answered {
-                cut.push(Answer {
-                    epoch: job.epoch,
-                    attempt: job.attempt,
-                    called: Called::Unclear {
-                        why: "connection reset".into(),
-                    },
-                });
+                cut.push(unclear(job.epoch, job.attempt));
             }
         }
         cut
@@ -330,6 +483,9 @@ impl Docker {
             if let Some(job) = &mut container.job {
                 job.attempt = 0;
             }
+            for command in &mut container.commands {
+                command.attempt = 0;
+            }
         }
     }
 
@@ -337,6 +493,7 @@ impl Docker {
     pub(crate) fn power_cut(&mut self, rng: &mut Rng, clock: Clock) {
         for container in self.containers.values_mut() {
             container.job = None;
+            container.commands.clear();
             if container.state == ContainerState::Running {
                 container.stop(clock, StoppedBy::Power);
                 if rng.chance(800) {
@@ -390,11 +547,102 @@ impl Container {
         self.state = ContainerState::Exited;
         self.finished_at = Some(clock.wall());
         self.stopped_by = by;
+        self.kill_commands(clock);
     }
 
     pub(crate) fn start(&mut self, clock: Clock) {
         self.state = ContainerState::Running;
         self.started_at = clock.wall();
         self.stopped_by = StoppedBy::Nobody;
+        self.is_down_for_good = false;
+        self.kill_commands(clock);
     }
+
+    /// Nothing runs on in a container that ends.
+    fn kill_commands(&mut self, clock: Clock) {
+        for command in &mut self.commands {
+            command.ends_at = Some(clock.t);
+            command.effect = Effect::None;
+            command.called = failed("exit code 137");
+        }
+    }
+
+    /// Those whose time has come: what they do, and what is answered.
+    fn end_commands(&mut self, clock: Clock) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        while let Some(n) = self
+            .commands
+            .iter()
+            .position(|c| c.ends_at.is_some_and(|at| at <= clock.t))
+        {
+            let command = self.commands.remove(n);
+            let is_up = self.state == ContainerState::Running;
+            match command.effect {
+                Effect::Cures => (self.sick, self.is_hung) = (false, false),
+                Effect::EndsIt if is_up => self.stop(clock, StoppedBy::Nobody),
+                Effect::StartsItAnew { cured } if is_up => {
+                    self.stop(clock, StoppedBy::Nobody);
+                    self.start(clock);
+                    if cured {
+                        (self.sick, self.is_hung) = (false, false);
+                    }
+                }
+                Effect::None | Effect::EndsIt | Effect::StartsItAnew { .. } => {}
+            }
+            if !command.answered {
+                answers.push(Answer {
+                    epoch: command.epoch,
+                    attempt: command.attempt,
+                    called: command.called,
+                });
+            }
+        }
+        answers
+    }
+}
+
+impl Command {
+    fn begin(
+        rng: &mut Rng,
+        options: &Options,
+        clock: Clock,
+        (epoch, attempt): (u64, AttemptId),
+        exec: &Exec,
+    ) -> Self {
+        let means = &options.means;
+        let hangs = rng.chance(means.hangs);
+        let takes_ms = if rng.chance(100) {
+            rng.range(1, 90_000)
+        } else {
+            rng.range(1, exec.timeout_ms)
+        };
+        let called = if rng.chance(means.fails) {
+            failed("exit code 1")
+        } else if rng.chance(means.unclear) {
+            Called::Unclear {
+                why: "no exit code".into(),
+            }
+        } else {
+            Called::Done
+        };
+        let cured = rng.chance(means.cures);
+        let effect = match (rng.chance(means.ends), cured) {
+            (true, _) if rng.chance(300) => Effect::EndsIt,
+            (true, cured) => Effect::StartsItAnew { cured },
+            (false, true) => Effect::Cures,
+            (false, false) => Effect::None,
+        };
+        Self {
+            attempt,
+            epoch,
+            ends_at: (!hangs).then_some(clock.t + takes_ms),
+            called,
+            effect,
+            answered: false,
+        }
+    }
+}
+
+fn failed(why: &str) -> Called {
+    Called::Failed { why: why.into() }
 }

@@ -10,6 +10,8 @@
 mod check;
 mod docker;
 mod exec;
+mod means;
+mod measures;
 mod model;
 mod options;
 mod rng;
@@ -25,7 +27,7 @@ use totals::Totals;
 use world::{Trace, World};
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 1_500;
 
 fn run(seed: u64, trace: Trace) -> World {
     let mut world = World::new(seed, trace);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{Config, Limits, OnRefusal, Recovery, Remedies, StormLimits, TargetConfig, Window};
 
+use crate::means::Means;
 use crate::rng::Rng;
 
 /// Chances are per mille.
@@ -51,13 +52,16 @@ pub(crate) struct Options {
     pub(crate) people_every_ms: u64,
     /// The wall clock jumps about so often, ms; 0 = never.
     pub(crate) jumps_every_ms: u64,
+    /// The owner's remedies, what commands do, and who depends on whom.
+    pub(crate) means: Means,
 }
 
 /// Names of the containers; the last is enabled by a label only.
 pub(crate) const NAMES: [&str; 5] = ["alpha", "beta", "gamma", "delta", "labelled"];
 
 impl Options {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    /// `apart` draws what came later, so that a seed without it is what it was.
+    pub(crate) fn draw(rng: &mut Rng, apart: &mut Rng) -> Self {
         // Some seeds are calm in one way or another, so that what only shows
         // without a certain fault is seen, too.
         let mut sometimes = |low: u64, high: u64| {
@@ -77,9 +81,13 @@ impl Options {
         let jumps_every_ms = sometimes(200_000, 900_000);
         let (lies, loses, damages) = (sometimes(5, 100), sometimes(1, 30), sometimes(5, 50));
         let drift_ppm = i64::try_from(sometimes(1, 500)).expect("small") - 250;
+        let mut config = config(rng);
+        let containers = rng.range(1, NAMES.len() as u64);
+        let means = Means::draw(apart, &NAMES[..usize::try_from(containers).expect("few")]);
+        means.set_remedies(apart, &mut config);
         Self {
-            config: config(rng),
-            containers: rng.range(1, NAMES.len() as u64),
+            config,
+            containers,
             busy_ms: rng.range(600_000, 2_400_000),
             print_every_ms: rng.pick(&[5_000, 15_000, 60_000, 300_000]),
             cures: rng.range(0, 1_000),
@@ -101,6 +109,7 @@ impl Options {
             engine_away_every_ms,
             people_every_ms,
             jumps_every_ms,
+            means,
         }
     }
 }

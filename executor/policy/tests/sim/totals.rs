@@ -101,6 +101,14 @@ impl Totals {
             "old facts",
             "no facts",
             "served",
+            "exec",
+            "stop",
+            "stopped",
+            "command done",
+            "command unclear",
+            "next measure",
+            "waits for a parent",
+            "reload",
         ];
         for what in all {
             assert!(self.seen.contains_key(what), "never seen: {what}: {self:?}");

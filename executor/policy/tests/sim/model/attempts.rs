@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use policy::{
-    Action, AttemptId, Call, Called, Cause, Charge, ContainerState, Entry, Facts, Gate,
-    HealthStatus, Look, Now, OnRefusal, Outcome, RuleRemedy, Sign, Step, Timestamp, WallTime,
+    Action, AttemptId, Call, Called, Cause, Charge, ContainerState, Entry, ExecEnd, Facts, Gate,
+    HealthStatus, Look, Now, OnRefusal, Outcome, Pending, Remedy, RuleRemedy, Sign, Step,
+    Timestamp, WallTime,
 };
 
 use super::Model;
+use super::course::{Course, Kind, Watched, executed_of, next_of};
 use super::decide::pending_of;
 use super::gates::{Match, Question, Refusal};
 use super::storm::SeenTarget;
@@ -75,6 +77,16 @@ impl Seen {
                     one.silent_since = None;
                 }
             }
+            Entry::Executed { attempt, .. } => {
+                if let Some(one) = self.of.get_mut(attempt) {
+                    one.facts_from = at;
+                    one.silent_since = None;
+                    one.looked_at = Some(at);
+                }
+            }
+            Entry::NextMeasure { attempt, .. } => {
+                self.of.insert(*attempt, One::new(at, false));
+            }
             Entry::Outcome { attempt, .. } => {
                 self.of.remove(attempt);
             }
@@ -89,10 +101,14 @@ impl Seen {
         }
     }
 
-    pub(crate) fn called(&mut self, now: Now, attempt: AttemptId, called: &Called) {
+    pub(crate) fn called(&mut self, now: Now, attempt: AttemptId, called: &Called, is_exec: bool) {
         if let Some(one) = self.of.get_mut(&attempt).filter(|one| one.is_calling) {
             one.is_calling = false;
             one.facts_from = now.at;
+            if is_exec {
+                // Should its end not be written, a look is taken to be out.
+                one.looked_at = None;
+            }
             one.is_done |= *called == Called::Done;
             one.is_refused |= matches!(called, Called::Refused { .. });
         }
@@ -159,7 +175,11 @@ enum Next {
     /// The restart is done; the watch begins.
     Done(WallTime),
     /// It is done, and over already.
-    Fell,
+    Fell(Box<Next>),
+    /// A command's end.
+    Executed(ExecEnd),
+    /// The next measure is taken, from this place of the plan.
+    Measure(usize),
     End(End),
 }
 
@@ -227,13 +247,19 @@ impl Model<'_> {
             assert!(step.actions.iter().any(looks), "model: looks again");
             return;
         }
-        let (charged_at, charge) = self.past.charge(id).expect("it was charged");
-        let next = match self.past.restarted(id) {
-            Some((at, started_at)) => self.watch(one, charge, at, started_at, look),
-            None => self.table(one, charged_at, charge, look),
+        let (_, charge) = self.past.charge(id).expect("it was charged");
+        let course = self.past.course(id);
+        let next = match course.watched {
+            Some(_) => self.watch(one, charge, &course, look),
+            // Its end was lost: it is not run again, whatever is there.
+            None if course.kind(charge) == Kind::Exec && !course.sent.is_empty() => {
+                Next::Executed(ExecEnd::Unknown)
+            }
+            None => self.table(one, &course, charge, look),
         };
+        let first = first_call(&course, charge);
         let next = match (next, look) {
-            (Next::Send(call), Look::Found(facts)) if call == first_call(charge) => {
+            (Next::Send(call), Look::Found(facts)) if call == first => {
                 let parallel = self.past.config.attempts_parallel.max(1) as usize;
                 match self.before_acting(charge, facts) {
                     Some((gate, until)) => Next::End(End {
@@ -274,15 +300,40 @@ impl Model<'_> {
                     started_at: *started_at,
                 };
                 assert_eq!(step.entries.first(), Some(&done), "model: attempt {id}");
-                match self.watch(one, charge, self.now.at, *started_at, look) {
+                let course = Course {
+                    watched: Some(Watched {
+                        at: self.now.at,
+                        wall_ms: self.now.wall_ms,
+                        started_at: *started_at,
+                        by_exec: false,
+                    }),
+                    ..self.past.course(id)
+                };
+                match self.watch(one, charge, &course, look) {
                     Next::End(end) => self.compare_end(charge, &end, step),
-                    _ => assert_eq!(step.entries.len(), 1, "model: the watch begins"),
+                    Next::Nothing => {
+                        assert_eq!(step.entries.len(), 1, "model: the watch begins");
+                    }
+                    next => panic!("model: {next:?} of what has just begun"),
                 }
             }
-            Next::Fell => {
+            Next::Fell(next) => {
                 let done = |entry: &Entry| matches!(entry, Entry::Restarted { .. });
                 assert!(step.entries.iter().any(done), "model: it was restarted");
-                self.compare_end(charge, &end(Outcome::Relapsed), step);
+                self.compare(one, charge, look, next, step);
+            }
+            Next::Executed(end) => {
+                assert_eq!(
+                    executed_of(&step.entries),
+                    Some(*end),
+                    "model: how attempt {id}'s command ended"
+                );
+                assert_eq!(step.entries.len(), 1, "model: a command's end");
+            }
+            Next::Measure(place) => {
+                let got = next_of(&step.entries, id);
+                assert_eq!(got, Some(*place), "model: attempt {id} goes on");
+                assert_eq!(step.entries.len(), 1, "model: attempt {id} goes on");
             }
             Next::End(end) => self.compare_end(charge, end, step),
         }
@@ -328,7 +379,8 @@ impl Model<'_> {
             }
             again => again,
         };
-        let again = again.filter(|(gate, _)| is_match && (!drops || *gate == Gate::Storm));
+        let is_kept = |gate: Gate| !drops || matches!(gate, Gate::Storm | Gate::Dependency);
+        let again = again.filter(|(gate, _)| is_match && is_kept(*gate));
         let pending = pending_of(step).map(|pending| (pending.gate, pending.due));
         assert_eq!(pending, again, "model: decided again after attempt {id}");
     }
@@ -341,6 +393,8 @@ impl Model<'_> {
                 rule, line, sign, ..
             } => Some(Match {
                 rule,
+                remedy: RuleRemedy::Restart,
+                is_charged: true,
                 line: *line,
                 sign: *sign,
                 threshold: None,
@@ -359,14 +413,16 @@ impl Model<'_> {
         };
         let refusal = question.by_container().or_else(|| question.by_pause());
         let refusal = refusal.or_else(|| question.by_hold());
+        let refusal = refusal.or_else(|| question.by_parents());
         let refusal = refusal.or_else(|| question.by_storm());
         let is_dry_run = self.past.settings(facts).is_dry_run;
         refusal.or(is_dry_run.then_some((Gate::DryRun, None)))
     }
 
-    fn table(&self, one: &One, charged_at: Timestamp, charge: &Charge, look: &Look) -> Next {
+    fn table(&self, one: &One, course: &Course, charge: &Charge, look: &Look) -> Next {
         let now = self.now.at;
-        let sent = self.past.sent(charge.attempt);
+        let sent = &course.sent;
+        let kind = course.kind(charge);
         let facts = match look {
             Look::Found(facts) if facts.id == charge.container_id => facts,
             Look::Found(_) => return aborted(Gate::NotRunning),
@@ -375,43 +431,56 @@ impl Model<'_> {
                 let silent_ms = one.silent_since.map_or(0, |since| now.since(since));
                 return match (silent_ms >= SILENCE_MAX_MS, sent.is_empty(), one.is_done) {
                     (false, ..) => Next::Nothing,
-                    (true, true, _) => Next::End(end(Outcome::Failed)),
+                    (true, true, _) => uncured(course, charge, Outcome::Failed, false),
                     (true, false, true) => Next::End(end(Outcome::Unknown)),
                     (true, false, false) => held(Outcome::Unknown),
                 };
             }
         };
-        if first_call(charge) == Call::Start {
-            return self.table_of_ended(one, charge, &sent, facts);
+        if kind == Kind::Start {
+            return self.table_of_ended(one, charge, course, facts);
         }
         let is_running = facts.state == ContainerState::Running;
         let is_anew = facts.started_at.is_some_and(|at| at != charge.started_at);
-        if sent.is_empty() && !one.is_resumed && !is_running {
+        // An earlier process can have done nothing but restart it.
+        let is_untouched = sent.is_empty() && !(one.is_resumed && kind == Kind::Restart);
+        if is_untouched && !is_running {
             return aborted(Gate::NotRunning);
         }
-        if sent.is_empty() && !one.is_resumed && is_anew {
+        if is_untouched && is_anew {
             return aborted(Gate::Stale);
         }
         let waited = match sent.last() {
             Some((_, at, _)) => at.plus(charge.stop_wait_ms),
-            None => charged_at.plus(charge.stop_wait_ms),
+            None => course.begun.plus(charge.stop_wait_ms),
         };
+        if kind == Kind::Stop && !sent.is_empty() {
+            return match facts.state {
+                ContainerState::Exited | ContainerState::Dead | ContainerState::Created => {
+                    held(Outcome::Stopped)
+                }
+                ContainerState::Running if is_anew => Next::End(end(Outcome::Unknown)),
+                ContainerState::Running => self.once_more(one, course, charge, Call::Stop, waited),
+                _ if now < waited => Next::Nothing,
+                _ => held(Outcome::Unknown),
+            };
+        }
         match (facts.state, is_anew) {
             (ContainerState::Running, true) => Next::Done(facts.started_at.expect("it runs")),
-            (ContainerState::Running, false) if sent.is_empty() => Next::Send(Call::Restart),
-            (ContainerState::Running, false) => self.once_more(one, &sent, Call::Restart, waited),
-            (_, true) if one.is_done => Next::Fell,
-            (ContainerState::Exited, false) if stopped_by_us(one, charge, &sent, facts) => {
+            (ContainerState::Running, false) if sent.is_empty() => {
+                Next::Send(first_call(course, charge))
+            }
+            (ContainerState::Running, false) => {
+                self.once_more(one, course, charge, Call::Restart, waited)
+            }
+            (_, true) if one.is_done => fell(course, charge),
+            (ContainerState::Exited, false) if stopped_by_us(one, charge, sent, facts) => {
                 let back = one.away.map(|(at, _)| at.plus(charge.stop_wait_ms));
-                self.once_more(
-                    one,
-                    &sent,
-                    Call::Start,
-                    waited.max(back.unwrap_or_default()),
-                )
+                let waited = waited.max(back.unwrap_or_default());
+                self.once_more(one, course, charge, Call::Start, waited)
             }
             // Our late call, or a person's stop after it: nothing tells which.
-            (ContainerState::Exited, true) if stopped_by_us(one, charge, &sent, facts) => {
+            (ContainerState::Exited, true) if stopped_by_us(one, charge, sent, facts) => {
                 if now < waited {
                     Next::Nothing
                 } else {
@@ -425,13 +494,8 @@ impl Model<'_> {
     }
 
     /// The table for what had ended by itself.
-    fn table_of_ended(
-        &self,
-        one: &One,
-        charge: &Charge,
-        sent: &[(Call, Timestamp, u64)],
-        facts: &Facts,
-    ) -> Next {
+    fn table_of_ended(&self, one: &One, charge: &Charge, course: &Course, facts: &Facts) -> Next {
+        let sent = &course.sent;
         let is_anew = facts.started_at.is_some_and(|at| at != charge.started_at);
         let Some((_, at, _)) = sent.last() else {
             return match facts.state {
@@ -443,10 +507,10 @@ impl Model<'_> {
         match (facts.state, is_anew) {
             (ContainerState::Running, true) => Next::Done(facts.started_at.expect("it runs")),
             (ContainerState::Running, false) => aborted(Gate::NotEnded),
-            (ContainerState::Exited, true) => Next::Fell,
+            (ContainerState::Exited, true) => fell(course, charge),
             (ContainerState::Exited, false) => {
                 let refused = one.is_refused.then_some(Timestamp(0));
-                self.once_more(one, sent, Call::Start, refused.unwrap_or(waited))
+                self.once_more(one, course, charge, Call::Start, refused.unwrap_or(waited))
             }
             _ if self.now.at < waited => Next::Nothing,
             _ => held(Outcome::Unknown),
@@ -457,18 +521,24 @@ impl Model<'_> {
     fn once_more(
         &self,
         one: &One,
-        sent: &[(Call, Timestamp, u64)],
+        course: &Course,
+        charge: &Charge,
         call: Call,
         waited: Timestamp,
     ) -> Next {
-        let made = sent.iter().filter(|(made, ..)| *made == call).count();
+        let made = course
+            .sent
+            .iter()
+            .filter(|(made, ..)| *made == call)
+            .count();
         if self.now.at < waited {
             Next::Nothing
         } else if made < 2 {
             Next::Send(call)
         } else if one.is_refused {
+            let is_persons = course.is_before_person(charge);
             Next::End(End {
-                is_held: call == Call::Start,
+                is_held: call == Call::Start || is_persons,
                 ..end(Outcome::Failed)
             })
         } else {
@@ -477,15 +547,10 @@ impl Model<'_> {
     }
 
     /// Success is never what the engine says.
-    fn watch(
-        &self,
-        one: &One,
-        charge: &Charge,
-        restarted_at: Timestamp,
-        started_at: WallTime,
-        look: &Look,
-    ) -> Next {
+    fn watch(&self, one: &One, charge: &Charge, course: &Course, look: &Look) -> Next {
         let now = self.now.at;
+        let watched = course.watched.expect("it is watched");
+        let (restarted_at, started_at) = (watched.at, watched.started_at);
         let recovery = self.past.config.target(&charge.target).recovery;
         let stable_at = restarted_at.plus(recovery.stable_for_ms);
         let is_stable = now >= stable_at;
@@ -502,38 +567,54 @@ impl Model<'_> {
         };
         match facts.state {
             ContainerState::Running if facts.started_at != Some(started_at) => {
-                return Next::End(end(Outcome::Relapsed));
+                return match facts.started_at {
+                    // By the command.
+                    Some(anew) if watched.by_exec => Next::Done(anew),
+                    _ => uncured(course, charge, Outcome::Relapsed, false),
+                };
             }
             ContainerState::Running => {}
             ContainerState::Paused | ContainerState::Removing => {
                 return Next::End(end(Outcome::Unknown));
             }
-            _ => return Next::End(end(Outcome::Relapsed)),
+            _ => return uncured(course, charge, Outcome::Relapsed, false),
         }
+        // A command does not stop the watch: what that finds after the match counts.
+        let since = match &charge.cause {
+            Cause::Match { line, .. } if watched.by_exec => *line,
+            _ => started_at,
+        };
         match facts.health.map(|health| (health.status, health)) {
-            Some((HealthStatus::Unhealthy, _)) => Next::End(end(Outcome::Relapsed)),
+            // After a command its check needs time to find it cured.
+            Some((HealthStatus::Unhealthy, health))
+                if watched.by_exec
+                    && now < stable_at.max(restarted_at.plus(2 * health.interval_ms)) =>
+            {
+                Next::Nothing
+            }
+            Some((HealthStatus::Unhealthy, _)) => uncured(course, charge, Outcome::Relapsed, true),
             None | Some((HealthStatus::Healthy, _)) if is_stable => {
                 let clear_by = match &charge.cause {
                     Cause::Match {
                         sign: Sign::Watched { clear_within_ms },
                         ..
-                    } if one.cleared.is_none_or(|at| at.is_before(started_at)) => {
+                    } if one.cleared.is_none_or(|at| at.is_before(since)) => {
                         Some(restarted_at.plus(*clear_within_ms))
                     }
                     _ => None,
                 };
                 match clear_by {
-                    _ if self.is_in_doubt(charge, started_at) => Next::Nothing,
+                    _ if self.is_in_doubt(charge, watched.since()) => Next::Nothing,
                     None => Next::End(end(Outcome::Recovered)),
                     Some(clear_by) if now < clear_by => Next::Nothing,
-                    Some(_) => Next::End(end(Outcome::Unknown)),
+                    Some(_) => uncured(course, charge, Outcome::Unknown, true),
                 }
             }
             Some((HealthStatus::Starting, health)) => {
                 let patience_ms = health.start_period_ms + 3 * health.interval_ms;
                 let is_over = is_stable && now >= restarted_at.plus(patience_ms);
                 if is_over {
-                    Next::End(end(Outcome::Unknown))
+                    uncured(course, charge, Outcome::Unknown, true)
                 } else {
                     Next::Nothing
                 }
@@ -543,17 +624,49 @@ impl Model<'_> {
     }
 
     /// A match since the restart waits for facts or for its confirmation.
-    fn is_in_doubt(&self, charge: &Charge, started_at: WallTime) -> bool {
+    fn is_in_doubt(&self, charge: &Charge, since: WallTime) -> bool {
         let pendings = self.past.pendings();
+        let heals = |p: &Pending| {
+            let remedy = self.past.wanted(&charge.target, &p.rule, p.remedy, p.sign);
+            matches!(remedy, Remedy::Heal(_))
+        };
         let mut all = pendings.values().map(|waiting| waiting.entry);
         all.any(|pending| {
             let id = pending.container_id.as_deref();
             id.is_some_and(|id| charge.container_id.starts_with(id))
                 && [Gate::NoFacts, Gate::Unconfirmed].contains(&pending.gate)
-                && pending.remedy == RuleRemedy::Restart
-                && !pending.line.is_before(started_at)
+                && heals(pending)
+                && !pending.line.is_before(since)
                 && !self.past.config.shadow_rules.contains(&pending.rule)
         })
+    }
+
+    /// A command's end follows from the engine's answer; all else from looks alone.
+    pub(crate) fn check_called(&self, seen: &Seen, id: AttemptId, called: &Called, step: &Step) {
+        let one = seen.of.get(&id).filter(|one| one.is_calling);
+        let Some(one) = one.filter(|_| self.is_at_exec(id)) else {
+            assert!(step.entries.is_empty(), "model: an answer decides");
+            return;
+        };
+        let (_, charge) = self.past.charge(id).expect("it was charged");
+        let course = self.past.course(id);
+        let next = match called {
+            Called::Done => Next::Executed(ExecEnd::Done),
+            Called::Unclear { .. } => Next::Executed(ExecEnd::Unknown),
+            Called::Failed { .. } | Called::Refused { .. } => {
+                uncured(&course, charge, Outcome::Failed, true)
+            }
+        };
+        self.compare(one, charge, &Look::Gone, &next, step);
+    }
+
+    /// Whether an open attempt's measure is a command.
+    pub(crate) fn is_at_exec(&self, id: AttemptId) -> bool {
+        let charge = self
+            .past
+            .charge(id)
+            .filter(|_| self.past.outcome(id).is_none());
+        charge.is_some_and(|(_, charge)| self.past.course(id).kind(charge) == Kind::Exec)
     }
 
     /// Every open attempt is looked at again before long, unless a call is out.
@@ -592,11 +705,25 @@ fn stopped_by_us(
     })
 }
 
-fn first_call(charge: &Charge) -> Call {
-    match charge.cause {
-        Cause::Match {
-            sign: Sign::Ended, ..
-        } => Call::Start,
-        _ => Call::Restart,
+fn first_call(course: &Course, charge: &Charge) -> Call {
+    match course.kind(charge) {
+        Kind::Restart => Call::Restart,
+        Kind::Start => Call::Start,
+        Kind::Stop => Call::Stop,
+        Kind::Exec => Call::Exec,
     }
+}
+
+/// It did not cure: the next measure, where there is one and the container `is_meant`
+/// still; or a person's turn.
+fn uncured(course: &Course, charge: &Charge, outcome: Outcome, is_meant: bool) -> Next {
+    match course.next(charge) {
+        _ if course.is_before_person(charge) => held(outcome),
+        Some(next) if is_meant => Next::Measure(next),
+        _ => Next::End(end(outcome)),
+    }
+}
+
+fn fell(course: &Course, charge: &Charge) -> Next {
+    Next::Fell(Box::new(uncured(course, charge, Outcome::Relapsed, false)))
 }

@@ -1,12 +1,13 @@
 //! What an intent or a request must be answered, and what must be written.
 
 use policy::{
-    Cause, Charge, Decided, Entry, Facts, Gate, HealthStatus, IntentInput, Limits, Look, OnRefusal,
-    Outcome, Pending, PendingKey, RequestInput, RuleFacts, RuleRemedy, Sign, Step, Timestamp,
-    Verdict, WallTime,
+    Cause, Charge, Decided, Entry, Facts, Gate, HealthStatus, IntentInput, Limits, Look, Measure,
+    OnRefusal, Outcome, Pending, PendingKey, Remedy, RequestInput, RuleFacts, RuleRemedy, Sign,
+    Step, Timestamp, Verdict, WallTime,
 };
 
 use super::Model;
+use super::course::{kind_of, longest_ms, next_of, plan_of};
 use super::gates::{Match, Question, Refusal, grown, is_before, is_too_old};
 use crate::check::wall_ms;
 
@@ -23,13 +24,16 @@ pub(super) struct Newest {
     pub(super) rule: String,
     pub(super) line: WallTime,
     pub(super) sign: Sign,
+    /// What the rule itself calls for.
+    pub(super) own: RuleRemedy,
     pub(super) ids: Vec<String>,
 }
 
 impl Newest {
     /// Another line of the same target, from before or after: what a line says is not
     /// over by what a watch says.
-    pub(super) fn meets(&mut self, rule: &str, line: WallTime, sign: Sign) {
+    pub(super) fn meets(&mut self, old: &Pending) {
+        let (line, sign) = (old.line, old.sign);
         let is_later = is_before(self.line, line);
         let (newer, older) = if is_later {
             (sign, self.sign)
@@ -37,7 +41,8 @@ impl Newest {
             (self.sign, sign)
         };
         if is_later {
-            self.rule = rule.to_owned();
+            self.rule.clone_from(&old.rule);
+            self.own = old.remedy;
             self.line = line;
         }
         let is_watched = matches!(newer, Sign::Watched { .. });
@@ -80,31 +85,46 @@ impl Model<'_> {
         let line = self.no_later(intent.line);
         match look {
             Look::Gone => answered(step, Verdict::Refused, Some(Gate::UnknownTarget)),
-            Look::Unavailable { .. } => self.check_unseen(intent, rule, line, step),
-            Look::Found(facts) if rule.remedy == RuleRemedy::Restart => {
-                self.check_seen(arrived, intent, rule, line, facts, step);
+            Look::Unavailable { .. } => {
+                let heals = self.past.may_heal(&intent.rule, rule.remedy);
+                self.check_unseen(intent, rule, line, heals, step);
             }
             Look::Found(facts) => {
-                let question = self.question(intent, rule, line, facts);
-                let refusal = question.by_container().or_else(|| question.by_pause());
-                let refusal = refusal.or_else(|| {
-                    let counts = rule.remedy == RuleRemedy::Escalate;
-                    counts.then(|| question.by_threshold()).flatten()
-                });
-                self.check_told(rule, refusal, step);
-                // A person has to see to it first, unless it is a dry run.
-                let escalates = refusal.is_none() && rule.remedy == RuleRemedy::Escalate;
-                let is_dry_run = self.past.settings(facts).is_dry_run;
-                let holds = escalates && !is_dry_run && !self.past.is_held(&facts.name);
-                let is_hold = |entry: &Entry| matches!(entry, Entry::Held { .. });
-                let got = step.is_some_and(|step| step.entries.iter().any(is_hold));
-                assert_eq!(got, holds, "model: held by an escalation");
+                let remedy = self
+                    .past
+                    .wanted(&facts.name, &intent.rule, rule.remedy, rule.sign);
+                check_recorded(step, kind_of(&remedy));
+                if let Remedy::Heal(_) = remedy {
+                    let plan = plan_of(remedy);
+                    return self.check_seen(arrived, intent, rule, line, (facts, &plan), step);
+                }
+                let remedy = kind_of(&remedy);
+                let question = self.question(intent, rule, remedy, line, facts);
+                let refusal = question.told_refusal();
+                self.check_told(remedy, refusal, step);
+                self.check_escalated(facts, remedy, refusal, step);
             }
         }
     }
 
-    fn check_told(&self, rule: &RuleFacts, refusal: Option<Refusal>, step: Option<&Step>) {
-        match (refusal, rule.remedy) {
+    /// A person has to see to it first, unless it is a dry run.
+    pub(super) fn check_escalated(
+        &self,
+        facts: &Facts,
+        remedy: RuleRemedy,
+        refusal: Option<Refusal>,
+        step: Option<&Step>,
+    ) {
+        let escalates = refusal.is_none() && remedy == RuleRemedy::Escalate;
+        let is_dry_run = self.past.settings(facts).is_dry_run;
+        let holds = escalates && !is_dry_run && !self.past.is_held(&facts.name);
+        let is_hold = |entry: &Entry| matches!(entry, Entry::Held { .. });
+        let got = step.is_some_and(|step| step.entries.iter().any(is_hold));
+        assert_eq!(got, holds, "model: held by an escalation");
+    }
+
+    fn check_told(&self, remedy: RuleRemedy, refusal: Option<Refusal>, step: Option<&Step>) {
+        match (refusal, remedy) {
             (Some((gate, _)), _) => answered(step, Verdict::Refused, Some(gate)),
             (None, RuleRemedy::Escalate) => answered(step, Verdict::Escalated, None),
             (None, _) => answered(step, Verdict::Noted, None),
@@ -119,19 +139,27 @@ impl Model<'_> {
         intent: &IntentInput,
         rule: &RuleFacts,
         line: WallTime,
+        heals: bool,
         step: Option<&Step>,
     ) {
         if is_too_old(line, self.now, self.past.config.max_age_ms) {
             return answered(step, Verdict::Refused, Some(Gate::Stale));
         }
-        if rule.remedy != RuleRemedy::Restart {
-            return self.check_told(rule, None, step);
+        if !heals {
+            return self.check_told(rule.remedy, None, step);
         }
         if self.past.config.on_refusal == OnRefusal::Drop {
             return answered(step, Verdict::Refused, Some(Gate::NoFacts));
         }
         answered(step, Verdict::Pending, Some(Gate::NoFacts));
+        let of = intent.wire_id.as_ref().unwrap_or(&intent.wire_target);
+        let is_sure = self.past.always_heals(&intent.rule, rule.remedy, rule.sign);
         let key = match &intent.wire_id {
+            // It may be told only, once it is known whose it is.
+            _ if !is_sure => PendingKey::Rule {
+                target: of.clone(),
+                rule: intent.rule.clone(),
+            },
             Some(id) => PendingKey::Id(id.clone()),
             None => PendingKey::Target(intent.wire_target.clone()),
         };
@@ -147,16 +175,16 @@ impl Model<'_> {
         intent: &IntentInput,
         rule: &RuleFacts,
         line: WallTime,
-        facts: &Facts,
+        (facts, plan): (&Facts, &[Measure]),
         step: Option<&Step>,
     ) {
-        let question = self.question(intent, rule, line, facts);
+        let question = self.question(intent, rule, RuleRemedy::Restart, line, facts);
         match self.rule(&question, step) {
             Ruling::Go { .. } if facts.read_at < arrived => {
                 assert!(step.is_none(), "model: acts on facts from before: {step:?}");
             }
             Ruling::Go { .. } if facts.read_at < self.past.touched(&facts.name) => {
-                self.check_unseen(intent, rule, line, step);
+                self.check_unseen(intent, rule, line, true, step);
             }
             Ruling::Go { limits, is_shadow } => {
                 let verdict = if is_shadow {
@@ -166,13 +194,21 @@ impl Model<'_> {
                 };
                 answered(step, verdict.0, verdict.1);
                 let key = PendingKey::Target(facts.name.clone());
-                let newest = self.newest(&key, intent, rule.sign, line);
+                let newest = self.newest(&key, intent, rule, line);
+                // What waited may have the newer line, and so a plan of its own.
+                let newest_remedy =
+                    self.past
+                        .wanted(&facts.name, &newest.rule, newest.own, newest.sign);
+                let plan = match newest_remedy {
+                    Remedy::Heal(_) => plan_of(newest_remedy),
+                    Remedy::Note | Remedy::Escalate => plan.to_vec(),
+                };
                 let charge = step.and_then(charge_of);
-                self.check_charge(charge, facts, limits, is_shadow, Some(&newest));
+                self.check_charge(charge, facts, limits, is_shadow, Some((&newest, &plan)));
             }
             Ruling::No((gate, until)) => {
                 let drops = self.past.config.on_refusal == OnRefusal::Drop;
-                let is_kept = !drops || gate == Gate::Storm;
+                let is_kept = !drops || matches!(gate, Gate::Storm | Gate::Dependency);
                 match until.filter(|_| is_kept) {
                     None => answered(step, Verdict::Refused, Some(gate)),
                     Some(_) => {
@@ -198,6 +234,15 @@ impl Model<'_> {
         let mut uncured = self.past.uncured(&facts.name);
         let mut is_held_now = false;
         let relapsed = self.relapsed(question);
+        if let Some((attempt, Some(next))) = relapsed {
+            // Under the same charge: it waits for that as for any attempt.
+            let got = step.and_then(|step| next_of(&step.entries, attempt));
+            assert_eq!(got, Some(next), "model: attempt {attempt} goes on");
+            let (_, charge) = self.past.charge(attempt).expect("it is watched");
+            let until = self.now.at.plus(longest_ms(charge));
+            return Ruling::No((Gate::InProgress, Some(until)));
+        }
+        let relapsed = relapsed.map(|(attempt, _)| attempt);
         if let Some(attempt) = relapsed {
             uncured += 1;
             let has_relapsed = |entry: &Entry| {
@@ -210,7 +255,9 @@ impl Model<'_> {
             let waits = question.facts.read_at < self.past.touched(&facts.name);
             assert!(is_told || waits, "model: attempt {attempt} has relapsed");
             let max = self.past.config.target(&facts.name).recovery.max_attempts;
-            is_held_now = uncured >= max;
+            let (_, charge) = self.past.charge(attempt).expect("it is watched");
+            let is_persons = self.past.course(attempt).is_before_person(charge);
+            is_held_now = uncured >= max || is_persons;
         } else {
             no_outcome(step);
         }
@@ -240,24 +287,29 @@ impl Model<'_> {
     }
 
     /// The watched attempt that a match speaks against: of what it started, or of
-    /// what has started in its place since.
-    fn relapsed(&self, question: &Question<'_>) -> Option<u64> {
+    /// what has started in its place since. With its next measure, where that is taken.
+    fn relapsed(&self, question: &Question<'_>) -> Option<(u64, Option<usize>)> {
         let matched = question.matched.as_ref()?;
         if question.by_threshold().is_some() {
             return None;
         }
         let facts = question.facts;
         let attempt = self.past.watched(&facts.name)?;
-        let (at, started_at) = self.past.restarted(attempt).expect("it is watched");
-        let is_ours = !is_before(matched.line, started_at);
-        let is_anew = facts.read_at >= at && facts.started_at != Some(started_at);
-        (is_ours || is_anew).then_some(attempt)
+        let course = self.past.course(attempt);
+        let watched = course.watched.expect("it is watched");
+        let is_ours = !is_before(matched.line, watched.since());
+        let is_the_same = facts.started_at == Some(watched.started_at);
+        let is_anew = facts.read_at >= watched.at && !is_the_same;
+        let (_, charge) = self.past.charge(attempt).expect("it is watched");
+        let next = course.next(charge).filter(|_| is_the_same);
+        (is_ours || is_anew).then_some((attempt, next))
     }
 
     fn question<'q>(
         &'q self,
         intent: &'q IntentInput,
         rule: &RuleFacts,
+        remedy: RuleRemedy,
         line: WallTime,
         facts: &'q Facts,
     ) -> Question<'q> {
@@ -273,8 +325,10 @@ impl Model<'_> {
             facts,
             matched: Some(Match {
                 rule: &intent.rule,
+                remedy,
                 line,
                 sign: rule.sign,
+                is_charged: false,
                 threshold: rule.threshold,
                 times,
                 counted_as: None,
@@ -334,7 +388,7 @@ impl Model<'_> {
         facts: &Facts,
         limits: Limits,
         is_shadow: bool,
-        newest: Option<&Newest>,
+        newest: Option<(&Newest, &[Measure])>,
     ) {
         let charge = charge.expect("model: no charge");
         assert_eq!(
@@ -354,7 +408,7 @@ impl Model<'_> {
             "model: wait"
         );
         match (&charge.cause, newest) {
-            (Cause::Person, None) => {}
+            (Cause::Person, None) => assert_eq!(charge.plan, [], "model: one restart"),
             (
                 Cause::Match {
                     rule,
@@ -362,8 +416,9 @@ impl Model<'_> {
                     ids,
                     sign,
                 },
-                Some(newest),
+                Some((newest, plan)),
             ) => {
+                assert_eq!(charge.plan, plan, "model: the plan, by the owner's word");
                 let got = (rule, *line, *sign);
                 assert_eq!(got, (&newest.rule, newest.line, newest.sign), "model: line");
                 assert_eq!(*ids, newest.ids, "model: the ids that a charge answers");
@@ -385,7 +440,8 @@ impl Model<'_> {
         let step = step.expect("answered");
         let pending = pending_of(step).expect("model: answered pending, not kept");
         let due = until.expect("a refusal by time");
-        let newest = self.newest(key, intent, sign_of(intent), line);
+        let rule = intent.known.as_ref().expect("known where it waits");
+        let newest = self.newest(key, intent, rule, line);
         assert_eq!(pending.key, *key, "model: which is pending");
         assert_eq!((pending.gate, pending.due), (gate, due), "model: due");
         assert_eq!(pending.expires, self.expires(limits, due), "model: expires");
@@ -398,19 +454,26 @@ impl Model<'_> {
     }
 
     pub(super) fn check_newest(&self, pending: &Pending, newest: &Newest) {
-        let got = (&pending.rule, pending.line, pending.sign);
-        let want = (&newest.rule, newest.line, newest.sign);
+        let got = (&pending.rule, pending.line, pending.sign, pending.remedy);
+        let want = (&newest.rule, newest.line, newest.sign, newest.own);
         assert_eq!(got, want, "model: the newest line");
         assert_eq!(pending.ids, newest.ids, "model: the ids that wait");
     }
 
     /// What is pending already, with one more: the newest line wins.
-    fn newest(&self, key: &PendingKey, intent: &IntentInput, sign: Sign, line: WallTime) -> Newest {
+    fn newest(
+        &self,
+        key: &PendingKey,
+        intent: &IntentInput,
+        rule: &RuleFacts,
+        line: WallTime,
+    ) -> Newest {
         let id = &intent.id;
         let mut newest = Newest {
             rule: intent.rule.clone(),
             line,
-            sign,
+            sign: rule.sign,
+            own: rule.remedy,
             ids: vec![id.clone()],
         };
         if let Some(waiting) = self.past.pendings().get(key) {
@@ -421,7 +484,7 @@ impl Model<'_> {
             }
             let too_many = newest.ids.len().saturating_sub(64);
             newest.ids.drain(..too_many);
-            newest.meets(&old.rule, old.line, old.sign);
+            newest.meets(old);
         }
         newest
     }
@@ -499,7 +562,10 @@ fn answered(step: Option<&Step>, verdict: Verdict, gate: Option<Gate>) {
 
 fn no_outcome(step: Option<&Step>) {
     let relapsed = Outcome::Relapsed;
-    let ends = |e: &Entry| matches!(e, Entry::Outcome { outcome, .. } if *outcome == relapsed);
+    let ends = |e: &Entry| {
+        matches!(e, Entry::Outcome { outcome, .. } if *outcome == relapsed)
+            || matches!(e, Entry::NextMeasure { .. })
+    };
     let ended = step.is_some_and(|step| step.entries.iter().any(ends));
     assert!(!ended, "model: a refused match ends an attempt");
 }
@@ -518,10 +584,12 @@ pub(super) fn pending_of(step: &Step) -> Option<&Pending> {
     })
 }
 
-fn sign_of(intent: &IntentInput) -> Sign {
-    intent
-        .known
-        .as_ref()
-        .map(|rule| rule.sign)
-        .unwrap_or_default()
+/// What was decided is on record with what was called for by the owner's word.
+fn check_recorded(step: Option<&Step>, remedy: RuleRemedy) {
+    let entries = step.into_iter().flat_map(|step| &step.entries);
+    for entry in entries {
+        if let Entry::Decided { remedy: got, .. } = entry {
+            assert_eq!(*got, remedy, "model: what was called for");
+        }
+    }
 }

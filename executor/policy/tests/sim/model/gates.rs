@@ -2,12 +2,17 @@
 //! list, everything worked out from the past.
 
 use policy::{
-    ContainerState, Facts, Gate, Limits, Now, PendingKey, Recovery, Sign, Timestamp, WallTime,
+    ContainerState, Facts, Gate, HealthStatus, Limits, Now, PendingKey, Recovery, Relation,
+    RuleRemedy, Seen, Sign, Timestamp, WallTime,
 };
 
 use super::Model;
+use super::course::longest_ms;
 use super::past::Past;
 use crate::check::wall_ms;
+
+/// What waits for a parent is looked at so often, ms.
+const PARENT_LOOK_MS: u64 = 5_000;
 
 /// Configuration and labels of one container.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +29,8 @@ pub(super) struct Settings {
 #[derive(Debug, Clone)]
 pub(super) struct Match<'a> {
     pub(super) rule: &'a str,
+    /// By the owner's word.
+    pub(super) remedy: RuleRemedy,
     pub(super) line: WallTime,
     pub(super) sign: Sign,
     pub(super) threshold: Option<(u32, u64)>,
@@ -33,6 +40,8 @@ pub(super) struct Match<'a> {
     pub(super) is_arrival: bool,
     /// It has called for nothing yet.
     pub(super) is_news: bool,
+    /// Under its charge already.
+    pub(super) is_charged: bool,
 }
 
 /// One question to the row.
@@ -141,8 +150,10 @@ impl Question<'_> {
             if matched.is_arrival && is_too_old(matched.line, self.now, max_age_ms) {
                 return Some((Gate::Stale, None));
             }
-            let start = facts.started_at;
-            if start.is_some_and(|start| is_before(matched.line, start)) {
+            let eased_at = self.past.eased_at(facts).filter(|_| !matched.is_charged);
+            let since = [facts.started_at, eased_at];
+            let is_old = |since: WallTime| is_before(matched.line, since);
+            if !self.is_told_of_watch() && since.into_iter().flatten().any(is_old) {
                 return Some((Gate::Stale, None));
             }
         }
@@ -160,10 +171,18 @@ impl Question<'_> {
                 (false, false) => Some((Gate::NotEnded, None)),
             };
         }
-        if is_another || facts.state != ContainerState::Running {
+        let is_down = facts.state != ContainerState::Running && !self.is_told_of_watch();
+        if is_another || is_down {
             return Some((Gate::NotRunning, None));
         }
         None
+    }
+
+    /// What is watched is told to people whatever has become of the container since.
+    fn is_told_of_watch(&self) -> bool {
+        self.matched.as_ref().is_some_and(|matched| {
+            matched.remedy != RuleRemedy::Restart && matches!(matched.sign, Sign::Watched { .. })
+        })
     }
 
     pub(super) fn by_pause(&self) -> Option<Refusal> {
@@ -194,7 +213,7 @@ impl Question<'_> {
     pub(super) fn by_attempt(&self) -> Option<Refusal> {
         let open = self.past.in_progress(&self.facts.name)?;
         let (_, charge) = self.past.charge(open).expect("it was charged");
-        let until = self.now.at.plus(charge.stop_wait_ms);
+        let until = self.now.at.plus(longest_ms(charge));
         Some((Gate::InProgress, Some(until)))
     }
 
@@ -242,8 +261,36 @@ impl Question<'_> {
         Some((Gate::Storm, Some(model.storm_until(storm.last_match))))
     }
 
-    /// Storm, cooldown, window, host, by the limits in force.
+    /// What a remedy that restarts nothing passes.
+    pub(super) fn told_refusal(&self) -> Option<Refusal> {
+        let refusal = self.by_container().or_else(|| self.by_pause());
+        let remedy = self.matched.as_ref().map(|matched| matched.remedy);
+        let counts = remedy == Some(RuleRemedy::Escalate);
+        refusal.or_else(|| counts.then(|| self.by_threshold()).flatten())
+    }
+
+    /// What it needs and has not; a person knows what they ask for.
+    pub(super) fn by_parents(&self) -> Option<Refusal> {
+        self.matched.as_ref()?;
+        let mut has_to_wait = false;
+        for parent in &self.facts.parents {
+            if (parent.relation, parent.seen) == (Relation::Network, Seen::Gone) {
+                return Some((Gate::Dependency, None));
+            }
+            has_to_wait |= self.past.is_being_healed(&parent.name);
+            if let Seen::Found { state, health } = parent.seen {
+                has_to_wait |= state != ContainerState::Running;
+                has_to_wait |= health.is_some_and(|health| health != HealthStatus::Healthy);
+            }
+        }
+        has_to_wait.then_some((Gate::Dependency, Some(self.now.at.plus(PARENT_LOOK_MS))))
+    }
+
+    /// Parents, storm, cooldown, window, host, by the limits in force.
     pub(super) fn by_budget(&self, limits: Limits) -> Option<Refusal> {
+        if let Some(refusal) = self.by_parents() {
+            return Some(refusal);
+        }
         if let Some(refusal) = self.by_storm() {
             return Some(refusal);
         }

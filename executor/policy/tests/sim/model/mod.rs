@@ -7,6 +7,7 @@
 //! for people, and the order of looks.
 
 mod attempts;
+mod course;
 mod decide;
 mod gates;
 mod past;

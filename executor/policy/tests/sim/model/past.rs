@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use policy::{
-    AttemptId, Call, Cause, Charge, Config, Entry, Gate, Outcome, Pending, PendingKey, Record,
-    Timestamp, Verdict, WallTime,
+    AttemptId, Cause, Charge, Config, Entry, Gate, Outcome, Pending, PendingKey, Record, Timestamp,
+    Verdict,
 };
 
 use crate::check::wall_ms;
@@ -72,26 +72,6 @@ impl<'a> Past<'a> {
         })
     }
 
-    /// When the engine's answer was known, and the new start.
-    pub(super) fn restarted(self, of: AttemptId) -> Option<(Timestamp, WallTime)> {
-        self.records.iter().find_map(|r| match r.entry {
-            Entry::Restarted {
-                attempt,
-                started_at,
-            } if attempt == of => Some((r.at, started_at)),
-            _ => None,
-        })
-    }
-
-    /// The calls of an attempt, each with both its times.
-    pub(super) fn sent(self, of: AttemptId) -> Vec<(Call, Timestamp, u64)> {
-        let sent = |r: &Record| match r.entry {
-            Entry::Sent { attempt, call } if attempt == of => Some((call, r.at, r.wall_ms)),
-            _ => None,
-        };
-        self.records.iter().filter_map(sent).collect()
-    }
-
     /// The newest real attempt of a target, if it has not ended.
     fn open(self, target: &str) -> Option<AttemptId> {
         let real = |(_, c): &(Timestamp, &Charge)| c.target == target && !c.shadow;
@@ -104,13 +84,13 @@ impl<'a> Past<'a> {
     /// From the charge until the engine's answer is known.
     pub(super) fn in_progress(self, target: &str) -> Option<AttemptId> {
         self.open(target)
-            .filter(|attempt| self.restarted(*attempt).is_none())
+            .filter(|attempt| self.course(*attempt).watched.is_none())
     }
 
     /// From then until the end.
     pub(super) fn watched(self, target: &str) -> Option<AttemptId> {
         self.open(target)
-            .filter(|attempt| self.restarted(*attempt).is_some())
+            .filter(|attempt| self.course(*attempt).watched.is_some())
     }
 
     /// How long a charge is remembered, ms.
@@ -426,8 +406,8 @@ impl<'a> Past<'a> {
                     ..
                 }) => {
                     for (at, ..) in &mut all {
-                        if at == was {
-                            *at = key.clone();
+                        if *at == PendingKey::Id(was.as_str().to_owned()) {
+                            *at = PendingKey::Target(key.as_str().to_owned());
                         }
                     }
                 }
@@ -444,7 +424,7 @@ impl<'a> Past<'a> {
         let Some((at, newest)) = self.charges().filter(real).last() else {
             return Timestamp(0);
         };
-        let restarted = self.restarted(newest.attempt).map(|(at, _)| at);
+        let restarted = self.course(newest.attempt).watched.map(|w| w.at);
         let ended = self.outcome(newest.attempt).map(|(at, _)| at);
         [Some(at), restarted, ended]
             .into_iter()

@@ -4,13 +4,18 @@
 use std::collections::BTreeMap;
 
 use policy::{
-    Action, Entry, Facts, Gate, Look, OnRefusal, PendingKey, Sign, Step, Timestamp, WallTime,
+    Action, Entry, Facts, Gate, Look, Measure, OnRefusal, Pending, PendingKey, RuleRemedy, Sign,
+    Step, Timestamp, Verdict, WallTime,
 };
 
 use super::Model;
+use super::course::{kind_of, plan_of};
 use super::decide::{Newest, Ruling, charge_of, is_well_since, pending_of};
 use super::gates::{Match, Question, is_before};
 use super::past::Waiting;
+
+/// So many looks may be out at once.
+const LOOKS_MAX: usize = 16;
 
 impl Model<'_> {
     pub(crate) fn check_pending_look(&self, key: &PendingKey, look: &Look, step: &Step) {
@@ -34,11 +39,22 @@ impl Model<'_> {
             assert!(step.actions.contains(&again), "model: looked at again");
             return;
         }
-        let name = PendingKey::Target(facts.name.clone());
+        let name = match key {
+            PendingKey::Rule { rule, .. } => PendingKey::Rule {
+                target: facts.name.clone(),
+                rule: rule.clone(),
+            },
+            _ => PendingKey::Target(facts.name.clone()),
+        };
+        let counted_as = match key {
+            PendingKey::Target(_) => key.clone(),
+            apart => PendingKey::Id(apart.as_str().to_owned()),
+        };
         let mut newest = Newest {
             rule: pending.rule.clone(),
             line: pending.line,
             sign: pending.sign,
+            own: pending.remedy,
             ids: self.not_charged(pending),
         };
         let mut id = pending.container_id.clone();
@@ -47,22 +63,8 @@ impl Model<'_> {
         if *key != name
             && let Some(other) = pendings.get(&name)
         {
-            // Two of one name become one: the newest line wins.
-            let mut ids = self.not_charged(other.entry);
-            ids.extend(
-                newest
-                    .ids
-                    .iter()
-                    .filter(|id| !ids.contains(id))
-                    .cloned()
-                    .collect::<Vec<_>>(),
-            );
-            let too_many = ids.len().saturating_sub(64);
-            newest.ids = ids.split_off(too_many);
             expires = expires.max(other.expires);
-            let is_later = is_before(newest.line, other.entry.line);
-            newest.meets(&other.entry.rule, other.entry.line, other.entry.sign);
-            if is_later {
+            if self.becomes_one(&mut newest, other.entry) {
                 id.clone_from(&other.entry.container_id);
                 threshold = other.entry.threshold;
             }
@@ -72,6 +74,11 @@ impl Model<'_> {
             .started_at
             .is_some_and(|start| is_before(newest.line, start));
         let is_well = newest.sign == Sign::Line && is_well_since(facts, newest.line);
+        let remedy = self
+            .past
+            .wanted(&facts.name, &newest.rule, newest.own, newest.sign);
+        let kind = kind_of(&remedy);
+        let is_anew = is_anew && kind == RuleRemedy::Restart;
         if is_another || is_anew || is_well {
             return ended(step, &name, "over");
         }
@@ -81,19 +88,77 @@ impl Model<'_> {
             facts,
             matched: Some(Match {
                 rule: &newest.rule,
+                remedy: kind,
+                is_charged: false,
                 line: newest.line,
                 sign: newest.sign,
                 threshold,
                 times: Vec::new(),
-                counted_as: Some(key),
+                counted_as: Some(&counted_as),
                 is_arrival: false,
                 is_news: pending.gate == Gate::NoFacts,
             }),
             wire_id: None,
         };
-        let ruling = self.rule(&question, Some(step));
-        self.check_news(pending.gate, facts, ruling, step);
-        self.check_again(&name, facts, &newest, expires, ruling, step);
+        let ruling = match kind {
+            RuleRemedy::Restart => self.rule(&question, Some(step)),
+            _ => {
+                let refusal = question.told_refusal();
+                self.check_escalated(facts, kind, refusal, Some(step));
+                match refusal {
+                    // As on its arrival: no time is waited for.
+                    Some((gate, _)) => Ruling::No((gate, None)),
+                    None => return told(step, &name, kind),
+                }
+            }
+        };
+        self.check_news(pending.gate, facts, (kind, ruling), step);
+        if let Ruling::No((Gate::Dependency, Some(_))) = ruling
+            && pending.gate == Gate::Dependency
+        {
+            // It waits on as it did, and nothing new is written of it.
+            let renews = |entry: &Entry| matches!(entry, Entry::Pending(p) if p.was.is_none());
+            let ends = |entry: &Entry| matches!(entry, Entry::PendingEnded { .. });
+            assert!(
+                charge_of(step).is_none(),
+                "model: charged, and a parent is sick"
+            );
+            assert!(
+                !step.entries.iter().any(renews),
+                "model: renewed for nothing"
+            );
+            assert!(
+                !step.entries.iter().any(ends),
+                "model: given up for a parent"
+            );
+            return;
+        }
+        let plan = plan_of(remedy);
+        self.check_again(&name, facts, (&newest, &plan), expires, ruling, step);
+    }
+
+    /// Two of one name become one: the newest line wins. Whether that is the other's.
+    fn becomes_one(&self, newest: &mut Newest, other: &Pending) -> bool {
+        let mut ids = self.not_charged(other);
+        ids.extend(
+            newest
+                .ids
+                .iter()
+                .filter(|id| !ids.contains(id))
+                .cloned()
+                .collect::<Vec<_>>(),
+        );
+        let too_many = ids.len().saturating_sub(64);
+        newest.ids = ids.split_off(too_many);
+        let is_later = is_before(newest.line, other.line);
+        newest.meets(other);
+        is_later
+    }
+
+    pub(crate) fn waits_for_parent(&self, key: &PendingKey) -> bool {
+        let pendings = self.past.pendings();
+        let waiting = pendings.get(key);
+        waiting.is_some_and(|waiting| waiting.entry.gate == Gate::Dependency)
     }
 
     /// A watch says that all is well: what waits because of it alone ends, nothing else.
@@ -122,9 +187,16 @@ impl Model<'_> {
 
     /// What has waited for facts is on record as a match once there are some; a dry run,
     /// and what is refused once more for want of them, is not.
-    fn check_news(&self, was: Gate, facts: &Facts, ruling: Ruling, step: &Step) {
+    fn check_news(
+        &self,
+        was: Gate,
+        facts: &Facts,
+        (kind, ruling): (RuleRemedy, Ruling),
+        step: &Step,
+    ) {
         let is_dry_run = self.past.settings(facts).is_dry_run;
-        let want = (was == Gate::NoFacts && !is_dry_run).then_some(match ruling {
+        let is_news = was == Gate::NoFacts && !is_dry_run && kind == RuleRemedy::Restart;
+        let want = is_news.then_some(match ruling {
             Ruling::Go { .. } => None,
             Ruling::No((gate, _)) => Some(gate),
         });
@@ -154,7 +226,7 @@ impl Model<'_> {
         &self,
         name: &PendingKey,
         facts: &Facts,
-        newest: &Newest,
+        (newest, plan): (&Newest, &[Measure]),
         expires: Timestamp,
         ruling: Ruling,
         step: &Step,
@@ -162,20 +234,30 @@ impl Model<'_> {
         let drops = self.past.config.on_refusal == OnRefusal::Drop;
         match ruling {
             Ruling::Go { limits, is_shadow } => {
-                self.check_charge(charge_of(step), facts, limits, is_shadow, Some(newest));
+                self.check_charge(
+                    charge_of(step),
+                    facts,
+                    limits,
+                    is_shadow,
+                    Some((newest, plan)),
+                );
             }
             Ruling::No((gate, None)) => {
                 assert!(charge_of(step).is_none(), "model: charged against {gate:?}");
                 ended(step, name, gate.as_str());
             }
             // What waited for a storm's end is dropped by the next limit.
-            Ruling::No((gate, Some(_))) if drops && gate != Gate::Storm => {
+            Ruling::No((gate, Some(_)))
+                if drops && !matches!(gate, Gate::Storm | Gate::Dependency) =>
+            {
                 ended(step, name, gate.as_str());
             }
             Ruling::No((gate, Some(due))) => {
                 assert!(charge_of(step).is_none(), "model: charged against {gate:?}");
                 let pending = pending_of(step).expect("model: forgotten");
-                assert_eq!(pending.key, *name, "model: which waits on");
+                // What waited apart waits like any other from now on.
+                let target = PendingKey::Target(facts.name.clone());
+                assert_eq!(pending.key, target, "model: which waits on");
                 assert_eq!((pending.gate, pending.due), (gate, due), "model: due");
                 let no_limit = self.past.config.pending_max_ms.is_none();
                 let expires = match gate {
@@ -183,8 +265,18 @@ impl Model<'_> {
                     Gate::Maintenance if no_limit => expires.max(due.plus(15 * 60_000)),
                     _ => expires,
                 };
+                let mut newest = newest.clone();
+                let mut expires = expires;
+                if *name != target {
+                    let limits = self.past.settings(facts).limits;
+                    expires = self.expires(limits, due);
+                    if let Some(other) = self.past.pendings().get(&target) {
+                        expires = expires.max(other.expires);
+                        self.becomes_one(&mut newest, other.entry);
+                    }
+                }
                 assert_eq!(pending.expires, expires, "model: it still expires");
-                self.check_newest(pending, newest);
+                self.check_newest(pending, &newest);
             }
         }
     }
@@ -222,22 +314,41 @@ impl Model<'_> {
         looked: &BTreeMap<PendingKey, Option<Timestamp>>,
         next: Option<Timestamp>,
     ) {
-        for (key, waiting) in self.past.pendings() {
+        let pendings = self.past.pendings();
+        let is_out = |key: &&&PendingKey| matches!(looked.get(**key), Some(None));
+        let is_full = pendings.keys().filter(is_out).count() >= LOOKS_MAX;
+        for (key, waiting) in pendings {
             let free_at = match looked.get(key) {
                 None => begun,
                 Some(Some(free_at)) => begun.max(*free_at),
                 Some(None) => continue,
             };
-            let at = waiting
-                .due
-                .max(free_at)
-                .min(self.given_up(&waiting).max(free_at));
+            let given_up = self.given_up(&waiting).max(free_at);
+            let at = match is_full {
+                // Its turn comes with the next result.
+                true => given_up,
+                false => waiting.due.max(free_at).min(given_up),
+            };
             assert!(
                 next.is_some_and(|next| next <= at.max(self.now.at)),
                 "model: {key:?} is due at {at:?} and nothing wakes: {next:?}"
             );
         }
     }
+}
+
+/// A person was told, or it was counted: nothing waits any more.
+fn told(step: &Step, of: &PendingKey, kind: RuleRemedy) {
+    ended(step, of, "told");
+    let answer = step.entries.iter().find_map(|entry| match entry {
+        Entry::PendingEnded { decision, .. } => Some(*decision),
+        _ => None,
+    });
+    let want = match kind {
+        RuleRemedy::Escalate => Verdict::Escalated,
+        _ => Verdict::Noted,
+    };
+    assert_eq!(answer, Some(want), "model: what it is answered from now on");
 }
 
 fn ended(step: &Step, of: &PendingKey, why: &str) {

@@ -1,11 +1,16 @@
 //! What is checked at each step and at the end of a run.
 
-use policy::{Action, ContainerState, Entry, Gate, Look, OnRefusal, Step, Verdict};
+use policy::{
+    Action, AttemptId, ContainerState, Entry, ExecEnd, Gate, Look, Measure, OnRefusal, Remedy,
+    RuleRemedy, Sign, Step, Verdict,
+};
 
 use super::World;
 use crate::check::{self, check_call, check_charge};
+use crate::docker::Container;
 use crate::docker::StoppedBy;
 use crate::exec::calls;
+use crate::measures::{check_action, check_plan};
 
 impl World {
     pub(super) fn check_step(&mut self, step: &Step, fresh: Option<(&Look, u64)>) {
@@ -14,6 +19,7 @@ impl World {
                 Entry::Charge(charge) => {
                     let (look, asked_at) = fresh.expect("charge: without a look");
                     check_charge(charge, &self.exec.config, look, asked_at);
+                    check_plan(charge);
                     assert!(step.durable, "charge: not durable");
                 }
                 Entry::Sent { attempt, call } => {
@@ -25,6 +31,7 @@ impl World {
                     let away = self.away_wall_ms.get(attempt).copied().unwrap_or(0);
                     let look = self.attempt_looks.get(attempt);
                     check_call(charge, *call, look, &sent, away);
+                    history.check_measure(charge, *call, look);
                 }
                 _ => {}
             }
@@ -38,7 +45,11 @@ impl World {
                 call: *call,
             };
             assert!(step.entries.contains(&mark), "calls: one without its mark");
+            let charge = self.exec.history.charge(*attempt);
+            let charge = charge.expect("calls: one without a charge");
+            check_action(action, charge, self.exec.history.step_of(*attempt));
         }
+        self.exec.history.check_held(step);
     }
 
     /// What was written.
@@ -51,10 +62,19 @@ impl World {
                         .count(if charge.shadow { "shadow" } else { "charge" });
                 }
                 Entry::Outcome { outcome, .. } => self.totals.count(outcome.as_str()),
+                Entry::Pending(pending) if pending.gate == Gate::Dependency => {
+                    self.totals.count("waits for a parent");
+                }
                 Entry::Pending(_) if step.durable => self.totals.count("pending"),
                 Entry::Pending(_) => self.totals.count("renewed"),
                 Entry::PendingEnded { .. } => self.totals.count("ended"),
                 Entry::Held { .. } => self.totals.count("held"),
+                Entry::NextMeasure { .. } => self.totals.count("next measure"),
+                Entry::Executed { end, .. } => self.totals.count(match end {
+                    ExecEnd::Done => "command done",
+                    ExecEnd::Failed => "command failed",
+                    ExecEnd::Unknown => "command unclear",
+                }),
                 Entry::Released { by, .. } if by.starts_with("its health") => {
                     self.totals.count("well again");
                 }
@@ -84,6 +104,7 @@ impl World {
         let kept_ms = self.options.config.max_age_ms + policy::ID_GRACE_MS;
         history.check_attempts(true, kept_ms, self.has_jumped);
         history.check_calls(&self.exec.marks_lost);
+        history.check_steps();
         self.exec.check_memory(self.now());
         let now = self.now();
         let policy = self.exec.policy.as_ref().expect("it runs in the end");
@@ -186,9 +207,12 @@ impl World {
             container.sick = true;
             let (id, before) = (container.id.clone(), container.started_at);
             self.t += self.exec.config.host_window_ms;
-            if !healable {
+            let Some(is_restarted) = self.is_served(&name).filter(|_| healable) else {
                 continue;
-            }
+            };
+            let clock = self.clock();
+            self.docker.mend_parents_of(&name, clock);
+            let charges = self.exec.history.charges_of(&name);
             // Two lines: one rule has a threshold of two.
             for _ in 0..2 {
                 self.t += 100;
@@ -198,9 +222,41 @@ impl World {
             self.go_on_until(self.t + 1_300_000);
             let container = &self.docker.containers[&name];
             if !self.has_jumped {
-                assert_ne!(container.started_at, before, "served: {name} was not");
+                let is_anew = container.started_at != before;
+                assert!(is_anew || !is_restarted, "served: {name} was not");
+                let charged = self.exec.history.charges_of(&name) > charges;
+                assert!(charged, "served: {name} was not charged");
                 self.totals.count("served");
             }
         }
+    }
+
+    /// Whether any match of what is asked for in the end is healed, by a restart first;
+    /// none where some are not.
+    fn is_served(&self, name: &str) -> Option<bool> {
+        let mut is_restarted = true;
+        for rule in ["oom", "nccl", "rare"] {
+            let config = &self.exec.config;
+            let remedy = config.remedy(name, rule, RuleRemedy::Restart, Sign::Line);
+            let Remedy::Heal(plan) = remedy else {
+                return None;
+            };
+            is_restarted &= plan[0] == Measure::Restart;
+        }
+        Some(is_restarted)
+    }
+
+    /// What was stopped so that it stays down is started by nobody of ours. Where a power
+    /// cut has taken what was known of that, nobody can tell.
+    pub(super) fn check_stopped(&self, container: &Container, by: AttemptId) {
+        let StoppedBy::Healer(attempt) = container.stopped_by else {
+            return;
+        };
+        let is_lost = attempt == 0 || self.exec.marks_lost.contains(&attempt);
+        assert!(
+            is_lost || self.has_jumped,
+            "stopped: {} was, by attempt {attempt}, and is started by {by}",
+            container.name
+        );
     }
 }

@@ -7,7 +7,7 @@ mod senders;
 mod steps;
 mod triggers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 
 use policy::{
@@ -31,19 +31,38 @@ const FACTS_MAX_MS: u64 = 100;
 /// What comes at its time.
 #[derive(Debug, Clone)]
 enum Event {
-    Print { name: String },
-    Watch { name: String },
-    Died { name: String },
-    Deliver { intent: usize },
+    Print {
+        name: String,
+    },
+    Watch {
+        name: String,
+    },
+    Died {
+        name: String,
+    },
+    Deliver {
+        intent: usize,
+    },
     Read(Look2),
     Arrive(Look2, Look),
-    TimeOut { epoch: u64, attempt: AttemptId },
+    TimeOut {
+        who: (u64, AttemptId),
+        call: u64,
+        called: Called,
+    },
     Called(Answer),
-    Boot { stood_still_ms: u64 },
+    Boot {
+        stood_still_ms: u64,
+    },
     People,
     Jump,
-    Revive { name: String },
-    Aim { name: String },
+    Revive {
+        name: String,
+    },
+    Aim {
+        name: String,
+    },
+    Outer,
     EngineAway,
     Flush,
 }
@@ -105,7 +124,8 @@ pub(crate) struct World {
     /// When a look for an attempt last found the engine away, ms on the wall.
     away_wall_ms: BTreeMap<AttemptId, u64>,
     answers: VecDeque<Answer>,
-    calls_out: BTreeSet<(u64, AttemptId)>,
+    /// Which of its calls each process waits for.
+    calls_out: BTreeMap<(u64, AttemptId), u64>,
     trace: Trace,
     recorded: String,
     totals: Totals,
@@ -122,7 +142,8 @@ struct Sent {
 impl World {
     pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = Rng::new(seed);
-        let options = Options::draw(&mut rng);
+        let mut apart = Rng::new(seed.wrapping_add(1 << 40));
+        let options = Options::draw(&mut rng, &mut apart);
         let clock = Clock {
             t: 0,
             wall_ms: WALL0,
@@ -151,7 +172,7 @@ impl World {
             unwritten_at: 0,
             away_wall_ms: BTreeMap::new(),
             answers: VecDeque::new(),
-            calls_out: BTreeSet::new(),
+            calls_out: BTreeMap::new(),
             trace,
             recorded: String::new(),
             totals: Totals::default(),
@@ -193,6 +214,7 @@ impl World {
         for (every_ms, event) in [
             (self.options.people_every_ms, Event::People),
             (self.options.jumps_every_ms, Event::Jump),
+            (self.options.means.outer_every_ms(), Event::Outer),
             (self.options.engine_away_every_ms, Event::EngineAway),
             (5_000, Event::Flush),
         ] {
@@ -215,6 +237,7 @@ impl World {
         self.options.lies = 0;
         self.options.loses = 0;
         self.options.damages = 0;
+        self.options.means.calm_down();
         self.options.cures = 1_000;
         self.options.late = 0;
         self.options.doubles = 0;
@@ -225,6 +248,7 @@ impl World {
                 Event::Print { .. }
                     | Event::Watch { .. }
                     | Event::Aim { .. }
+                    | Event::Outer
                     | Event::People
                     | Event::Jump
                     | Event::EngineAway
@@ -293,12 +317,10 @@ impl World {
             Event::Deliver { intent } => self.deliver(intent),
             Event::Read(look) => self.read(look),
             Event::Arrive(ask, look) => self.arrive(&ask, &look),
-            Event::TimeOut { epoch, attempt } => {
-                if self.calls_out.remove(&(epoch, attempt)) {
+            Event::TimeOut { who, call, called } => {
+                if self.calls_out.get(&who) == Some(&call) {
+                    let (epoch, attempt) = who;
                     self.docker.time_out(epoch, attempt);
-                    let called = Called::Unclear {
-                        why: "timed out".into(),
-                    };
                     self.called_soon(vec![Answer {
                         epoch,
                         attempt,
@@ -330,6 +352,7 @@ impl World {
             }
             Event::Revive { name } => self.revive(&name),
             Event::Aim { name } => self.aim(&name),
+            Event::Outer => self.outer(),
             Event::Jump => {
                 self.has_jumped = true;
                 self.skew_ms = self

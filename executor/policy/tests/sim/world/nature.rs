@@ -2,7 +2,7 @@
 //! for good; clocks drift; a journal turns out to be damaged; and lines that come
 //! at the very edge of a limit.
 
-use policy::{ContainerState, Entry, Look, Record, RuleRemedy, Timestamp};
+use policy::{ContainerState, Entry, HealthStatus, Look, Record, RuleRemedy, Timestamp};
 
 use super::{Event, World};
 use crate::docker::StoppedBy;
@@ -40,6 +40,34 @@ impl World {
         let container = self.docker.containers.get_mut(name).expect("named");
         if container.state != ContainerState::Running && container.stopped_by == StoppedBy::Nobody {
             container.start(clock);
+        }
+    }
+
+    /// What others depend on falls sick, goes, and is there again.
+    pub(super) fn outer(&mut self) {
+        let wait = self.rng.range(1, self.options.means.outer_every_ms() * 2);
+        self.after(wait, Event::Outer);
+        match self.rng.range(0, 6) {
+            0 => self.docker.outer = None,
+            1 => self.docker.bring_outer(true),
+            2 | 3 => self.docker.bring_outer(false),
+            _ => {
+                let state = self.rng.pick(&[
+                    ContainerState::Running,
+                    ContainerState::Exited,
+                    ContainerState::Paused,
+                    ContainerState::Restarting,
+                ]);
+                let health = self.rng.pick(&[
+                    None,
+                    Some(HealthStatus::Healthy),
+                    Some(HealthStatus::Unhealthy),
+                    Some(HealthStatus::Starting),
+                ]);
+                if let Some(outer) = &mut self.docker.outer {
+                    (outer.state, outer.health) = (state, health);
+                }
+            }
         }
     }
 

@@ -13,7 +13,13 @@ impl World {
         let clock = self.clock();
         let which = self.rng.range(0, names.len() as u64 - 1);
         let name = names[usize::try_from(which).expect("an index")].clone();
-        let deed = self.rng.range(0, 12);
+        // Reloads, and what is done to others, only where a seed has them.
+        let last = if self.options.means.remedies > 0 {
+            14
+        } else {
+            12
+        };
+        let deed = self.rng.range(0, last);
         self.note(&format_args!("people {deed} {name}"));
         let container = self.docker.containers.get_mut(&name).expect("named");
         match (deed, container.state) {
@@ -28,6 +34,7 @@ impl World {
             (10, _) => self.crash(&name),
             (11, _) => self.mark_stopped(&name),
             (12, _) => self.draw_windows(),
+            (13 | 14, _) => self.reload(),
             (5, _) => self.pause(Some(&name)),
             (6, _) => self.pause(None),
             (7, _) => self.resume(None),
@@ -64,6 +71,16 @@ impl World {
         self.exec.config.windows.clone_from(&windows);
         if let Some(policy) = &mut self.exec.policy {
             policy.set_windows(windows);
+        }
+    }
+
+    /// The owner has set other remedies.
+    fn reload(&mut self) {
+        let means = self.options.means.clone();
+        means.set_remedies(&mut self.rng, &mut self.exec.config);
+        self.totals.count("reload");
+        if let Some(policy) = &mut self.exec.policy {
+            policy.configure(self.exec.config.clone());
         }
     }
 

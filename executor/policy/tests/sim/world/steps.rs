@@ -1,10 +1,11 @@
 //! The executor's loop: looks and calls on their way, and each step in the real
 //! order.
 
-use policy::{Action, AttemptId, Call, Look, Step, Timestamp};
+use policy::{Action, AttemptId, Call, Called, Exec, Look, Step, Timestamp};
 
 use super::{Event, FACTS_MAX_MS, Look2, What, World};
-use crate::docker::Answer;
+use crate::check::Made;
+use crate::docker::{Answer, Container};
 use crate::exec::{Faults, Stop, timed};
 use crate::model::Model;
 
@@ -75,6 +76,7 @@ impl World {
                 why: "inspect timed out after 100 ms".into(),
             };
         } else if matches!(look, Look::Found(_)) {
+            self.overlook_parents(&mut look);
             self.recent.insert(reference, (self.t, look.clone()));
         }
         if matches!(
@@ -144,9 +146,14 @@ impl World {
                 }
                 What::Pending(key) => {
                     let step = timed(|| policy.handle_pending_look(now, key, look));
-                    // What Docker does not answer is asked for ever more rarely.
-                    let is_silent = matches!(look, Look::Unavailable { .. });
-                    let free_at = now.at.plus(if is_silent { 30_000 } else { 1_000 });
+                    // What Docker does not answer is asked for ever more rarely, and what
+                    // waits for a parent now and then.
+                    let waits = self.model().waits_for_parent(key) && step.entries.is_empty();
+                    let free_at = now.at.plus(match look {
+                        Look::Unavailable { .. } => 30_000,
+                        _ if waits => 5_000,
+                        _ => 1_000,
+                    });
                     self.looked.insert(key.clone(), Some(free_at));
                     self.model().check_pending_look(key, look, &step);
                     step
@@ -169,8 +176,12 @@ impl World {
         let Some(policy) = self.exec.asked() else {
             return;
         };
-        self.seen.called(now, answer.attempt, &answer.called);
         let step = timed(|| policy.handle_called(now, answer.attempt, &answer.called));
+        self.model()
+            .check_called(&self.seen, answer.attempt, &answer.called, &step);
+        let is_exec = self.model().is_at_exec(answer.attempt);
+        self.seen
+            .called(now, answer.attempt, &answer.called, is_exec);
         if self.perform(&step, None) == Err(Stop::Disk) {
             self.after(1_000, Event::Called(answer.clone()));
         }
@@ -266,18 +277,35 @@ impl World {
                 call,
                 container_id,
                 wait_ms,
-                ..
-            } => self.call(*attempt, *call, container_id, *wait_ms),
+                exec,
+            } => self.call(*attempt, (*call, exec.as_ref()), container_id, *wait_ms),
             Action::Tell(_) => {}
         }
     }
 
-    pub(super) fn call(&mut self, attempt: AttemptId, call: Call, id: &str, wait_ms: u64) {
+    pub(super) fn call(
+        &mut self,
+        attempt: AttemptId,
+        (call, exec): (Call, Option<&Exec>),
+        id: &str,
+        wait_ms: u64,
+    ) {
         let epoch = self.exec.epoch;
         let is_safe = self.exec.is_on_disk(attempt);
         assert!(is_safe, "act: under a charge that a power cut may take");
         let at = self.now().at.0;
-        self.exec.history.calls.push((at, attempt, call));
+        let is_stopped = |c: &&Container| c.id == id && c.is_down_for_good;
+        let stopped = self.docker.containers.values().find(is_stopped);
+        let starts = matches!(call, Call::Start | Call::Restart);
+        if let Some(container) = stopped.filter(|_| starts) {
+            self.check_stopped(container, attempt);
+        }
+        self.exec.history.calls.push(Made {
+            at,
+            attempt,
+            call,
+            exec: exec.cloned(),
+        });
         self.totals.count(match call {
             Call::Restart => "restart",
             Call::Start => "start",
@@ -286,15 +314,41 @@ impl World {
         });
         let clock = self.clock();
         let who = (epoch, attempt);
-        match self
+        let answer = self
             .docker
-            .call(&mut self.rng, &self.options, clock, who, call, id)
+            .call(&mut self.rng, &self.options, clock, who, (call, exec), id);
+        let number = self.exec.history.calls.len() as u64;
+        self.calls_out.insert(who, number);
+        if let Some(answer) = answer {
+            return self.called_soon(vec![answer]);
+        }
+        // A command is out of its own time before the client is out of its.
+        let (wait_ms, called) = match exec {
+            Some(exec) => (
+                exec.timeout_ms,
+                Called::Failed {
+                    why: "out of time".into(),
+                },
+            ),
+            None => (
+                wait_ms,
+                Called::Unclear {
+                    why: "timed out".into(),
+                },
+            ),
+        };
+        let call = number;
+        self.after(wait_ms, Event::TimeOut { who, call, called });
+    }
+
+    /// Nothing can be learnt of some parents in time.
+    fn overlook_parents(&mut self, look: &mut Look) {
+        if let Look::Found(facts) = look
+            && !facts.parents.is_empty()
+            && self.rng.chance(self.options.means.blind)
         {
-            Some(answer) => self.called_soon(vec![answer]),
-            None => {
-                self.calls_out.insert(who);
-                self.after(wait_ms, Event::TimeOut { epoch, attempt });
-            }
+            let rng = &mut self.rng;
+            facts.parents.retain(|_| rng.chance(500));
         }
     }
 
