@@ -129,10 +129,12 @@ impl Config {
     }
 
     /// Whether a match of `rule` may call for something to be done, at any target.
-    pub(crate) fn may_heal(&self, rule: &str, own: RuleRemedy) -> bool {
+    pub(crate) fn may_heal(&self, rule: &str, own: RuleRemedy, sign: Sign) -> bool {
         let heals =
             |t: &TargetConfig| matches!(t.remedies.by_rule.get(rule), Some(Remedy::Heal(_)));
-        own == RuleRemedy::Restart || self.targets.values().chain([&self.defaults]).any(heals)
+        let may =
+            own == RuleRemedy::Restart || self.targets.values().chain([&self.defaults]).any(heals);
+        may && sign != Sign::EndedUnseen
     }
 
     /// Whether a match of `rule` calls for something to be done at every target.

@@ -49,7 +49,7 @@ impl Policy {
         let mut arrival = Arrival {
             intent,
             rule,
-            remedy: if self.config.may_heal(&intent.rule, rule.remedy) {
+            remedy: if self.config.may_heal(&intent.rule, rule.remedy, rule.sign) {
                 RuleRemedy::Restart
             } else {
                 rule.remedy
@@ -162,7 +162,9 @@ impl Policy {
         let intent = arrival.intent;
         let mut step = Step::default();
         // Judged on arrival or never: by the time there are facts it is too late.
-        if let Some(detail) = too_old(arrival.line, now.wall_ms, self.config.max_age_ms) {
+        if !arrival.rule.sign.is_an_end()
+            && let Some(detail) = too_old(arrival.line, now.wall_ms, self.config.max_age_ms)
+        {
             let refusal = Refusal::new(Gate::Stale, detail);
             arrival.settle(&mut step, "", refused(&refusal));
             return step;

@@ -139,7 +139,8 @@ impl Policy {
                 Some(refusal) => Ruling::Refused(refusal),
                 None => {
                     let is_dry = (asking.is_dry_run(), asking.is_shadow_rule());
-                    let answer = self.say(step, facts, &pending.rule, remedy, is_dry);
+                    let what = (remedy, pending.sign);
+                    let answer = self.say(step, facts, &pending.rule, what, is_dry);
                     step.end_pending_as(pending, &answer.detail, answer.verdict);
                     return step.decided(&facts.name, &pending.rule, answer);
                 }

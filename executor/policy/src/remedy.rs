@@ -108,6 +108,11 @@ impl Remedies {
         let set = self.by_rule.get(rule);
         let set = set.or(self.other.as_ref().filter(|_| own.is_restart()));
         match set {
+            // A person may have stopped it.
+            set if sign == Sign::EndedUnseen => match set {
+                Some(Remedy::Note) => Remedy::Note,
+                _ => Remedy::Escalate,
+            },
             Some(Remedy::Heal(measures)) if sign == Sign::Ended => ended(measures),
             Some(remedy) => remedy.clone(),
             None => match own {
@@ -214,6 +219,27 @@ mod tests {
             none.of("oom", Own::Restart, Sign::Line),
             Heal(vec![Restart])
         );
+    }
+
+    #[test]
+    fn where_nobody_saw_the_end_no_remedy_does_more_than_tell() {
+        use {Measure::Restart, Remedy::Heal};
+        for (set, remedy) in [
+            (None, Remedy::Escalate),
+            (Some(Heal(vec![Restart])), Remedy::Escalate),
+            (Some(Remedy::Escalate), Remedy::Escalate),
+            (Some(Remedy::Note), Remedy::Note),
+        ] {
+            for own in [RuleRemedy::Restart, RuleRemedy::Escalate] {
+                let by_rule = set.iter().map(|set| ("unfinished".to_owned(), set.clone()));
+                let remedies = Remedies {
+                    by_rule: by_rule.collect(),
+                    other: Some(Heal(vec![Restart])),
+                };
+                let of = remedies.of("unfinished", own, Sign::EndedUnseen);
+                assert_eq!(of, remedy, "{set:?} {own:?}");
+            }
+        }
     }
 
     #[test]

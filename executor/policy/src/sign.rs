@@ -20,10 +20,20 @@ pub enum Sign {
     /// The container has ended by itself and stays down: it is started, not
     /// restarted. The match's time is the container's `FinishedAt`.
     Ended,
+    /// The container is down, and nobody saw how it ended: somebody may have stopped it. A
+    /// person is told, once for each end; nothing is started and nothing held, whatever its
+    /// rule's remedy is set to. The match's time is the container's `FinishedAt`.
+    EndedUnseen,
 }
 
 impl Sign {
     pub(crate) fn is_line(&self) -> bool {
         *self == Self::Line
+    }
+
+    /// What it says of the container is true until that has started again, however long it
+    /// has been so.
+    pub(crate) fn is_an_end(&self) -> bool {
+        matches!(self, Self::Ended | Self::EndedUnseen)
     }
 }

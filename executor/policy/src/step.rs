@@ -137,6 +137,9 @@ pub enum Event {
         rule: String,
         held: bool,
     },
+    /// A target is down, by a trigger's word, and nobody saw how it ended: left to a person,
+    /// nothing is held. Once for each end.
+    EndedUnseen { target: String, rule: String },
     /// A target is held.
     Held { target: String, why: String },
     /// A held target is free again.

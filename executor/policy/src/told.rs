@@ -4,12 +4,17 @@
 //! Both pass the gates up to `maintenance` and spend no budget; what has to be
 //! confirmed waits for that as a restart does. A rule's threshold says when its
 //! remedy applies, so it holds for `escalate`.
+//!
+//! Of a container that is down and whose end nobody saw a person is told, too, but nothing is
+//! held: it may be as somebody wants it.
 
 use crate::draft::decided;
 use crate::gates::{self, Ask, Refusal};
 use crate::intent::{Arrival, refused};
 use crate::labels::Settings;
-use crate::{Decided, Entry, Event, Facts, Gate, Now, Policy, RuleRemedy, Step, Verdict};
+use crate::{
+    Decided, Entry, Event, Facts, Gate, Now, Policy, RuleRemedy, Sign, Step, Verdict, WallTime,
+};
 
 impl Policy {
     pub(crate) fn told(
@@ -29,8 +34,8 @@ impl Policy {
             Some(refusal) => arrival.settle(&mut step, &facts.name, refused(&refusal)),
             None => {
                 let is_dry = (asking.is_dry_run(), asking.is_shadow_rule());
-                let rule = &arrival.intent.rule;
-                let answer = self.say(&mut step, facts, rule, remedy, is_dry);
+                let (rule, sign) = (&arrival.intent.rule, arrival.rule.sign);
+                let answer = self.say(&mut step, facts, rule, (remedy, sign), is_dry);
                 arrival.settle(&mut step, &facts.name, answer);
             }
         }
@@ -44,7 +49,7 @@ impl Policy {
         step: &mut Step,
         facts: &Facts,
         rule: &str,
-        remedy: RuleRemedy,
+        (remedy, sign): (RuleRemedy, Sign),
         (is_dry, is_shadow_rule): (bool, bool),
     ) -> Decided {
         let name = &facts.name;
@@ -53,6 +58,9 @@ impl Policy {
         }
         if is_shadow_rule {
             return would_hold(name, rule);
+        }
+        if sign == Sign::EndedUnseen {
+            return self.say_unseen(step, name, rule, facts.finished_at);
         }
         let needs = needs_a_person(rule);
         let is_held = self.state.target(name).is_some_and(|t| t.held.is_some());
@@ -82,6 +90,29 @@ impl Policy {
         decided(Verdict::Escalated, None, detail)
     }
 
+    /// Once for each end.
+    fn say_unseen(
+        &mut self,
+        step: &mut Step,
+        name: &str,
+        rule: &str,
+        ended_at: Option<WallTime>,
+    ) -> Decided {
+        let end = ended_at.map_or((0, 0), |at| (at.secs, at.nanos.unwrap_or_default()));
+        let key = format!("{rule} {}.{:09}", end.0, end.1);
+        if self.live.is_escalation_news(name, &key) {
+            step.tell(Event::EndedUnseen {
+                target: name.to_owned(),
+                rule: rule.to_owned(),
+            });
+        }
+        let detail = format!(
+            "Rule '{rule}' leaves '{name}' to a person: nobody saw how it ended, so somebody may \
+             have stopped it"
+        );
+        decided(Verdict::Escalated, None, detail)
+    }
+
     /// Without facts about the container: told once by the name on the wire, and
     /// nothing is held.
     pub(crate) fn say_unchecked(
@@ -94,6 +125,8 @@ impl Policy {
         let is_shadow_rule = self.config.shadow_rules.contains(rule);
         let mut answer = if is_shadow_rule && arrival.remedy == RuleRemedy::Escalate {
             would_hold(arrival.shown(""), rule)
+        } else if arrival.remedy == RuleRemedy::Escalate && arrival.rule.sign == Sign::EndedUnseen {
+            self.say_unseen(step, arrival.shown(""), rule, Some(arrival.line))
         } else if arrival.remedy == RuleRemedy::Escalate {
             let name = arrival.shown("");
             if self.live.is_escalation_news(name, rule) {

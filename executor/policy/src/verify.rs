@@ -72,7 +72,7 @@ impl Policy {
                     restarted.at.plus(within_ms),
                 )
             }
-            Sign::Line | Sign::Ended => (true, restarted.at),
+            Sign::Line | Sign::Ended | Sign::EndedUnseen => (true, restarted.at),
         };
         let watching = Watching {
             container_id: &attempt.charge.container_id,

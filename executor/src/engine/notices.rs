@@ -23,7 +23,9 @@ impl<D: Docker + 'static> Engine<D> {
             _ => status.as_ref().and_then(|status| status.last.clone()),
         };
         let why = match event {
-            Event::Decided { rule, .. } => self.notifications.why(target, rule),
+            Event::Decided { rule, .. } | Event::EndedUnseen { rule, .. } => {
+                self.notifications.why(target, rule)
+            }
             _ => None,
         };
         let facts = Facts {

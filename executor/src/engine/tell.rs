@@ -76,6 +76,7 @@ impl<D: Docker + 'static> Engine<D> {
                 tracing::warn!(target, label, value, "label ignored: {why}");
             }
             Event::Escalated { .. }
+            | Event::EndedUnseen { .. }
             | Event::Held { .. }
             | Event::Released { .. }
             | Event::Storm { .. }
@@ -109,6 +110,14 @@ impl<D: Docker + 'static> Engine<D> {
                     target,
                     rule,
                     "a restart cannot cure this: a person is needed"
+                );
+            }
+            Event::EndedUnseen { target, rule } => {
+                tracing::error!(
+                    target,
+                    rule,
+                    "nobody saw how it ended, so it may have been stopped on purpose: nothing is \
+                     started; if it is to run: docker start {target}"
                 );
             }
             Event::Held { target, why } => {

@@ -59,6 +59,7 @@ pub fn target_of(event: &Event) -> &str {
         | Event::Decided { target, .. }
         | Event::PendingEnded { target, .. }
         | Event::Escalated { target, .. }
+        | Event::EndedUnseen { target, .. }
         | Event::Held { target, .. }
         | Event::Released { target, .. }
         | Event::LabelIgnored { target, .. } => target,
@@ -96,7 +97,9 @@ pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
     } = facts;
     // A person's request has no rule.
     let rule = match event {
-        Event::Decided { rule, .. } | Event::Escalated { rule, .. } => Some(rule.clone()),
+        Event::Decided { rule, .. }
+        | Event::Escalated { rule, .. }
+        | Event::EndedUnseen { rule, .. } => Some(rule.clone()),
         Event::Restarting { .. }
         | Event::Healing { .. }
         | Event::Ended { .. }
@@ -199,6 +202,11 @@ impl Told {
                     false => "no restart is made for it".to_owned(),
                 },
             ),
+            Event::EndedUnseen { target, rule } => told(
+                Step::Escalated,
+                matches(rule, facts),
+                format!("nothing is started; if it is to run: docker start {target}"),
+            ),
             Event::Held { target, why } => {
                 told(Step::Held, sentence(why), held_until(target, facts))
             }
@@ -236,10 +244,7 @@ impl Told {
 
     fn decided(rule: &str, decided: &Decided, facts: &Facts) -> Option<Self> {
         let step = decision(decided)?;
-        let matches = match &facts.why {
-            Some(why) => format!("Rule {rule} matches: {why}"),
-            None => format!("Rule {rule} matches"),
-        };
+        let matches = matches(rule, facts);
         let (detail, next) = match step {
             Step::Detected => (matches, "a restart, at once".to_owned()),
             Step::Pending => (
@@ -252,6 +257,13 @@ impl Told {
             ),
         };
         Some(Self { step, detail, next })
+    }
+}
+
+fn matches(rule: &str, facts: &Facts) -> String {
+    match &facts.why {
+        Some(why) => format!("Rule {rule} matches: {why}"),
+        None => format!("Rule {rule} matches"),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) fn stale(ask: &Ask<'_>) -> Option<Refusal> {
         return None;
     };
     if matched.is_arrival
+        && !matched.sign.is_an_end()
         && let Some(detail) = too_old(matched.line, ask.now.wall_ms, ask.config.max_age_ms)
     {
         return Some(Refusal::new(Gate::Stale, detail));
@@ -110,7 +111,7 @@ fn tells_of_what_is_watched(ask: &Ask<'_>) -> bool {
 /// When the container ended, where that is the sign.
 fn ended_at(ask: &Ask<'_>) -> Option<WallTime> {
     match ask.who {
-        Who::Match(matched) if matched.sign == Sign::Ended => Some(matched.line),
+        Who::Match(matched) if matched.sign.is_an_end() => Some(matched.line),
         Who::Match(_) | Who::Person => None,
     }
 }

@@ -235,6 +235,76 @@ fn what_is_not_down_by_that_very_end_is_left_alone() {
 }
 
 #[test]
+fn an_end_calls_for_a_start_however_long_ago_it_was() {
+    let mut bench = Bench::new();
+    let facts = ended(&bench);
+    bench.pass(86_400_000);
+    assert_eq!(died(&mut bench, &facts).verdict, Verdict::Restart);
+    // Also where Docker is slow to say how it is.
+    let mut bench = Bench::new();
+    let facts = ended(&bench);
+    bench.pass(86_400_000);
+    let found_at = facts.finished_at.expect("it has ended");
+    let intent = fired(&mut bench, "died", Sign::Ended, found_at);
+    let why = "slow".to_owned();
+    let step = bench.decide(&intent, &Look::Unavailable { why });
+    assert_eq!(step.answer.expect("answered").verdict, Verdict::Pending);
+}
+
+/// A firing of a trigger that did not see how it ended.
+fn unseen(bench: &mut Bench, facts: &Facts) -> (Decided, Vec<Event>) {
+    let found_at = facts.finished_at.expect("it has ended");
+    let mut intent = fired(bench, "unfinished", Sign::EndedUnseen, found_at);
+    intent.known.as_mut().expect("known").remedy = RuleRemedy::Escalate;
+    let step = bench.decide(&intent, &found(facts));
+    let is_hold = |entry: &Entry| matches!(entry, Entry::Held { .. } | Entry::Charge(_));
+    assert!(!step.entries.iter().any(is_hold), "{step:?}");
+    let told = told(&step).into_iter().cloned();
+    let told = told.filter(|event| !matches!(event, Event::Decided { .. }));
+    let told = told.collect();
+    (step.answer.expect("answered"), told)
+}
+
+#[test]
+fn where_nobody_saw_the_end_a_person_is_told_once_and_nothing_is_started_or_held() {
+    let mut config = config();
+    let target = config.targets.get_mut(NAME).expect("listed");
+    let restart = Remedy::Heal(vec![Measure::Restart]);
+    let by_rule = &mut target.remedies.by_rule;
+    by_rule.insert("unfinished".into(), restart);
+    let mut bench = Bench::with(config);
+    let mut facts = ended(&bench);
+    bench.pass(86_400_000);
+    let event = Event::EndedUnseen {
+        target: NAME.into(),
+        rule: "unfinished".into(),
+    };
+    let (answer, told) = unseen(&mut bench, &facts);
+    assert_eq!(
+        (answer.verdict, answer.gate),
+        (Verdict::Escalated, None),
+        "{answer:?}"
+    );
+    assert_eq!(told.as_slice(), std::slice::from_ref(&event));
+    assert_eq!(unseen(&mut bench, &facts).1, [], "told once");
+    // Another end is another matter.
+    facts.finished_at = Some(bench.wall_now());
+    assert_eq!(unseen(&mut bench, &facts).1, [event]);
+}
+
+#[test]
+fn nobody_is_told_of_an_end_that_is_over_or_while_it_is_paused() {
+    let mut bench = Bench::new();
+    let down = ended(&bench);
+    let mut facts = down.clone();
+    facts.state = ContainerState::Running;
+    assert_eq!(unseen(&mut bench, &facts).0.gate, Some(Gate::NotEnded));
+    let pause = bench.policy.handle_pause(bench.now, Some(NAME), None, "");
+    bench.take(pause);
+    assert_eq!(unseen(&mut bench, &down).0.gate, Some(Gate::Maintenance));
+}
+
+#[test]
 fn somebody_who_is_quicker_is_let_be() {
     let mut bench = Bench::new();
     let mut facts = ended(&bench);

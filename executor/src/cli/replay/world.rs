@@ -307,6 +307,7 @@ impl<'a> World<'a> {
             | Event::NextMeasure { .. }
             | Event::Restarted { .. }
             | Event::Escalated { .. }
+            | Event::EndedUnseen { .. }
             | Event::LabelIgnored { .. } => return,
         };
         self.happened.push(Happened {

@@ -268,6 +268,16 @@ fn each_event_is_one_step_in_words_with_what_comes_next() {
             "no restart is made for it",
         ),
         (
+            Event::EndedUnseen {
+                target: target(),
+                rule: "unfinished".into(),
+            },
+            |facts| facts.why = Some("nobody saw how it ended".to_owned()),
+            Step::Escalated,
+            "Rule unfinished matches: nobody saw how it ended",
+            "nothing is started; if it is to run: docker start app",
+        ),
+        (
             Event::Held {
                 target: target(),
                 why: "5 attempts".into(),

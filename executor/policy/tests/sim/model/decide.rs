@@ -142,7 +142,7 @@ impl Model<'_> {
         heals: bool,
         step: Option<&Step>,
     ) {
-        if is_too_old(line, self.now, self.past.config.max_age_ms) {
+        if rule.sign != Sign::Ended && is_too_old(line, self.now, self.past.config.max_age_ms) {
             return answered(step, Verdict::Refused, Some(Gate::Stale));
         }
         if !heals {

@@ -147,7 +147,10 @@ impl Question<'_> {
         }
         if let Some(matched) = &self.matched {
             let max_age_ms = self.past.config.max_age_ms;
-            if matched.is_arrival && is_too_old(matched.line, self.now, max_age_ms) {
+            if matched.is_arrival
+                && matched.sign != Sign::Ended
+                && is_too_old(matched.line, self.now, max_age_ms)
+            {
                 return Some((Gate::Stale, None));
             }
             let eased_at = self.past.eased_at(facts).filter(|_| !matched.is_charged);
