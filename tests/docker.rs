@@ -1,6 +1,7 @@
 //! The engine client against real engines and a fake one, and the way from
 //! real processes to their containers.
 
+mod archive;
 mod events;
 mod faults;
 mod outage;

@@ -20,6 +20,7 @@
 //! What it deliberately does not do: decide, retry, wait for an engine to come
 //! back, keep anything between requests but the agreed API version.
 
+mod archive;
 mod ask;
 mod client;
 mod command;
@@ -42,6 +43,7 @@ use std::time::Duration;
 
 use policy::{Call, Called};
 
+pub use archive::AtPath;
 pub use client::Client;
 pub use command::{Ended, OUTPUT_BYTES_MAX, Ran};
 pub use error::{DockerError, Phase, SocketProblem};

@@ -123,6 +123,22 @@ impl Ask {
         )
     }
 
+    /// What is at this path, without its content.
+    pub(super) fn archive_head(container_id: &str, path: &str) -> Self {
+        Self {
+            method: Method::HEAD,
+            ..Self::get(
+                &format!(
+                    "/containers/{}/archive?path={}",
+                    encode(container_id),
+                    encode(path)
+                ),
+                format!("look for '{path}' in container '{container_id}'"),
+                SMALL_BYTES_MAX,
+            )
+        }
+    }
+
     pub(super) fn exec_create(container_id: &str, command: &[String]) -> Self {
         let body = json!({"AttachStdout": true, "AttachStderr": true, "Cmd": command});
         let id = encode(container_id);
@@ -228,6 +244,11 @@ mod tests {
                 Ask::call(Call::Start, "ab", Some(5)),
                 "POST",
                 "/v1.41/containers/ab/start",
+            ),
+            (
+                Ask::archive_head("ab", "/a b/c?d%é"),
+                "HEAD",
+                "/v1.41/containers/ab/archive?path=%2Fa%20b%2Fc%3Fd%25%C3%A9",
             ),
             (
                 Ask::read(&Reading::Inspect { id: "ab".into() }),

@@ -13,6 +13,7 @@ use hyper::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
+use super::archive::PATH_STAT;
 use super::ask::Ask;
 use super::error::{DockerError, Phase, SocketProblem};
 use super::version::ApiVersion;
@@ -54,6 +55,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     /// The header `Api-Version`: the newest that the engine speaks.
     pub(super) api_version: Option<String>,
+    /// The header that the archive call answers with: see `archive`.
+    pub(super) path_stat: Option<String>,
     pub(super) body: Result<Vec<u8>, DockerError>,
 }
 
@@ -143,11 +146,13 @@ async fn alongside<T>(talking: impl Future<Output = T>, connection: impl Future)
 }
 
 pub(super) async fn read(ask: &Ask, head: Response<Incoming>, deadline: Deadline) -> Reply {
-    let api_version = head
-        .headers()
-        .get("api-version")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
+    let header = |name: &str| {
+        let value = head.headers().get(name);
+        value
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
+    let (api_version, path_stat) = (header("api-version"), header(PATH_STAT));
     let status = head.status().as_u16();
     let collecting = collect(ask, head.into_body());
     let body = match timeout_at(deadline.within(BODY_WAIT_MAX), collecting).await {
@@ -157,6 +162,7 @@ pub(super) async fn read(ask: &Ask, head: Response<Incoming>, deadline: Deadline
     Reply {
         status,
         api_version,
+        path_stat,
         body,
     }
 }

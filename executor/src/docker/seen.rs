@@ -29,6 +29,8 @@ pub struct Seen {
     pub is_oom_killed: bool,
     /// `RestartCount`: by its own restart policy, since somebody started it.
     pub restart_count: u64,
+    /// `HostConfig.RestartPolicy`: started again however it ends, unless somebody stops it.
+    pub is_always_restarted: bool,
     /// `Config.StopSignal`; none = the default, 15, or one that is not known here.
     pub stop_signal: Option<u8>,
     /// Of its health check; none without one.
@@ -88,6 +90,19 @@ struct More {
     restart_count: u64,
     state: State,
     config: Config,
+    host_config: HostConfig,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfig {
+    restart_policy: RestartPolicy,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct RestartPolicy {
+    name: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -145,6 +160,8 @@ impl More {
             exit_code: self.state.exit_code,
             is_oom_killed: self.state.oom_killed,
             restart_count: self.restart_count,
+            is_always_restarted: ["always", "unless-stopped"]
+                .contains(&&*self.host_config.restart_policy.name),
             stop_signal: self.config.stop_signal.as_deref().and_then(signal_number),
             checks: self.state.health.filter(|_| has_check).map(checks),
             container,
@@ -193,6 +210,7 @@ mod tests {
             {"Start":"","End":"","ExitCode":0}]}"#,
             r#""StopSignal":"SIGQUIT","Healthcheck":{"Timeout":2000000000}"#,
         );
+        assert!(!seen.is_always_restarted);
         assert_eq!(
             (seen.exit_code, seen.is_oom_killed, seen.restart_count),
             (137, true, 3)
@@ -212,6 +230,26 @@ mod tests {
             })
             .collect();
         assert_eq!(log, [(1, 2, "a"), (10, 1, "b")]);
+    }
+
+    #[test]
+    fn a_restart_policy_that_knows_no_end_is_told_from_the_others() {
+        for (name, is_always) in [
+            ("no", false),
+            ("", false),
+            ("on-failure", false),
+            ("always", true),
+            ("unless-stopped", true),
+        ] {
+            let body = format!(r#"{{"HostConfig":{{"RestartPolicy":{{"Name":"{name}"}}}}}}"#);
+            let more: More = serde_json::from_str(&body).unwrap();
+            let container = seen("", "").container;
+            assert_eq!(
+                more.with(container).is_always_restarted,
+                is_always,
+                "{name}"
+            );
+        }
     }
 
     #[test]

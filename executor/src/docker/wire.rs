@@ -223,6 +223,7 @@ mod tests {
         Reply {
             status,
             api_version: None,
+            path_stat: None,
             body: Ok(body.as_bytes().to_vec()),
         }
     }
@@ -347,6 +348,7 @@ mod tests {
         let ask = Ask::ping();
         let ping = |header: Option<&str>| Reply {
             api_version: header.map(str::to_owned),
+            path_stat: None,
             ..reply(200, "OK")
         };
         let read = |header| read_ping(&ask, &ping(header)).map_err(|error| error.to_string());
