@@ -31,6 +31,7 @@ mod restart;
 mod states;
 mod storage;
 mod storm;
+mod unfinished;
 mod unhealthy;
 
 use std::thread;

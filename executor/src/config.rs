@@ -21,6 +21,7 @@ mod notify;
 mod reload;
 mod remedies;
 mod resolve;
+mod unfinished;
 mod values;
 mod watch;
 
@@ -43,6 +44,7 @@ pub use keys::{is_key, nearest};
 pub use load::{CONFIG_PATH, Sources};
 pub use notify::{Email, MailTls, Notifier, NotifierKind, Rate, Route};
 pub use reload::Reload;
+pub use unfinished::{Gap, Unfinished};
 pub use values::{parse_duration_ms, show_duration_ms};
 pub use watch::{Died, Watch, WatchTarget};
 

@@ -50,8 +50,11 @@ pub struct Fired {
     pub remedy: RuleRemedy,
     /// What it stands on.
     pub sign: Sign,
-    /// When it was found; for [`Sign::Ended`] the container's `FinishedAt`, to the nanosecond.
+    /// When it was found; for [`Sign::Ended`] and [`Sign::EndedUnseen`] the container's
+    /// `FinishedAt`, to the nanosecond.
     pub found: WallTime,
+    /// So many times it has fired for the same `found` before: each is a match of its own.
+    pub round: u32,
     /// For people and the log: our own words and figures only, at most [`TEXT_BYTES_MAX`].
     pub why: String,
     /// What the container said, opaque: for evidence and notifications, never for the log.
@@ -75,6 +78,8 @@ pub const UNHEALTHY: &str = "unhealthy";
 pub const DIED: &str = "died";
 /// The same, killed by the kernel for want of memory.
 pub const OOM_KILLED: &str = "oom-killed";
+/// It has ended and has left a file that says that its work is not done.
+pub const UNFINISHED: &str = "unfinished";
 /// Its own restart policy starts it again and again.
 pub const CRASH_LOOP: &str = "crash-loop";
 /// It shares the network of a container that has been started anew since.
@@ -87,10 +92,11 @@ pub const NO_BEAT: &str = "no-beat";
 pub const PROBE_PREFIX: &str = "probe-";
 
 /// All names but those of probes.
-pub(crate) const NAMES: [&str; 7] = [
+pub(crate) const NAMES: [&str; 8] = [
     UNHEALTHY,
     DIED,
     OOM_KILLED,
+    UNFINISHED,
     CRASH_LOOP,
     NETWORK_LOST,
     SILENT,
@@ -131,6 +137,7 @@ mod tests {
             "unhealthy",
             "died",
             "oom-killed",
+            "unfinished",
             "crash-loop",
             "silent",
             "probe-x",

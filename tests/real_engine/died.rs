@@ -7,7 +7,7 @@ use crate::support::engine::{Options, PrivateEngine, unique_name};
 use crate::support::tools::skipped;
 
 /// Runs until the file `/end` is there, then ends by itself with this exit code.
-fn ends_with(exit_code: u8) -> Spec {
+pub(super) fn ends_with(exit_code: u8) -> Spec {
     let script = format!("{UNTIL_TOLD}exit {exit_code}");
     Spec::command(&["sh", "-c", &script])
 }
@@ -16,12 +16,12 @@ const UNTIL_TOLD: &str =
     "trap 'exit 0' TERM; while [ ! -e /end ]; do sleep 0.05; done; rm /end; sleep 0.5; ";
 
 /// Tells it to end.
-fn end(container: &Container) {
+pub(super) fn end(container: &Container) {
     container.exec(&["touch", "/end"]);
 }
 
 /// Listed by name: other tests' executors see the same engine.
-fn watching(engine: &Engine, containers: &[&Container]) -> Setup {
+pub(super) fn watching(engine: &Engine, containers: &[&Container]) -> Setup {
     let setup = Setup::new(engine.socket())
         .set("defaults.died", "failed")
         .set("defaults.oom_killed", true)
@@ -31,13 +31,13 @@ fn watching(engine: &Engine, containers: &[&Container]) -> Setup {
 }
 
 /// Started, and its events followed.
-fn start(setup: Setup) -> Executor {
+pub(super) fn start(setup: Setup) -> Executor {
     let executor = Executor::start(setup);
     until_followed(&executor);
     executor
 }
 
-fn until_followed(executor: &Executor) {
+pub(super) fn until_followed(executor: &Executor) {
     // Its sockets are there a moment before its HTTP endpoint.
     executor.eventually("its HTTP endpoint", |executor| {
         let log = executor.log();
@@ -61,12 +61,12 @@ fn until_followed(executor: &Executor) {
 }
 
 /// Ends by itself now and is started again: whatever ended before it has been judged by then.
-fn canary(engine: &Engine) -> Container {
+pub(super) fn canary(engine: &Engine) -> Container {
     engine.run("canary", &ends_with(1))
 }
 
 impl Executor {
-    fn eventually_tells_started(&self, container: &Container) {
+    pub(super) fn eventually_tells_started(&self, container: &Container) {
         let before = container.started_at();
         end(container);
         container.eventually("a start", |state| {

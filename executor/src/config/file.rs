@@ -13,6 +13,7 @@ use super::checks::{ActivitySection, ProbeSection, SilenceSection};
 use super::maintenance::MaintenanceSection;
 use super::notify::NotifierSection;
 use super::remedies::{ActionSection, RemediesSection};
+use super::unfinished::UnfinishedSection;
 use super::values::{Factor, Millis, Mode, OrOff, duration_or_off, text};
 use super::{Died, LogFormat, LogLevel};
 
@@ -147,6 +148,7 @@ pub(super) struct TargetSection {
     pub(super) probes: Vec<ProbeSection>,
     pub(super) silence: Option<SilenceSection>,
     pub(super) activity: Option<ActivitySection>,
+    pub(super) unfinished: Option<UnfinishedSection>,
     pub(super) depends_on: Vec<String>,
     pub(super) remedies: RemediesSection,
 }

@@ -10,7 +10,7 @@ use super::file::TargetSection;
 use super::resolve::{Fault, check_name, duration, fault};
 use super::values::Millis;
 use crate::dependencies::cycle;
-use crate::triggers::{DIED, OOM_KILLED};
+use crate::triggers::{DIED, OOM_KILLED, UNFINISHED};
 
 /// Most actions of one configuration.
 const ACTIONS_MAX: usize = 100;
@@ -247,7 +247,7 @@ fn fits(rule: &str, remedy: &Remedy) -> Result<(), String> {
     };
     let cannot = |m: &Measure| matches!(m, Measure::Exec(_) | Measure::Stop);
     match measures.iter().find(|m| cannot(m)) {
-        Some(measure) if [DIED, OOM_KILLED].contains(&rule) => Err(format!(
+        Some(measure) if [DIED, OOM_KILLED, UNFINISHED].contains(&rule) => Err(format!(
             "{} cannot be done to a container that has ended; it can be restarted (started), \
              or escalated",
             measure.in_words()
@@ -393,6 +393,7 @@ mod tests {
             ("a = 3", "a text, or a list of texts"),
             ("died = \"exec:reload\"", "has ended"),
             ("oom-killed = \"stop\"", "has ended"),
+            ("unfinished = \"exec:reload\"", "has ended"),
             ("\"a b\" = \"restart\"", "targets.web.remedies.a b"),
         ] {
             let error = with(written).unwrap_err();

@@ -145,6 +145,15 @@ fn the_key_table_covers_all_that_a_file_may_say() {
     by_file.checks.clear();
     (by_flags.file, by_file.file) = (None, None);
     assert!(!std::mem::take(&mut by_file.maintenance).is_empty());
+    let shown = std::mem::take(&mut by_file.watch.unfinished);
+    let file = "/data/progress.json".to_owned();
+    let (after_ms, gap) = (60_000, Gap::Tell);
+    let expected = Unfinished {
+        file,
+        after_ms,
+        gap,
+    };
+    assert_eq!(shown["marieai-dev-server"], expected, "the defaults");
     assert!(!std::mem::take(&mut by_file.notifiers).is_empty());
     assert!(by_file.warnings.is_empty(), "{:?}", by_file.warnings);
     assert_eq!(by_flags, by_file);
@@ -167,7 +176,7 @@ fn flatten(prefix: &str, table: &toml::Table, out: &mut Vec<(String, String)>) {
         match value {
             // Lists of tables, and checks, can be given by the file only.
             toml::Value::Array(_) => {}
-            toml::Value::Table(_) if ["silence", "activity"].contains(&&**name) => {}
+            toml::Value::Table(_) if ["silence", "activity", "unfinished"].contains(&&**name) => {}
             // Lists and secrets' places: the file's, too.
             toml::Value::Table(_) if name == "notify" => {}
             toml::Value::Table(inner) => flatten(&format!("{prefix}{name}."), inner, out),

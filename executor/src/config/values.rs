@@ -192,6 +192,7 @@ macro_rules! words {
 
 words!(policy::OnRefusal, "pending" => Self::Pending, "drop" => Self::Drop);
 words!(super::Died, "off" => Self::Off, "failed" => Self::Failed, "any" => Self::Any);
+words!(super::Gap, "tell" => Self::Tell, "start" => Self::Start, "off" => Self::Off);
 words!(super::LogFormat, "human" => Self::Human, "json" => Self::Json);
 words!(super::LogLevel,
     "error" => Self::Error, "warn" => Self::Warn, "info" => Self::Info,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::file::{ConfigFile, DefaultsSection};
 use super::resolve::{DAY, Fault, MINUTE, SECOND, duration, fault, number};
+use super::unfinished::{self, Unfinished};
 
 /// Most failed checks or starts in a row that can be asked for.
 const COUNT_MAX: u32 = 100;
@@ -16,6 +17,8 @@ pub struct Watch {
     pub defaults: WatchTarget,
     /// By canonical name.
     pub targets: BTreeMap<String, WatchTarget>,
+    /// By canonical name; those without it are not in it.
+    pub unfinished: BTreeMap<String, Unfinished>,
 }
 
 /// One target.
@@ -69,6 +72,7 @@ pub(super) fn watch(file: &ConfigFile) -> Result<Watch, Fault> {
     Ok(Watch {
         defaults: target("defaults", defaults)?,
         targets,
+        unfinished: unfinished::resolve(&file.targets)?,
     })
 }
 

@@ -88,11 +88,18 @@ fn input(id: String, fired: Fired) -> IntentInput {
     }
 }
 
-/// One firing is one match, however often it is told.
+/// One firing is one match, however often it is told: of the same find only by its round.
 fn id_of(fired: &Fired) -> String {
     let short = fired.container_id.get(..12).unwrap_or(&fired.container_id);
     let nanos = fired.found.nanos.unwrap_or_default();
-    format!("{}:{short}:{}.{nanos:09}", fired.rule, fired.found.secs)
+    let round = match fired.round {
+        0 => String::new(),
+        round => format!(":{round}"),
+    };
+    format!(
+        "{}:{short}:{}.{nanos:09}{round}",
+        fired.rule, fired.found.secs
+    )
 }
 
 fn noted(id: &str) -> Answer {

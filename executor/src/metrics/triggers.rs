@@ -45,11 +45,13 @@ impl StreamEnd {
 }
 
 /// The triggers' names in metrics; probes count as one, as their names come from outside.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 9] = [
     triggers::UNHEALTHY,
     triggers::DIED,
     triggers::OOM_KILLED,
+    triggers::UNFINISHED,
     triggers::CRASH_LOOP,
+    triggers::NETWORK_LOST,
     triggers::SILENT,
     triggers::NO_BEAT,
     PROBE,

@@ -26,7 +26,7 @@ use self::fleet::{Fleet, Order, Settings, WATCHED_MAX};
 use super::Signal;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::docker::{Client, DockerError, Event, Events, Row, Seen};
+use crate::docker::{AtPath, Client, DockerError, Event, Events, Row, Seen};
 use crate::engine::Handle;
 use crate::http::Site;
 use crate::labels::UnknownLabels;
@@ -61,6 +61,7 @@ enum Done {
     Rows(Vec<Row>),
     Listed(Result<(), DockerError>),
     Seen(String, Result<Option<Box<Seen>>, DockerError>),
+    Found(String, Result<Option<AtPath>, DockerError>),
     Told(Signal, bool),
 }
 
@@ -168,6 +169,7 @@ impl Watcher {
         for order in self.fleet.orders(clock) {
             match order {
                 Order::Look(id) => self.look(id),
+                Order::Find { id, file } => self.find(id, file),
                 Order::Tell(signal) => self.tell(signal),
             }
         }
@@ -220,6 +222,14 @@ impl Watcher {
         });
     }
 
+    fn find(&self, id: String, file: String) {
+        let (docker, done) = (Rc::clone(&self.docker), self.done.clone());
+        spawn_local(async move {
+            let found = docker.at_path(&id, &file, LOOK_MAX).await;
+            let _ = done.send(Done::Found(id, found)).await;
+        });
+    }
+
     fn tell(&self, signal: Signal) {
         let (engine, done) = (self.engine.clone(), self.done.clone());
         spawn_local(async move {
@@ -258,6 +268,10 @@ impl Watcher {
             }
             Done::Listed(listed) => self.listed(listed),
             Done::Seen(id, seen) => self.seen(now, &id, seen),
+            Done::Found(id, found) => {
+                let found = found.map_err(|error| error.to_string());
+                self.fleet.found(now, &id, found);
+            }
             Done::Told(signal, is_taken) => self.fleet.told(now, &signal, is_taken),
         }
     }

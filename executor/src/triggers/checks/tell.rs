@@ -82,6 +82,7 @@ impl Teller {
                 remedy: self.remedy,
                 sign,
                 found,
+                round: 0,
                 why: cut(why),
                 sample: cut(sample),
             }),

@@ -5,33 +5,37 @@
 //! [`WATCHED_MAX`]; a fire or clear that could not be handed on is told again; nothing is asked
 //! of Docker but what an event or a list gives reason for.
 //!
-//! What is where: `candidates` says which; `health` judges checks, `ending` deaths, `starts`
-//! crash loops, `network` what shares a network that is gone, `projects`
-//! knows what of a compose project is being taken down.
+//! What is where: `candidates` says which; `judging` asks all that follow; `health` judges
+//! checks, `ending` deaths, `unfinished` what is down with its work undone, `starts` crash
+//! loops, `network` what shares a network that is gone, `projects` knows what of a compose
+//! project is being taken down.
 
 mod candidates;
 mod ending;
 mod health;
+mod judging;
 mod network;
 mod projects;
 mod starts;
 #[cfg(test)]
 mod tests;
+mod unfinished;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use policy::{ContainerState, HealthStatus, Now, Timestamp, WallTime};
+use policy::{HealthStatus, Now, Timestamp, WallTime};
 
 use self::candidates::may_be_healed;
-use self::ending::Ending;
+use self::ending::{Ending, is_ending};
 use self::health::Health;
 use self::network::Network;
 use self::projects::Projects;
 use self::starts::Starts;
+use self::unfinished::Unfinished;
 use crate::config::{Watch, WatchTarget};
 use crate::docker::{Event, Row, RowHealth, Seen, What};
-use crate::triggers::{Cleared, Signal};
+use crate::triggers::Signal;
 
 /// Most containers that are watched; those beyond are not, which is told.
 pub(super) const WATCHED_MAX: usize = 10_000;
@@ -57,6 +61,8 @@ pub(super) struct Settings {
 pub(super) enum Order {
     /// To be inspected, by its id; [`Fleet::seen`] takes what comes of it.
     Look(String),
+    /// To be looked for in the container with this id; [`Fleet::found`] takes what comes of it.
+    Find { id: String, file: String },
     /// To be handed to the engine; [`Fleet::told`] takes what comes of it.
     Tell(Signal),
 }
@@ -94,6 +100,7 @@ struct Watched {
     settings: WatchTarget,
     health: Health,
     ending: Ending,
+    unfinished: Unfinished,
     starts: Starts,
     network: Network,
     look_at: Option<Timestamp>,
@@ -124,6 +131,12 @@ impl Fleet {
 
     /// Takes effect on each container with the next list.
     pub(super) fn configure(&mut self, settings: Rc<Settings>) {
+        for watched in self.watched.values_mut() {
+            let of = |settings: &Settings| settings.watch.unfinished.get(&watched.name).cloned();
+            if of(&self.settings) != of(&settings) {
+                watched.unfinished.examine_anew();
+            }
+        }
         self.settings = settings;
     }
 
@@ -144,6 +157,7 @@ impl Fleet {
         self.projects = Projects::default();
         for watched in self.watched.values_mut() {
             watched.ending = Ending::default();
+            watched.unfinished.broken();
             watched.health.is_clear = false;
         }
     }
@@ -171,6 +185,7 @@ impl Fleet {
             }
             What::Start => {
                 let by_itself = watched.ending.started();
+                watched.unfinished.started();
                 watched.health = Health::default();
                 watched.network.started();
                 watched.look_at = None;
@@ -186,11 +201,7 @@ impl Fleet {
             What::Health(HealthStatus::Healthy) => {
                 self.healthy(&event.id, event.at);
             }
-            what => {
-                if let Some(decide_at) = watched.ending.heard(now.at, what, event.at) {
-                    watched.look_by(decide_at);
-                }
-            }
+            what => watched.heard(now.at, what, event.at),
         }
     }
 
@@ -219,9 +230,15 @@ impl Fleet {
         if is_newest && is_unbroken && is_running {
             watched.ending.is_running();
         }
+        if is_newest && is_running {
+            watched.unfinished.started();
+        }
         if !is_running {
-            self.has_missed |= is_newest && row.state == "exited" && watched.ending.is_down();
-            if watched.ending.is_open() && watched.look_at.is_none() {
+            let is_down = is_newest && row.state == "exited";
+            self.has_missed |= is_down && watched.ending.is_down();
+            let is_named = || self.settings.watch.unfinished.contains_key(&watched.name);
+            let is_unexamined = is_down && watched.unfinished.wants_inspect() && is_named();
+            if (watched.ending.is_open() || is_unexamined) && watched.look_at.is_none() {
                 watched.look_at = Some(asked.at);
                 self.has_changed = true;
             }
@@ -270,11 +287,15 @@ impl Fleet {
         let seen = match seen {
             Ok(Some(seen)) => seen,
             Ok(None) => return self.remove(id),
-            Err(()) => return watched.fail(now.at),
+            Err(()) => {
+                watched.fail(now.at);
+                return;
+            }
         };
         watched.failures = 0;
         self.judge_health(now, id, seen);
         self.judge_ending(now, id, seen);
+        self.judge_unfinished(now, id, seen);
         self.judge_starts(now, id, seen);
         self.judge_network(now, id, seen);
     }
@@ -296,7 +317,8 @@ impl Fleet {
         watched.health.untold(rule);
         watched.starts.untold(rule);
         watched.network.untold(rule);
-        watched.fail(now.at);
+        let again_at = watched.fail(now.at);
+        watched.unfinished.untold(rule, again_at);
     }
 
     /// What is to be done now.
@@ -317,6 +339,7 @@ impl Fleet {
                 orders.push(Order::Look(id.clone()));
             }
         }
+        orders.extend(self.finds(now));
         while self.tells_out < TELLS_MAX
             && let Some(signal) = self.tells.pop_front()
         {
@@ -341,7 +364,10 @@ impl Fleet {
             .watched
             .values()
             .filter_map(|w| w.starts.over_at(&w.settings));
-        looks.chain(loops).min()
+        let finds = self.watched.values().filter(|w| !w.look_out);
+        let finds = finds.filter_map(|watched| watched.unfinished.due());
+        let finds = finds.filter(|_| self.looks_out < LOOKS_MAX);
+        looks.chain(finds).chain(loops).min()
     }
 
     /// Whether it is watched; it is from now on where it may be healed.
@@ -364,6 +390,7 @@ impl Fleet {
                 settings,
                 health: Health::default(),
                 ending: Ending::default(),
+                unfinished: Unfinished::default(),
                 starts: Starts::default(),
                 network: Network::default(),
                 look_at: None,
@@ -386,107 +413,35 @@ impl Fleet {
             self.has_changed = true;
         }
     }
-
-    fn healthy(&mut self, id: &str, found: WallTime) {
-        let Some(watched) = self.watched.get_mut(id) else {
-            return;
-        };
-        if watched.settings.unhealthy_checks > 0 && watched.health.clear() {
-            self.has_changed = true;
-            self.tells.push_back(Signal::Cleared(Cleared {
-                container_id: id.to_owned(),
-                rule: crate::triggers::UNHEALTHY.to_owned(),
-                found,
-            }));
-        }
-    }
-
-    fn judge_health(&mut self, now: Now, id: &str, seen: &Seen) {
-        let Some(watched) = self.watched.get_mut(id) else {
-            return;
-        };
-        if seen.container.state != ContainerState::Running {
-            return;
-        }
-        let checks = watched.settings.unhealthy_checks;
-        match watched.health.judge(now.at, seen, checks) {
-            health::Judged::Nothing => {}
-            health::Judged::Well(found) => self.healthy(id, found),
-            health::Judged::Later(at) => watched.look_by(at),
-            health::Judged::Fires { fired, again_at } => {
-                watched.look_by(again_at);
-                self.tells.push_back(Signal::Fired(*fired));
-            }
-        }
-    }
-
-    fn judge_ending(&mut self, now: Now, id: &str, seen: &Seen) {
-        let Some(watched) = self.watched.get_mut(id) else {
-            return;
-        };
-        let project = watched.project.as_deref();
-        let beside = project.and_then(|name| self.projects.stopped_beside(name, id));
-        let settings = &watched.settings;
-        match watched.ending.judge(now.at, seen, settings, beside) {
-            ending::Judged::Nothing => {}
-            ending::Judged::Later(at) => watched.look_by(at),
-            ending::Judged::Left(why) => {
-                tracing::debug!(target = watched.name, "has ended and is left alone: {why}");
-            }
-            ending::Judged::Fires(fired) => self.tells.push_back(Signal::Fired(*fired)),
-        }
-    }
-
-    fn judge_starts(&mut self, now: Now, id: &str, seen: &Seen) {
-        let Some(watched) = self.watched.get_mut(id) else {
-            return;
-        };
-        if let Some(fired) = watched.starts.judge(now, seen, &watched.settings) {
-            self.tells.push_back(Signal::Fired(fired));
-        }
-    }
-
-    /// A container has started: those that share its network have lost theirs.
-    fn network_began(&mut self, now: Now, event: &Event) {
-        for watched in self.watched.values_mut() {
-            if let Some(look_at) = watched.network.lost(now.at, event) {
-                watched.look_by(look_at);
-                self.has_changed = true;
-            }
-        }
-    }
-
-    fn judge_network(&mut self, now: Now, id: &str, seen: &Seen) {
-        let Some(watched) = self.watched.get_mut(id) else {
-            return;
-        };
-        if let Some((fired, again_at)) = watched.network.judge(now, seen) {
-            watched.look_by(again_at);
-            self.tells.push_back(Signal::Fired(fired));
-        }
-    }
-
-    fn settle_loops(&mut self, now: Now) {
-        for (id, watched) in &mut self.watched {
-            if watched.starts.is_over(now.at, &watched.settings) {
-                self.tells.push_back(Signal::Cleared(Cleared {
-                    container_id: id.clone(),
-                    rule: crate::triggers::CRASH_LOOP.to_owned(),
-                    found: now.wall(),
-                }));
-            }
-        }
-    }
 }
 
 impl Watched {
+    /// Any event but those of its start and its health.
+    fn heard(&mut self, now: Timestamp, what: What, at: WallTime) {
+        if let Some(decide_at) = self.ending.heard(now, what, at) {
+            self.look_by(decide_at);
+        }
+        let is_left_alone = match what {
+            What::Stop => true,
+            What::Kill { signal } => is_ending(signal),
+            What::Die { .. } => !self.ending.is_open() && self.ending.is_asked_for(now, None),
+            _ => false,
+        };
+        if is_left_alone {
+            self.unfinished.left_alone(now, at);
+        }
+    }
+
     fn look_by(&mut self, at: Timestamp) {
         self.look_at = Some(self.look_at.map_or(at, |other| other.min(at)));
     }
 
-    fn fail(&mut self, now: Timestamp) {
+    /// When what failed is tried again.
+    fn fail(&mut self, now: Timestamp) -> Timestamp {
         let pause_ms = AGAIN_MS << self.failures.min(6);
         self.failures = self.failures.saturating_add(1);
-        self.look_by(now.plus(pause_ms.min(AGAIN_MS_MAX)));
+        let again_at = now.plus(pause_ms.min(AGAIN_MS_MAX));
+        self.look_by(again_at);
+        again_at
     }
 }

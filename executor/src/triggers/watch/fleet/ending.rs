@@ -28,6 +28,8 @@ const OOM_MS: u64 = 60_000;
 const KILLED: i64 = 137;
 /// SIGINT, SIGQUIT, SIGKILL, SIGTERM: whoever sends one of these wants an end.
 const ENDING_SIGNALS: [u8; 4] = [2, 3, 9, 15];
+/// The word of the label [`LABEL_DIED`] by which a container is left alone.
+pub(super) const LABEL_OFF: &str = "off";
 
 /// What is known of one container's end since its start.
 #[derive(Debug, Default)]
@@ -59,8 +61,17 @@ pub(super) enum Judged {
     Nothing,
     /// To be looked at again then.
     Later(Timestamp),
-    /// Left alone, and why.
-    Left(&'static str),
+    /// Left alone, and why: an end not after that time, by the engine's clock.
+    Left {
+        at: WallTime,
+        why: &'static str,
+    },
+    /// It ended by itself, and nothing is done here about that.
+    Quiet {
+        at: WallTime,
+        heard_at: Timestamp,
+        why: &'static str,
+    },
     Fires(Box<Fired>),
 }
 
@@ -100,11 +111,11 @@ impl Ending {
             What::Unpause => self.is_paused = false,
             What::Oom => self.oom_at = Some(now),
             What::Die { .. } if self.phase == Phase::Running => {
-                self.phase = Phase::Ended { at, heard_at: now };
-                if self.was_asked_for(None) {
+                if self.is_asked_for(now, None) {
                     self.phase = Phase::Unseen;
                     return None;
                 }
+                self.phase = Phase::Ended { at, heard_at: now };
                 return Some(now.plus(SETTLE_MS));
             }
             What::Die { .. }
@@ -143,14 +154,25 @@ impl Ending {
         matches!(self.phase, Phase::Ended { .. })
     }
 
+    /// Whether an end at this time is what somebody asked for, by all that has been heard
+    /// since its start.
+    pub(super) fn is_asked_for(&self, now: Timestamp, stop_signal: Option<u8>) -> bool {
+        let asks = |(signal, sent): (&Option<u8>, &Timestamp)| {
+            is_ending(*signal) || *signal == stop_signal || now.since(*sent) < OTHER_SIGNAL_MS
+        };
+        self.was_stopped || self.is_paused || self.signals.iter().any(asks)
+    }
+
     /// `stopped_beside`: when another container of its compose project was last stopped that
-    /// is not back.
+    /// is not back. `is_quiet_end_wanted`: whether anybody else acts on ends by itself that
+    /// are no trigger here.
     pub(super) fn judge(
         &mut self,
         now: Timestamp,
         seen: &Seen,
         settings: &WatchTarget,
         stopped_beside: Option<Timestamp>,
+        is_quiet_end_wanted: bool,
     ) -> Judged {
         let Phase::Ended { at, heard_at } = self.phase else {
             return Judged::Nothing;
@@ -165,27 +187,34 @@ impl Ending {
         if comes_back.contains(&container.state) {
             return Judged::Nothing;
         }
-        if let Some(why) = self.why_left_alone(seen, settings, at) {
+        if let Some(why) = self.why_left_alone(seen, at) {
             *self = Self::default();
-            return Judged::Left(why);
+            return Judged::Left { at, why };
+        }
+        let quiet = self.why_quiet(seen, settings);
+        if let Some(why) = quiet
+            && !is_quiet_end_wanted
+        {
+            *self = Self::default();
+            return Judged::Left { at, why };
         }
         let beside = stopped_beside.filter(|at| heard_at.since(*at) < STOP_MS);
-        match beside.map(|at| at.plus(STOP_MS)) {
-            Some(until) if now < until => Judged::Later(until.min(now.plus(SETTLE_MS))),
-            Some(_) => {
+        match (beside.map(|at| at.plus(STOP_MS)), quiet) {
+            (Some(until), _) if now < until => Judged::Later(until.min(now.plus(SETTLE_MS))),
+            (Some(_), _) => {
                 *self = Self::default();
-                Judged::Left("others of its compose project were stopped")
+                let why = "others of its compose project were stopped";
+                Judged::Left { at, why }
             }
-            None => self.fire(seen, settings),
+            (None, Some(why)) => {
+                *self = Self::default();
+                Judged::Quiet { at, heard_at, why }
+            }
+            (None, None) => self.fire(seen, settings),
         }
     }
 
-    fn why_left_alone(
-        &self,
-        seen: &Seen,
-        settings: &WatchTarget,
-        at: WallTime,
-    ) -> Option<&'static str> {
+    fn why_left_alone(&self, seen: &Seen, at: WallTime) -> Option<&'static str> {
         let container = &seen.container;
         if self.was_asked_for(seen.stop_signal) {
             return Some("it was stopped");
@@ -197,13 +226,14 @@ impl Ending {
         if !by_that_end {
             return Some("it has ended once more since");
         }
-        if container
-            .labels
-            .get(LABEL_DIED)
-            .is_some_and(|word| word.trim() == "off")
-        {
-            return Some("its label healer.died says so");
-        }
+        let label = container.labels.get(LABEL_DIED);
+        label
+            .is_some_and(|word| word.trim() == LABEL_OFF)
+            .then_some("its label healer.died says so")
+    }
+
+    /// Why an end by itself is no trigger here.
+    fn why_quiet(&self, seen: &Seen, settings: &WatchTarget) -> Option<&'static str> {
         let is_done = seen.exit_code == 0;
         if self.is_for_memory(seen) {
             return (!settings.oom_killed).then_some("oom_killed is off");
@@ -226,13 +256,10 @@ impl Ending {
     }
 
     fn was_asked_for(&self, stop_signal: Option<u8>) -> bool {
-        let Phase::Ended { heard_at, .. } = self.phase else {
-            return true;
-        };
-        let asks = |(signal, sent): (&Option<u8>, &Timestamp)| {
-            is_ending(*signal) || *signal == stop_signal || heard_at.since(*sent) < OTHER_SIGNAL_MS
-        };
-        self.was_stopped || self.is_paused || self.signals.iter().any(asks)
+        match self.phase {
+            Phase::Ended { heard_at, .. } => self.is_asked_for(heard_at, stop_signal),
+            Phase::Unseen | Phase::Running => true,
+        }
     }
 
     fn fire(&self, seen: &Seen, settings: &WatchTarget) -> Judged {
@@ -256,6 +283,7 @@ impl Ending {
             remedy: RuleRemedy::Restart,
             sign: Sign::Ended,
             found,
+            round: 0,
             why,
             sample: String::new(),
         }))

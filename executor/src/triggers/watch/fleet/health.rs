@@ -99,6 +99,7 @@ impl Health {
             remedy: RuleRemedy::Restart,
             sign: Sign::Watched { clear_within_ms },
             found,
+            round: 0,
             why: format!(
                 "unhealthy: {} checks in a row have failed",
                 checks.failing_streak

@@ -83,6 +83,7 @@ impl Network {
             remedy: RuleRemedy::Restart,
             sign: Sign::Line,
             found: now.wall(),
+            round: 0,
             why: format!(
                 "network lost: it shares the network of '{}', which has been started anew since",
                 lost.parent

@@ -65,6 +65,7 @@ impl Starts {
             remedy: RuleRemedy::Escalate,
             sign: Sign::Watched { clear_within_ms: 0 },
             found: now.wall(),
+            round: 0,
             why: format!(
                 "crash loop: its restart policy has started it {starts} times within {within} \
                  ({} in all), and each time it ended by itself",
