@@ -113,10 +113,7 @@ impl Policy {
         settings: &Settings,
     ) {
         let remedy = self.remedy_of(pending, &facts.name);
-        let counted_as = match counted_as {
-            PendingKey::Target(_) => counted_as.clone(),
-            apart => PendingKey::Id(apart.as_str().to_owned()),
-        };
+        let counted_as = counted_key(counted_as);
         let asking = Ask {
             config: &self.config,
             state: &self.state,
@@ -215,6 +212,14 @@ impl Policy {
             renewed = self.moved(renewed, key);
         }
         step.pend(renewed, false);
+    }
+}
+
+/// Under which key the earlier matches of what waited under this one were counted.
+fn counted_key(key: &PendingKey) -> PendingKey {
+    match key {
+        PendingKey::Target(_) => key.clone(),
+        apart => PendingKey::Id(apart.as_str().to_owned()),
     }
 }
 
