@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -177,9 +176,18 @@ fn a_command_that_never_ends_is_one_and_stays_one() {
     let Some((executor, container)) = fails_with("endless", keys, words) else {
         return;
     };
-    thread::sleep(Duration::from_secs(2));
+    two_more_rounds(&executor, "failed");
     assert_eq!(metric(&executor, "healer_execs_outlived_total"), 1);
     assert_eq!(processes(&container, "sleep 7200"), 1);
+}
+
+/// Waits until the probe of a command has been tried twice more, with this result.
+fn two_more_rounds(executor: &Executor, result: &str) {
+    let series = format!(r#"healer_probes_total{{kind="exec",result="{result}"}}"#);
+    let before = metric(executor, &series);
+    executor.eventually(&series, |executor| {
+        (metric(executor, &series) >= before + 2).then_some(())
+    });
 }
 
 /// How many of the container's processes have this in their command line.
@@ -216,7 +224,7 @@ fn a_command_that_is_not_there_is_nobodys_failure() {
     );
     let executor = Executor::start(setup.with_http());
     executor.eventually_logs("the probe cannot be tried: the command cannot be run there");
-    thread::sleep(Duration::from_secs(2));
+    two_more_rounds(&executor, "unable");
     assert_started(engine, &container, 1);
     let log = executor.log();
     assert_eq!(log.matches("cannot be tried").count(), 1, "{log}");

@@ -35,6 +35,17 @@ fn begin(
     Some((engine, Executor::start(configure(setup)), container))
 }
 
+/// It has printed this batch: so many tenths of a second have passed since its start.
+fn until_batch(engine: &Engine, container: &Container, number: u32) {
+    let path = format!("/containers/{}/logs?stdout=1", container.id);
+    let batch = format!("Processed batch {number}\n");
+    eventually(&batch, || {
+        let (_, log) = engine.try_request("GET", &path, None).expect("its log");
+        let log = String::from_utf8_lossy(&log);
+        log.contains(&batch).then_some(())
+    });
+}
+
 #[test]
 fn a_stuck_worker_is_found_by_its_silence_and_works_on_after_a_restart() {
     let keys = json!({"pattern": "Processed batch [0-9]+$", "first": "20s", "then": "2s"});
@@ -43,7 +54,7 @@ fn a_stuck_worker_is_found_by_its_silence_and_works_on_after_a_restart() {
         return;
     };
     // Longer than the silence that is allowed: progress keeps it well.
-    std::thread::sleep(Duration::from_secs(3));
+    until_batch(engine, &container, 31);
     assert_started(engine, &container, 1);
     let started_before = container.started_at();
     container.exec(&["touch", "/stuck"]);
@@ -82,12 +93,19 @@ fn nothing_is_silent_while_the_engine_cannot_be_asked() {
     let keys = json!({"pattern": "Processed batch", "first": "3s", "then": "2s"});
     let setup = Setup::new(&socket).target(name);
     let executor = Executor::start(setup.set_for(name, "silence", keys).with_http());
-    std::thread::sleep(Duration::from_secs(1));
+    // Its HTTP endpoint is there a moment after its sockets.
+    executor.eventually_logs("listening");
+    let well = format!(r#"healer_check_failing{{target="{name}",rule="silent"}} 0"#);
+    executor.eventually("its first progress", |executor| {
+        let (_, metrics) = executor.http("/metrics");
+        metrics.lines().any(|line| line == well).then_some(())
+    });
 
     std::fs::remove_file(&socket).expect("it is there");
     container.exec(&["touch", "/stuck"]);
     let log = executor.eventually_logs("nothing counts as silence for now");
     assert!(log.contains(socket.to_str().expect("UTF-8")), "{log}");
+    // Twice as long as it may be silent. Nothing at all can be told of it meanwhile.
     std::thread::sleep(Duration::from_secs(4));
     let log = executor.log();
     assert!(!log.contains("no progress"), "{log}");

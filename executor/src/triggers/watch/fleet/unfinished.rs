@@ -27,7 +27,8 @@ const UNSEEN_AGAIN_MS: u64 = 3_600_000;
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     told_by_events: Option<Known>,
-    case: Option<Case>,
+    /// Few have one.
+    case: Option<Box<Case>>,
     /// So many times it has fired since its start.
     rounds: u32,
     /// That the file cannot be looked for has been told.
@@ -142,7 +143,7 @@ impl Unfinished {
             Some(How::ByItself { heard_at }) => heard_at,
             Some(How::Unseen) | None => now,
         };
-        self.case = Some(Case {
+        self.case = Some(Box::new(Case {
             id: container.id.clone(),
             name: container.name.clone(),
             ended_at,
@@ -150,7 +151,7 @@ impl Unfinished {
             how: how.unwrap_or(How::Unseen),
             due: how.map(|_| since.plus(settings.after_ms)),
             is_looking: false,
-        });
+        }));
     }
 
     /// Whether it explains that it is down that another container of its compose project was
