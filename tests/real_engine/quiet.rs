@@ -118,6 +118,34 @@ fn nothing_is_silent_while_the_engine_cannot_be_asked() {
     assert_started(engine, &container, 2);
 }
 
+/// As a suspended machine does, or `docker pause` of the executor.
+#[test]
+fn an_executor_that_was_stopped_for_a_while_takes_nobody_for_silent() {
+    let keys = json!({"pattern": "Processed batch", "first": "3s", "then": "2s"});
+    let started = begin("slept", &worker(), "silence", keys, |setup| setup);
+    let Some((engine, executor, container)) = started else {
+        return;
+    };
+    let name = &container.name;
+    let series = format!("healer_check_failing{{target=\"{name}\",rule=\"silent\"}} 0");
+    eventually("its first progress", || {
+        let metrics = executor.http("/metrics").1;
+        metrics.contains(&series).then_some(())
+    });
+    executor.signal(rustix::process::Signal::STOP);
+    // Longer than a turn may be late; the worker goes on all the while.
+    std::thread::sleep(Duration::from_secs(13));
+    executor.signal(rustix::process::Signal::CONT);
+
+    // Had it fired, it would have been at once: a later silence does.
+    container.exec(&["touch", "/stuck"]);
+    let log = executor.eventually_logs("no progress \"Processed batch\" for ");
+    assert!(log.contains("for 2s since"), "{log}");
+    assert_eq!(log.matches("no progress").count(), 1, "{log}");
+    container.eventually("a restart", |state| state["Status"] == "running");
+    assert_started(engine, &container, 2);
+}
+
 /// The rest of it, in a real Fluent Bit: `fluent_bit::progress`.
 #[test]
 fn only_the_progress_of_a_plugin_that_somebody_waits_for_counts() {

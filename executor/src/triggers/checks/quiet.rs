@@ -12,13 +12,13 @@ mod state;
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Now, RuleRemedy, Sign, Timestamp};
+use policy::{Now, RuleRemedy, Sign, Timestamp, WallTime};
 use tokio::time::Instant;
 
 use self::state::{Limits, State};
 use super::subject::{Running, Subject};
 use super::tell::{Finding, Teller};
-use super::verdict::Verdict;
+use super::verdict::{Start, Verdict};
 use super::{Context, spread};
 use crate::clock::wall_ms_of;
 use crate::config::{Activity, OutputSource, Silence, show_duration_ms};
@@ -30,6 +30,9 @@ const TICK_MAX: Duration = Duration::from_secs(5);
 const TICK_MIN: Duration = Duration::from_millis(100);
 /// Between two looks at the container, where nothing asks for one before.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// A turn that comes so much later than it was due was slept through: what came meanwhile may
+/// not have been read yet.
+const SLEPT_MS: u64 = 10_000;
 /// What stands for any output in the place of a pattern.
 pub(super) const ANY: &str = "*";
 
@@ -86,6 +89,12 @@ pub(super) fn pattern_text(silence: &Silence) -> String {
     text.unwrap_or_else(|| ANY.to_owned())
 }
 
+/// Whether what was said then is this start's. A start in the future is from before the clock
+/// was set back, and tells nothing.
+fn is_of(said: WallTime, start: &Start, now: Now) -> bool {
+    !said.is_before(start.started_at) || now.wall().is_before(start.started_at)
+}
+
 impl Quiet {
     fn new(
         context: Rc<Context>,
@@ -117,8 +126,21 @@ impl Quiet {
         tokio::time::sleep(spread(&self.subject.name, tick)).await;
         loop {
             self.tick(tick).await;
+            let began = self.context.clock.now().at;
             tokio::time::sleep(tick).await;
+            self.deaf_if_slept(began, tick);
         }
+    }
+
+    /// The machine was suspended, or this process was stopped: silence counts anew.
+    fn deaf_if_slept(&mut self, began: Timestamp, wait: Duration) -> bool {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let took_ms = self.context.clock.now().at.since(began);
+        let has_slept = took_ms > wait_ms.saturating_add(SLEPT_MS);
+        if has_slept {
+            self.state.deaf();
+        }
+        has_slept
     }
 
     async fn tick(&mut self, tick: Duration) {
@@ -138,7 +160,7 @@ impl Quiet {
             }
             self.contact = Some(contact);
         }
-        let came = self.newest();
+        let came = self.newest(now);
         let is_new = came.is_some() && came != self.taken;
         let is_due = self.is_due(now.at);
         let is_time = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
@@ -149,7 +171,7 @@ impl Quiet {
             return;
         }
         // Once more: it may be another start's by now.
-        let came = self.newest();
+        let came = self.newest(now);
         if came != self.taken
             && let Some(at) = came
         {
@@ -165,20 +187,25 @@ impl Quiet {
         self.state.due().is_some_and(|due| due <= heard_to)
     }
 
-    /// What the board has of this container, and of this start where that can be told.
-    fn newest(&self) -> Option<Timestamp> {
+    /// What the board has of this container, and of this start as far as clocks can tell.
+    fn newest(&self, now: Now) -> Option<Timestamp> {
         let board = &self.context.site.board;
-        match &self.what {
-            What::Beats => board.last_beat(&self.subject.name),
+        let start = self.state.listens_to();
+        let (came, sent) = match &self.what {
+            What::Beats => {
+                let came = board.last_beat(&self.subject.name)?;
+                (came, WallTime::from_ms(wall_ms_of(now, came)))
+            }
             What::Progress(pattern) => {
-                let start = self.state.listens_to();
                 let id = start.map_or("", |start| &start.container_id);
                 let last = board.progress_of(pattern, id, &self.subject.name)?;
-                // A line that is read late may be of an earlier start.
-                let is_old = start.is_some_and(|start| last.line.is_before(start.started_at));
-                (!is_old).then_some(last.came)
+                // It may be a line of an earlier start that is read late.
+                (last.came, last.line)
             }
-        }
+        };
+        start
+            .is_none_or(|start| is_of(sent, start, now))
+            .then_some(came)
     }
 
     /// Listens to it; none where it does not run, or the engine does not say.
@@ -197,6 +224,10 @@ impl Quiet {
                 if self.deaf_told.take().is_some() {
                     let (target, rule) = (&*self.subject.name, self.teller.rule());
                     tracing::info!(target, rule, "it can be heard again");
+                }
+                if !self.state.is_of(&running.start) {
+                    // What was taken for another start's may be this one's.
+                    self.taken = None;
                 }
                 self.state.listen(&running.start, now.at);
                 Some(running)
@@ -273,5 +304,29 @@ impl Quiet {
             why: format!("no {what} for {silent} since {since}; {limit} are allowed"),
             sample: String::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_before_a_start_is_another_starts_unless_the_clock_was_set_back() {
+        let at = |secs| WallTime {
+            secs,
+            nanos: Some(0),
+        };
+        let start = Start {
+            container_id: "a".repeat(64),
+            started_at: at(100),
+        };
+        let now = |secs: u64| Now {
+            at: Timestamp(7),
+            wall_ms: secs * 1_000,
+        };
+        assert!(!is_of(at(99), &start, now(110)));
+        assert!(is_of(at(100), &start, now(110)));
+        assert!(is_of(at(49), &start, now(50)));
     }
 }

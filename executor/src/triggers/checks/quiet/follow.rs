@@ -6,7 +6,7 @@ use policy::{Now, WallTime};
 use tokio::time::{Instant, timeout};
 
 use super::lines::Lines;
-use super::{Quiet, spread};
+use super::{Quiet, is_of, spread};
 use crate::docker::Streaming;
 use crate::pattern::Pattern;
 use crate::triggers::checks::subject::Running;
@@ -41,7 +41,9 @@ pub(super) async fn watch(mut quiet: Quiet, pattern: Option<Pattern>) {
                 continue;
             }
         };
-        let since = later(newest, running.start.started_at);
+        // A start in the future is from before the clock was set back: nothing is later.
+        let now = quiet.context.clock.now();
+        let since = earlier(later(newest, running.start.started_at), now.wall());
         let began = Instant::now();
         let why = match follow(&mut quiet, &running, since).await {
             Ok(stream) => {
@@ -100,9 +102,15 @@ async fn read(
         let now = quiet.context.clock.now();
         let due = quiet.state.due().unwrap_or(now.at);
         let wait = Duration::from_millis(due.since(now.at));
-        match timeout(wait, stream.next()).await {
+        let next = timeout(wait, stream.next()).await;
+        if quiet.deaf_if_slept(now.at, wait) {
+            break;
+        }
+        match next {
             Ok(Ok(Some(bytes))) => {
                 let now = quiet.context.clock.now();
+                // Else, once the clock was set back, nothing would be new for as long.
+                *newest = earlier(*newest, now.wall());
                 if let Some(time) = lines.newest(&bytes, pattern, *newest) {
                     *newest = time;
                     quiet.hear_line(time, now).await;
@@ -121,7 +129,7 @@ async fn read(
 impl Quiet {
     /// Heard now, and printed at `time`, by the same clock.
     async fn hear_line(&mut self, time: WallTime, now: Now) {
-        let is_its = |start: &Start| !time.is_before(start.started_at);
+        let is_its = |start: &Start| is_of(time, start, now);
         if self.state.listens_to().is_none_or(|start| !is_its(start)) {
             return;
         }
@@ -133,6 +141,13 @@ impl Quiet {
             };
             self.tell(verdict, found, PATIENCE).await;
         }
+    }
+}
+
+fn earlier(a: WallTime, b: WallTime) -> WallTime {
+    match b.is_before(a) {
+        true => b,
+        false => a,
     }
 }
 

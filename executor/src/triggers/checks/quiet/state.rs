@@ -58,7 +58,7 @@ impl State {
 
     /// It runs, and whatever it says is heard from now on.
     pub(crate) fn listen(&mut self, start: &Start, now: Timestamp) {
-        if self.start.as_ref() != Some(start) {
+        if !self.is_of(start) {
             *self = Self {
                 start: Some(start.clone()),
                 since: now,
@@ -68,6 +68,11 @@ impl State {
             self.since = self.since.max(now);
         }
         self.listens = true;
+    }
+
+    /// Whether this is the start that was listened to last.
+    pub(crate) fn is_of(&self, start: &Start) -> bool {
+        self.start.as_ref() == Some(start)
     }
 
     /// It does not run, or nobody would hear it.

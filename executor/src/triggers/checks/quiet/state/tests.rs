@@ -76,6 +76,15 @@ fn time_in_which_nobody_would_hear_it_is_no_silence() {
 }
 
 #[test]
+fn a_start_is_known_while_nobody_listens_to_it() {
+    let mut state = State::new(LIMITS);
+    assert!(!state.is_of(&start(1)));
+    state.listen(&start(1), Timestamp(1));
+    state.deaf();
+    assert!(state.is_of(&start(1)) && !state.is_of(&start(2)));
+}
+
+#[test]
 fn a_restart_is_given_the_time_of_a_first_progress() {
     let told = told(&format!("h.....r{}h....", ".".repeat(19)));
     assert_eq!(
