@@ -67,6 +67,8 @@ pub(crate) struct Ending {
     pub(crate) detail: String,
     /// The container may be down, or nobody knows: a person has to look.
     pub(crate) hold: bool,
+    /// What called for the attempt has matched again.
+    pub(crate) refired: bool,
 }
 
 impl Ending {
@@ -76,6 +78,7 @@ impl Ending {
             gate: None,
             detail: detail.into(),
             hold: false,
+            refired: false,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Policy {
             gate,
             detail,
             hold,
+            refired: _,
         } = ending;
         let target = &attempt.charge.target;
         let held = if hold {

@@ -60,6 +60,10 @@ pub enum Entry {
         step: usize,
         /// For people: what came of the one before.
         why: String,
+        /// What called for the attempt has matched again: that it was over meanwhile
+        /// counts no more.
+        #[serde(default, skip_serializing_if = "is_false")]
+        refired: bool,
     },
     /// An attempt's one and only end.
     Outcome {

@@ -41,7 +41,8 @@ impl Policy {
         if gates::ask(&asking, Gate::BelowThreshold, Gate::Unconfirmed).is_none()
             && let Some((id, attempt)) = self.relapsed(&asking)
         {
-            let ending = Ending::new(Outcome::Relapsed, "it matched again");
+            let mut ending = Ending::new(Outcome::Relapsed, "it matched again");
+            ending.refired = attempt.charge.cause.rule() == asking.who.rule();
             let is_the_same = attempt.restarted.map(|r| r.started_at) == asking.facts.started_at;
             held = self.not_cured(step, asking.now, id, attempt, ending, is_the_same);
             if goes_on(step, id) {

@@ -168,7 +168,13 @@ impl LiveAttempt {
         match entry {
             Entry::Sent { .. } => self.sent(at),
             Entry::Executed { .. } => self.executed(at),
-            Entry::NextMeasure { .. } => *self = Self::new(at, self.call_wait_ms),
+            // A watch says once that it is over.
+            Entry::NextMeasure { refired, .. } => {
+                *self = Self {
+                    cleared: self.cleared.filter(|_| !refired),
+                    ..Self::new(at, self.call_wait_ms)
+                };
+            }
             Entry::Restarted { .. } => {
                 self.looks = 0;
                 self.silent_since = None;

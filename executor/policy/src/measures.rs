@@ -82,7 +82,7 @@ impl Policy {
         match attempt.charge.measure(next) {
             Some(Measure::Escalate) => ending.hold = true,
             Some(measure) if goes_on && attempt.is_by_exec() => {
-                self.take_next(step, id, attempt, next, measure, ending.detail);
+                self.take_next(step, id, attempt, (next, measure), ending);
                 return None;
             }
             Some(_) | None => {}
@@ -99,20 +99,20 @@ impl Policy {
         step: &mut Step,
         id: AttemptId,
         attempt: &Attempt,
-        next: usize,
-        measure: &Measure,
-        why: String,
+        (next, measure): (usize, &Measure),
+        ending: Ending,
     ) {
         step.tell(Event::NextMeasure {
             attempt: id,
             target: attempt.charge.target.clone(),
             measure: measure.in_words(),
-            why: why.clone(),
+            why: ending.detail.clone(),
         });
         step.entries.push(Entry::NextMeasure {
             attempt: id,
             step: next,
-            why,
+            why: ending.detail,
+            refired: ending.refired,
         });
         step.actions.push(look_for(id, attempt));
     }

@@ -56,6 +56,7 @@ fn of_attempt(attempt: &Attempt, kept: &mut Vec<Record>) {
             attempt: id,
             step: attempt.step,
             why: stepped.why.clone(),
+            refired: stepped.refired,
         };
         kept.push(record(stepped.at, stepped.wall_ms, entry));
     }

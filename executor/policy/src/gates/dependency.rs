@@ -1,6 +1,7 @@
 //! What a container needs and has not: a parent that is itself sick is healed first.
 
 use super::{Ask, Refusal, Who};
+use crate::state::Target;
 use crate::{
     ContainerState, DEPENDENCY_LOOK_MS, Gate, HealthStatus, Parent, PendingKey, Relation, Seen,
 };
@@ -26,13 +27,27 @@ pub(super) fn dependency(ask: &Ask<'_>) -> Option<Refusal> {
     Some(Refusal::new(Gate::Dependency, detail).until(ask.now.at.plus(DEPENDENCY_LOOK_MS)))
 }
 
+/// Healed just now: what Docker shows of it counts once it has had the time to fall again. The
+/// all clear of what called for that may take hours, and is not waited for.
+fn is_settling(ask: &Ask<'_>, name: &str, target: &Target) -> bool {
+    let attempt = target.verified.and_then(|id| ask.state.open(id));
+    let Some(restarted) = attempt.and_then(|attempt| attempt.restarted) else {
+        return false;
+    };
+    let recovery = ask.config.target(name).recovery;
+    let settles_ms = recovery
+        .start_delay_ms
+        .saturating_add(recovery.stable_for_ms);
+    ask.now.at < restarted.at.plus(settles_ms)
+}
+
 /// What is wrong with it, by what Docker shows and by what is being done about it.
 fn sick(ask: &Ask<'_>, parent: &Parent) -> Option<String> {
     let target = ask.state.target(&parent.name);
     if target.is_some_and(|t| t.in_progress.is_some()) {
         return Some("is being healed".to_owned());
     }
-    if target.is_some_and(|t| t.verified.is_some()) {
+    if target.is_some_and(|t| is_settling(ask, &parent.name, t)) {
         return Some("has been healed and is being watched".to_owned());
     }
     let key = PendingKey::Target(parent.name.clone());

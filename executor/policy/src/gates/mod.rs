@@ -58,6 +58,16 @@ pub(crate) enum Who<'a> {
     Person,
 }
 
+impl<'a> Who<'a> {
+    /// A match's.
+    pub(crate) fn rule(&self) -> Option<&'a str> {
+        match self {
+            Self::Match(matched) => Some(matched.rule),
+            Self::Person => None,
+        }
+    }
+}
+
 /// What a match brings along.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matched<'a> {

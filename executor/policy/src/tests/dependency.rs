@@ -114,6 +114,36 @@ fn it_waits_while_the_parent_is_being_healed_and_is_restarted_once_after() {
 }
 
 #[test]
+fn a_parent_that_has_settled_is_not_waited_for_until_its_all_clear() {
+    let mut bench = Bench::new();
+    bench.config.targets.insert("db".into(), target_config());
+    bench.policy.configure(bench.config.clone());
+    let mut db = Facts {
+        name: "db".into(),
+        ..facts()
+    };
+    db.id = "b".repeat(64);
+    let mut intent = bench.new_intent("oom");
+    intent.wire_id = Some(db.id.clone());
+    intent.known = Some(RuleFacts {
+        sign: Sign::Watched {
+            clear_within_ms: 24 * 3_600_000,
+        },
+        ..RuleFacts::default()
+    });
+    bench.decide(&intent, &found(&db));
+    bench.restart(1, &mut db);
+    bench.pass(59_999);
+    let web = child(vec![well()]);
+    assert_eq!(bench.matched(&web).gate, Some(Gate::Dependency));
+    bench.pass(1);
+    let key = PendingKey::Target(NAME.into());
+    let step = bench.pending_look(&key, &found(&web));
+    assert!(matches!(step.entries[..], [Entry::Charge(_)]), "{step:?}");
+    assert_eq!(bench.outcome(1), None, "the parent's attempt goes on");
+}
+
+#[test]
 fn a_child_that_is_well_by_then_is_left_alone() {
     let mut bench = Bench::new();
     let mut web = child(vec![parent(ContainerState::Exited, None)]);

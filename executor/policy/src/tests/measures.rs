@@ -272,6 +272,48 @@ fn a_watch_that_says_nothing_in_time_leads_on() {
     );
 }
 
+/// A probe fires, and says between the measures that all is well.
+fn cleared_between_measures(refires: bool) -> Option<Outcome> {
+    let (mut bench, facts) = (
+        with(&[Measure::Exec(reload()), Measure::Exec(reload())]),
+        facts(),
+    );
+    let mut intent = bench.new_intent("oom");
+    let sign = Sign::Watched {
+        clear_within_ms: 90_000,
+    };
+    intent.known = Some(RuleFacts {
+        sign,
+        ..RuleFacts::default()
+    });
+    bench.decide(&intent, &found(&facts));
+    bench.look(1, &found(&facts));
+    bench.pass(1_000);
+    let found_at = bench.wall_now();
+    let step = bench.policy.handle_clear(&facts.id, "oom", found_at);
+    bench.take(step);
+    if refires {
+        bench.called(1, Called::Done);
+        bench.pass(1_000);
+        let mut again = bench.new_intent("oom");
+        again.known.clone_from(&intent.known);
+        bench.decide(&again, &found(&facts));
+    } else {
+        bench.called(1, failed("exit code 1"));
+    }
+    bench.look(1, &found(&facts));
+    bench.called(1, Called::Done);
+    watched(&mut bench, &facts, 60_000);
+    watched(&mut bench, &facts, 30_000);
+    bench.outcome(1)
+}
+
+#[test]
+fn an_all_clear_counts_for_the_measures_after_it_unless_it_has_matched_again() {
+    assert_eq!(cleared_between_measures(false), Some(Outcome::Recovered));
+    assert_eq!(cleared_between_measures(true), Some(Outcome::Unknown));
+}
+
 #[test]
 fn the_gates_are_asked_before_each_measure() {
     let (mut bench, facts) = (exec_then_restart(), facts());

@@ -101,21 +101,34 @@ impl History {
         last.expect("it was charged").at.0
     }
 
-    /// Whether a target is being healed, or watched after that.
-    fn is_busy(&self, name: &str) -> bool {
+    /// An attempt of it is under way whose measure has not been taken yet. (What was healed
+    /// just now is waited for, too; for how long, the model knows.)
+    fn is_busy(&self, target: &str) -> bool {
+        let is_open = |charge: &Charge| {
+            let mut busy = true;
+            for record in &self.records {
+                match &record.entry {
+                    Entry::Outcome { attempt, .. } if *attempt == charge.attempt => return false,
+                    Entry::Restarted { attempt, .. } | Entry::Executed { attempt, .. }
+                        if *attempt == charge.attempt =>
+                    {
+                        busy = false;
+                    }
+                    Entry::NextMeasure { attempt, .. } if *attempt == charge.attempt => busy = true,
+                    _ => {}
+                }
+            }
+            busy
+        };
         let charges = self
             .records
             .iter()
             .filter_map(|record| match &record.entry {
-                Entry::Charge(charge) if charge.target == name && !charge.shadow => Some(charge),
+                Entry::Charge(charge) if charge.target == target && !charge.shadow => Some(charge),
                 _ => None,
             });
-        let has_ended = |of: AttemptId| {
-            let mut records = self.records.iter();
-            records.any(|r| matches!(r.entry, Entry::Outcome { attempt, .. } if attempt == of))
-        };
         let mut charges = charges;
-        charges.any(|charge| !has_ended(charge.attempt))
+        charges.any(is_open)
     }
 
     /// What is called for: the measure that the attempt has come to, on facts from after

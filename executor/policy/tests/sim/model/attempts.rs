@@ -84,8 +84,13 @@ impl Seen {
                     one.looked_at = Some(at);
                 }
             }
-            Entry::NextMeasure { attempt, .. } => {
-                self.of.insert(*attempt, One::new(at, false));
+            Entry::NextMeasure {
+                attempt, refired, ..
+            } => {
+                let cleared = self.of.get(attempt).and_then(|one| one.cleared);
+                let mut one = One::new(at, false);
+                one.cleared = cleared.filter(|_| !refired);
+                self.of.insert(*attempt, one);
             }
             Entry::Outcome { attempt, .. } => {
                 self.of.remove(attempt);

@@ -202,11 +202,17 @@ impl Past<'_> {
         (is_good && is_its).then(|| watched.since())
     }
 
-    /// A parent is being healed, or watched after that, or waits for it.
-    pub(super) fn is_being_healed(self, name: &str) -> bool {
+    /// A parent is being healed, or has been until just now, or waits for it.
+    pub(super) fn is_being_healed(self, name: &str, now: Timestamp) -> bool {
         let key = PendingKey::Target(name.to_owned());
+        let recovery = self.config.target(name).recovery;
+        let settles_ms = recovery.start_delay_ms + recovery.stable_for_ms;
+        let is_fresh = |attempt| {
+            let watched = self.course(attempt).watched;
+            watched.is_some_and(|watched| now < watched.at.plus(settles_ms))
+        };
         self.in_progress(name).is_some()
-            || self.watched(name).is_some()
+            || self.watched(name).is_some_and(is_fresh)
             || self.pendings().contains_key(&key)
     }
 }

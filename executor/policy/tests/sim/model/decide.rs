@@ -239,6 +239,11 @@ impl Model<'_> {
             let got = step.and_then(|step| next_of(&step.entries, attempt));
             assert_eq!(got, Some(next), "model: attempt {attempt} goes on");
             let (_, charge) = self.past.charge(attempt).expect("it is watched");
+            let its = |matched: &Match<'_>| matches!(&charge.cause, Cause::Match { rule, .. } if rule == matched.rule);
+            let has_refired = question.matched.as_ref().is_some_and(its);
+            let is_said = |entry: &Entry| matches!(entry, Entry::NextMeasure { refired, .. } if *refired == has_refired);
+            let is_said = step.is_some_and(|step| step.entries.iter().any(is_said));
+            assert!(is_said, "model: matched again: {has_refired}");
             let until = self.now.at.plus(longest_ms(charge));
             return Ruling::No((Gate::InProgress, Some(until)));
         }

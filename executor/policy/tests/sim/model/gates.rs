@@ -280,7 +280,7 @@ impl Question<'_> {
             if (parent.relation, parent.seen) == (Relation::Network, Seen::Gone) {
                 return Some((Gate::Dependency, None));
             }
-            has_to_wait |= self.past.is_being_healed(&parent.name);
+            has_to_wait |= self.past.is_being_healed(&parent.name, self.now.at);
             if let Seen::Found { state, health } = parent.seen {
                 has_to_wait |= state != ContainerState::Running;
                 has_to_wait |= health.is_some_and(|health| health != HealthStatus::Healthy);
