@@ -120,14 +120,13 @@ impl History {
             }
             busy
         };
-        let charges = self
+        let mut charges = self
             .records
             .iter()
             .filter_map(|record| match &record.entry {
                 Entry::Charge(charge) if charge.target == target && !charge.shadow => Some(charge),
                 _ => None,
             });
-        let mut charges = charges;
         charges.any(is_open)
     }
 
