@@ -145,9 +145,13 @@ impl Fleet {
         self.watched.len()
     }
 
-    /// The stream of events is open: what happens from now on is heard of.
+    /// The stream of events is open: what happens from now on is heard of. A list follows.
     pub(super) fn connected(&mut self, now: Now) {
         self.unbroken_since = Some(now.at);
+        for watched in self.watched.values_mut() {
+            // It may have been started, and have ended once more, between two lists.
+            watched.unfinished.examine_anew();
+        }
     }
 
     /// Something may have been missed: what ends, or has ended and is not settled, counts as

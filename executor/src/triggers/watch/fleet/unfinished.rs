@@ -101,7 +101,7 @@ impl Unfinished {
         self.told_by_events.take_if(|known| known.is_its_own);
     }
 
-    /// Its settings have changed: its end is examined anew.
+    /// Its settings have changed, or it may be down by another end: that is examined anew.
     pub(super) fn examine_anew(&mut self) {
         self.case = None;
     }

@@ -1,5 +1,7 @@
 //! Workers that are down with their work undone.
 
+use policy::WallTime;
+
 use super::*;
 use crate::config::{Died, Gap, Unfinished};
 use crate::triggers::{DIED, UNFINISHED};
@@ -425,4 +427,146 @@ fn where_it_is_not_configured_nothing_is_looked_at() {
     assert_eq!(bench.looks, [""; 0]);
     bench.ends_by_itself();
     bench.is_left_alone();
+}
+
+/// What may happen to a worker, and to the stream of events.
+#[derive(Debug, Clone, Copy)]
+enum Happens {
+    Starts,
+    EndsByItself,
+    IsStopped,
+    StreamBreaks,
+    StreamIsBack,
+    IsListed,
+}
+
+fn anything() -> impl Strategy<Value = Happens> {
+    use Happens::*;
+    prop_oneof![
+        3 => Just(Starts),
+        2 => Just(EndsByItself),
+        2 => Just(IsStopped),
+        1 => Just(StreamBreaks),
+        2 => Just(StreamIsBack),
+        3 => Just(IsListed),
+    ]
+}
+
+/// A worker as it really is, with its file always there.
+struct Worker {
+    bench: Bench,
+    is_streaming: bool,
+    is_running: bool,
+    finished_at: Option<WallTime>,
+    /// By a person, and whether the stream told of it.
+    was_stopped: Option<bool>,
+}
+
+impl Worker {
+    fn ends(&mut self, events: &[What], was_stopped: Option<bool>) {
+        if !std::mem::take(&mut self.is_running) {
+            return;
+        }
+        self.finished_at = Some(self.bench.wall());
+        self.was_stopped = was_stopped;
+        for event in events {
+            self.hears(*event);
+        }
+    }
+
+    fn hears(&mut self, event: What) {
+        if self.is_streaming {
+            self.bench.event(event);
+        }
+    }
+
+    fn list(&mut self) {
+        let state = if self.is_running { "running" } else { "exited" };
+        self.bench.list(state, RowHealth::Unknown);
+    }
+
+    fn happens(&mut self, what: Happens) {
+        match what {
+            Happens::Starts if !self.is_running => {
+                self.is_running = true;
+                self.hears(What::Start);
+            }
+            Happens::EndsByItself => self.ends(&[DONE], None),
+            Happens::IsStopped => {
+                let is_told = self.is_streaming;
+                self.ends(&[TERM, DONE, What::Stop], Some(is_told));
+            }
+            Happens::StreamBreaks => {
+                self.is_streaming = false;
+                self.bench.fleet.broken();
+            }
+            Happens::StreamIsBack if !self.is_streaming => {
+                self.is_streaming = true;
+                self.bench.fleet.connected(self.bench.now());
+                self.list();
+            }
+            Happens::IsListed => self.list(),
+            Happens::Starts | Happens::StreamIsBack => {}
+        }
+    }
+
+    /// The engine's answers to what was asked.
+    fn is_looked_at(&mut self) {
+        let mut now = down(&self.bench, 0);
+        now.container.finished_at = self.finished_at;
+        if self.is_running {
+            now.container.state = ContainerState::Running;
+        }
+        for id in std::mem::take(&mut self.bench.looks) {
+            let at = self.bench.now();
+            self.bench.fleet.seen(at, &id, Ok(Some(&now)));
+        }
+        for _ in std::mem::take(&mut self.bench.finds) {
+            let at = self.bench.now();
+            self.bench.fleet.found(at, &id(1), Ok(Some(LEFT)));
+        }
+        self.bench.pass(1);
+    }
+}
+
+proptest! {
+    /// Whatever happens, with whatever gaps: what a person stopped is never started, unless
+    /// nobody saw it and the owner has said that this is to be started.
+    #[test]
+    fn what_a_person_stopped_stays_stopped(
+        starts in any::<bool>(),
+        happenings in prop::collection::vec((anything(), 0_u64..90_000), 0..60),
+    ) {
+        let gap = if starts { Gap::Start } else { Gap::Tell };
+        let mut worker = Worker {
+            bench: bench(gap),
+            is_streaming: true,
+            is_running: true,
+            finished_at: None,
+            was_stopped: None,
+        };
+        worker.list();
+        for (what, pause_ms) in happenings {
+            worker.happens(what);
+            for pause_ms in [0, pause_ms, 0] {
+                worker.bench.pass(pause_ms);
+                worker.is_looked_at();
+            }
+            for signal in std::mem::take(&mut worker.bench.told) {
+                let Signal::Fired(fired) = signal else { continue };
+                if worker.is_running || Some(fired.found) != worker.finished_at {
+                    // No longer true, which the gate `not-ended` finds.
+                    prop_assert!(!worker.is_streaming, "{what:?}: {fired:?}");
+                    continue;
+                }
+                let may_start = match worker.was_stopped {
+                    None => true,
+                    Some(was_told) => starts && !was_told,
+                };
+                prop_assert!(fired.sign == Sign::EndedUnseen || may_start, "{what:?}: {fired:?}");
+                prop_assert!(fired.sign == Sign::Ended || !starts, "{what:?}: {fired:?}");
+            }
+            prop_assert!(worker.bench.fleet.looks_out <= LOOKS_MAX);
+        }
+    }
 }
