@@ -20,6 +20,7 @@ mod batch;
 mod drain;
 mod flights;
 mod inbox;
+mod incidents;
 mod intents;
 mod looks;
 mod marked;
@@ -28,6 +29,7 @@ mod notices;
 mod one_shot;
 mod parts;
 mod relatives;
+mod said;
 mod signals;
 mod stats;
 mod tell;
@@ -48,11 +50,13 @@ use self::admin::{WaitingRequest, Watched};
 use self::batch::{Batch, Input};
 use self::inbox::Completion;
 pub use self::inbox::{Handle, Message, QUEUE_MAX};
+use self::incidents::Incidents;
 use self::intents::WaitingIntent;
 pub(crate) use self::intents::rule_facts;
 use self::looks::Looks;
 pub use self::one_shot::restart_once;
 pub use self::parts::{Parts, Settings};
+use self::said::SaidLately;
 use self::tell::IdsTold;
 use crate::calendar::Calendar;
 use crate::clock::Clock;
@@ -111,6 +115,8 @@ pub struct Engine<D> {
     calls_out: BTreeSet<AttemptId>,
     /// Evidence of open attempts whose call has not gone out.
     halves: BTreeMap<AttemptId, Half>,
+    said: SaidLately,
+    incidents: Incidents,
     next_ticket: u64,
     journal_failing: bool,
     ids_told: IdsTold,
@@ -162,6 +168,8 @@ impl<D: Docker + 'static> Engine<D> {
             watched: BTreeMap::new(),
             calls_out: BTreeSet::new(),
             halves: BTreeMap::new(),
+            said: SaidLately::default(),
+            incidents: Incidents::default(),
             next_ticket: 0,
             journal_failing: parts.journal_failing,
             ids_told: IdsTold::default(),
@@ -284,9 +292,13 @@ impl<D: Docker + 'static> Engine<D> {
             Completion::TargetLook { target, look } => {
                 self.policy.handle_target_look(now, target, look)
             }
-            Completion::Called { attempt, called } => {
+            Completion::Called {
+                attempt,
+                did,
+                called,
+            } => {
                 self.calls_out.remove(attempt);
-                self.tell_called(*attempt, called);
+                self.tell_called(*attempt, did, called);
                 self.policy.handle_called(now, *attempt, called)
             }
         };

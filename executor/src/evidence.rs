@@ -3,7 +3,8 @@
 //!
 //! Before the last look at the container, and so before the call: its inspect and its
 //! memory, both at once and in [`BEFORE_MAX`] at most. After the call: the last log
-//! lines up to the charge. What could not be read is named with the reason.
+//! lines up to the charge, and, as they end, the commands of its remedy and what they
+//! printed. What could not be read is named with the reason.
 //!
 //! Keeps true:
 //! - it never keeps a call from being made, and delays it by [`BEFORE_MAX`] at
@@ -21,6 +22,7 @@ mod facts;
 mod index;
 mod logs;
 mod mask;
+mod output;
 mod read;
 mod store;
 #[cfg(test)]
@@ -44,6 +46,7 @@ use store::Store;
 pub use bundle::Subject;
 pub use error::EvidenceError;
 pub use index::Mention;
+pub use output::{Measured, Said};
 pub use read::{BEFORE_MAX, Collector, Half};
 
 /// The directory's name, in the state directory.
@@ -143,8 +146,8 @@ impl Evidence {
     }
 
     /// For an attempt that is about to make its first call; none where it has
-    /// its bundle already.
-    pub fn begin(&self, attempt: &AttemptView) -> Option<Collector> {
+    /// its bundle already. `said` is the trigger's part, where it was one.
+    pub fn begin(&self, attempt: &AttemptView, said: Option<Said>) -> Option<Collector> {
         let on = self.0.as_ref()?;
         let mut begun = on.begun.borrow_mut();
         if !begun.insert(attempt.attempt) {
@@ -153,7 +156,18 @@ impl Evidence {
         if begun.len() > BEGUN_MAX {
             begun.pop_first();
         }
-        Some(Collector::new(Rc::clone(on), subject(attempt)))
+        let subject = Subject {
+            said,
+            ..subject(attempt)
+        };
+        Some(Collector::new(Rc::clone(on), subject))
+    }
+
+    /// A command of an attempt was run: into its bundle; never waits.
+    pub fn measured(&self, attempt: &AttemptView, measured: Measured) {
+        if let Some(on) = &self.0 {
+            on.store.measured(subject(attempt), measured);
+        }
     }
 
     /// For a report about this attempt.
@@ -210,6 +224,7 @@ fn subject(attempt: &AttemptView) -> Subject {
         charged_wall_ms: attempt.charged_wall_ms,
         rule: attempt.rule.clone(),
         line: attempt.line,
+        said: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod checks;
 mod evidence;
 mod labels;
+mod measures;
 mod notify;
 mod outlook;
 mod triggers;
@@ -27,6 +28,7 @@ use labels::{DecisionLabels, LookupLabels, OutcomeLabels, ResultLabels, SocketLa
 pub use checks::CheckMetrics;
 pub use evidence::EvidenceMetrics;
 pub use labels::{KernelLookup, SocketName};
+pub use measures::{IncidentEnd, MeasureMetrics, MeasureResult};
 pub use notify::{NotifyMetrics, NotifyResult};
 pub use outlook::Outlook;
 pub use triggers::{StreamEnd, TriggerMetrics};
@@ -61,6 +63,7 @@ pub struct Metrics {
     evidence: EvidenceMetrics,
     outlook: Outlook,
     checks: CheckMetrics,
+    measures: MeasureMetrics,
     triggers: TriggerMetrics,
     notify: NotifyMetrics,
     config_reloads: Family<ResultLabels, Counter>,
@@ -99,6 +102,7 @@ impl Metrics {
             evidence: EvidenceMetrics::new(),
             outlook: Outlook::new(),
             checks: CheckMetrics::new(),
+            measures: MeasureMetrics::new(),
             triggers: TriggerMetrics::new(),
             notify: NotifyMetrics::default(),
             config_reloads: Family::default(),
@@ -111,6 +115,7 @@ impl Metrics {
         metrics.evidence.register(&mut metrics.registry);
         metrics.outlook.register(&mut metrics.registry);
         metrics.checks.register(&mut metrics.registry);
+        metrics.measures.register(&mut metrics.registry);
         metrics.triggers.register(&mut metrics.registry);
         metrics.notify.register(&mut metrics.registry);
         metrics
@@ -386,6 +391,11 @@ impl Metrics {
         self.checks.clone()
     }
 
+    /// What is counted of measures and incidents.
+    pub fn measures(&self) -> &MeasureMetrics {
+        &self.measures
+    }
+
     /// What is counted of triggers.
     pub fn triggers(&self) -> &TriggerMetrics {
         &self.triggers
@@ -478,6 +488,10 @@ mod tests {
             "healer_evidence_total{result=\"failed\"} 0",
             "healer_evidence_read_seconds_count 0",
             "healer_config_reloads_total{result=\"failed\"} 0",
+            "healer_measures_total{measure=\"start\",result=\"unclear\"} 0",
+            "healer_measures_total{measure=\"escalate\",result=\"done\"} 0",
+            "healer_incident_seconds_count{end=\"held\"} 0",
+            "healer_triggers_total{trigger=\"network-lost\"} 0",
             "# EOF",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
@@ -495,6 +509,13 @@ mod tests {
         metrics.attempt_answered(0.3);
         metrics.attempt_ended(Outcome::Recovered);
         metrics.restarted(1_760_978_852);
+        metrics
+            .measures()
+            .taken(policy::Call::Exec, MeasureResult::Failed);
+        metrics.measures().escalated();
+        metrics
+            .measures()
+            .incident_ended(IncidentEnd::Expired, 61.0);
         metrics.set_targets(2, 1);
         metrics.socket_error(SocketName::Intents);
         metrics.journal_error();
@@ -524,6 +545,10 @@ mod tests {
             "healer_evidence_read_seconds_bucket{le=\"0.005\"} 1",
             "healer_config_reloads_total{result=\"done\"} 1",
             "healer_engine_up 1",
+            "healer_measures_total{measure=\"exec\",result=\"failed\"} 1",
+            "healer_measures_total{measure=\"escalate\",result=\"done\"} 1",
+            "healer_incident_seconds_bucket{le=\"60.0\",end=\"expired\"} 0",
+            "healer_incident_seconds_bucket{le=\"120.0\",end=\"expired\"} 1",
         ] {
             assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         }

@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use policy::AttemptId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
@@ -93,6 +94,8 @@ struct Shared {
     samples: RefCell<Samples>,
     /// What triggers say, by target and rule.
     whys: RefCell<Samples>,
+    /// What commands of remedies printed, by attempt.
+    printed: RefCell<Samples>,
     left_out: Arc<AtomicU32>,
 }
 
@@ -128,6 +131,7 @@ impl Notifications {
             wants_samples: Cell::new(false),
             samples: RefCell::default(),
             whys: RefCell::default(),
+            printed: RefCell::default(),
             left_out,
         })));
         it.configure(notifiers)?;
@@ -145,6 +149,7 @@ impl Notifications {
         shared.wants_samples.set(wants);
         if !wants {
             shared.samples.take();
+            shared.printed.take();
         }
         let mut thread = shared.thread.borrow_mut();
         if thread.is_none() {
@@ -172,7 +177,8 @@ impl Notifications {
         self.0.as_ref().is_some_and(|shared| shared.is_on.get())
     }
 
-    /// Keeps a target's newest log line, where somebody may have it.
+    /// Keeps a target's newest log line, or what a trigger stands on, where somebody may
+    /// have it. An empty one says that there is none: an older one is of something else.
     pub fn remember_sample(&self, target: &str, sample: &str) {
         if let Some(shared) = &self.0
             && shared.wants_samples.get()
@@ -206,6 +212,20 @@ impl Notifications {
     pub fn why(&self, target: &str, rule: &str) -> Option<String> {
         let shared = self.0.as_ref()?;
         shared.whys.borrow().of(&format!("{target} {rule}"))
+    }
+
+    /// Keeps what a command of an attempt printed, where somebody may have it.
+    pub fn remember_printed(&self, attempt: AttemptId, text: &str) {
+        if let Some(shared) = self.0.as_ref().filter(|shared| shared.wants_samples.get()) {
+            let mut printed = shared.printed.borrow_mut();
+            printed.remember(&attempt.to_string(), text);
+        }
+    }
+
+    /// What the newest one printed that did not end well.
+    pub fn printed(&self, attempt: AttemptId) -> Option<String> {
+        let shared = self.0.as_ref()?;
+        shared.printed.borrow().of(&attempt.to_string())
     }
 
     /// Hands over what has happened; never waits.

@@ -38,6 +38,11 @@ pub struct AttemptView {
     pub gate: Option<Gate>,
     /// How it ended, for people.
     pub detail: String,
+    /// What it does about it, in order, in a few words each; each where the one before did
+    /// not cure.
+    pub measures: Vec<String>,
+    /// Why the measure before the newest did not cure; none while it is at its first.
+    pub stepped: Option<String>,
     /// The limits in force for it.
     pub limits: Limits,
     /// Charges in its window, this one included.
@@ -173,6 +178,8 @@ impl Policy {
             outcome: end.map(|e| e.outcome),
             gate: end.and_then(|e| e.gate),
             detail: end.map_or_else(String::new, |e| e.detail.clone()),
+            measures: charge.in_words(),
+            stepped: attempt.stepped.as_ref().map(|s| s.why.clone()),
             limits: charge.limits,
             window_count: count(window_epochs.len()),
             window_epochs,

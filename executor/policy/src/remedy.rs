@@ -144,6 +144,17 @@ impl Charge {
         }
     }
 
+    /// Its measures, in a few words each.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        let measures = (0..).map_while(|step| Some((step, self.measure(step)?)));
+        measures
+            .map(|(step, measure)| match measure {
+                Measure::Restart if self.call(step) == Call::Start => "start".to_owned(),
+                _ => measure.in_words(),
+            })
+            .collect()
+    }
+
     /// The call that takes it.
     pub(crate) fn call(&self, step: usize) -> Call {
         match self.measure(step) {

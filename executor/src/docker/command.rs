@@ -24,6 +24,8 @@ pub struct Ran {
     pub end: Ended,
     /// The first [`OUTPUT_BYTES_MAX`] bytes of its output, both streams as they came. Opaque.
     pub output: Vec<u8>,
+    /// It printed more than that.
+    pub is_cut: bool,
 }
 
 /// How a command ended, or why nobody knows.
@@ -85,6 +87,7 @@ impl Client {
                     ExecEnd::Flood => Ended::Flood,
                 },
                 output: ran.output,
+                is_cut: ran.is_cut,
             },
             // The engine's own words say that it could not, nothing else does.
             Err(error @ DockerError::Status { .. }) => not_begun(error.to_string()),
@@ -93,6 +96,7 @@ impl Client {
                     why: error.to_string(),
                 },
                 output: Vec::new(),
+                is_cut: false,
             },
         }
     }
@@ -116,6 +120,7 @@ fn not_begun(why: String) -> Ran {
     Ran {
         end: Ended::NotBegun { why },
         output: Vec::new(),
+        is_cut: false,
     }
 }
 

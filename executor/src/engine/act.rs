@@ -7,6 +7,7 @@ use policy::{Action, AttemptId, Call, Called, Exec, PendingKey};
 use super::Engine;
 use super::inbox::Completion;
 use super::looks::{Patience, Reference};
+use super::measures::{Did, measured};
 use crate::docker::Docker;
 
 impl<D: Docker + 'static> Engine<D> {
@@ -45,7 +46,10 @@ impl<D: Docker + 'static> Engine<D> {
             .policy
             .attempt(attempt)
             .filter(|view| view.sent_wall_ms.is_none())
-            .and_then(|view| self.evidence.begin(&view));
+            .and_then(|view| {
+                let said = self.said.of(&view);
+                self.evidence.begin(&view, said)
+            });
         tokio::task::spawn_local(async move {
             let evidence = match collector {
                 Some(collector) => collector.before(&*docker).await,
@@ -102,26 +106,42 @@ impl<D: Docker + 'static> Engine<D> {
         let evidence = self.halves.remove(&attempt);
         tokio::task::spawn_local(async move {
             let called = docker.call(call, &container_id, wait, stop_timeout_s).await;
-            let _ = done.send(Completion::Called { attempt, called }).await;
+            let did = Did::call(call);
+            let called = Completion::Called {
+                attempt,
+                did,
+                called,
+            };
+            let _ = done.send(called).await;
             if let Some(evidence) = evidence {
                 evidence.after(&*docker).await;
             }
         });
     }
 
-    /// Runs a command. Evidence is read to its end beside it: what it destroys is not what
-    /// a restart does.
+    /// Runs a command. Evidence is read to its end behind it: what it destroys is not what
+    /// a restart does. What it prints goes into that, whoever waits for its end by then.
     fn exec(&mut self, attempt: AttemptId, exec: Exec, container_id: String) {
         self.calls_out.insert(attempt);
         let (docker, done) = (self.docker.clone(), self.done.clone());
-        let evidence = self.halves.remove(&attempt);
+        let half = self.halves.remove(&attempt);
+        let (evidence, view) = (self.evidence.clone(), self.policy.attempt(attempt));
         tokio::task::spawn_local(async move {
+            let begun = tokio::time::Instant::now();
             let within = Duration::from_millis(exec.timeout_ms);
             let ran = docker.exec(&container_id, &exec.argv, within).await;
             let called = Called::from(&ran.end);
-            let _ = done.send(Completion::Called { attempt, called }).await;
-            if let Some(evidence) = evidence {
-                evidence.after(&*docker).await;
+            if let Some(view) = view {
+                evidence.measured(&view, measured(&exec.name, &ran, begun.elapsed()));
+            }
+            let called = Completion::Called {
+                attempt,
+                did: Did::exec(&exec.name, ran),
+                called,
+            };
+            let _ = done.send(called).await;
+            if let Some(half) = half {
+                half.after(&*docker).await;
             }
         });
     }

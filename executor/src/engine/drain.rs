@@ -79,9 +79,13 @@ impl<D: Docker + 'static> Engine<D> {
     async fn finish(&mut self, completion: Completion, looks_out: &mut BTreeSet<AttemptId>) {
         let now = self.clock.now();
         let (attempt, step) = match completion {
-            Completion::Called { attempt, called } => {
+            Completion::Called {
+                attempt,
+                did,
+                called,
+            } => {
                 self.calls_out.remove(&attempt);
-                self.tell_called(attempt, &called);
+                self.tell_called(attempt, &did, &called);
                 (attempt, self.policy.handle_called(now, attempt, &called))
             }
             Completion::AttemptLook { attempt, look, .. } if looks_out.remove(&attempt) => (

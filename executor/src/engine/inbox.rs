@@ -6,6 +6,7 @@ use executor_api::{AdminAnswer, AdminRequest, Answer, Decision, ExitCode, Intent
 use policy::{AttemptId, Called, Look, PendingKey};
 use tokio::sync::{mpsc, oneshot};
 
+use super::measures::Did;
 use crate::evidence::Half;
 use crate::listen::Peer;
 use crate::report::Mark;
@@ -89,6 +90,7 @@ pub(super) enum Completion {
     },
     Called {
         attempt: AttemptId,
+        did: Did,
         called: Called,
     },
 }

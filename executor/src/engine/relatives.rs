@@ -4,7 +4,7 @@
 //! could be learnt in it is left out, and so is no reason to wait.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -20,6 +20,9 @@ const CIRCLES_TOLD_MAX: usize = 64;
 /// A list of all containers serves for so long, ms: names seldom change.
 const LIST_MAX_MS: u64 = 5_000;
 
+/// Containers without their network's that are remembered; of more nobody is told.
+const LOST_MAX: usize = 1_024;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Relatives {
@@ -27,6 +30,9 @@ pub(super) struct Relatives {
     needs: RefCell<Needs>,
     listed: RefCell<Option<(Timestamp, Rc<Family>)>>,
     circles_told: RefCell<BTreeSet<Circle>>,
+    /// By name those that share the network of a container that is no more, and whether
+    /// that has been told.
+    lost: RefCell<BTreeMap<String, bool>>,
 }
 
 impl Relatives {
@@ -51,6 +57,9 @@ impl Relatives {
         let mut parents = Vec::new();
         if let Some(id) = network_parent(&child.network.mode) {
             let seen = look(docker, id, left()).await;
+            if let Some((_, seen)) = &seen {
+                self.note_loss(&child.name, *seen == Seen::Gone);
+            }
             parents.extend(seen.map(|(name, seen)| parent(name, Relation::Network, seen)));
         }
         let mut names = self
@@ -70,6 +79,23 @@ impl Relatives {
             parents.extend(seen.map(|(name, seen)| parent(name, Relation::Needs, seen)));
         }
         parents
+    }
+
+    fn note_loss(&self, child: &str, is_lost: bool) {
+        let mut lost = self.lost.borrow_mut();
+        if !is_lost {
+            lost.remove(child);
+        } else if lost.len() < LOST_MAX {
+            lost.entry(child.to_owned()).or_insert(false);
+        }
+    }
+
+    /// Whether this one has lost its network's container, and that is asked for the first
+    /// time since.
+    pub(super) fn is_loss_news(&self, child: &str) -> bool {
+        let mut lost = self.lost.borrow_mut();
+        let is_told = lost.get_mut(child);
+        is_told.is_some_and(|is_told| !std::mem::replace(is_told, true))
     }
 
     async fn list<D: Docker>(
@@ -133,5 +159,29 @@ async fn look<D: Docker>(docker: &D, text: &str, within: Duration) -> Option<(St
         )),
         Ok(Ok(None)) => Some((text.get(..12).unwrap_or(text).to_owned(), Seen::Gone)),
         Ok(Err(_)) | Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_network_is_news_once_until_it_is_there_again() {
+        let relatives = Relatives::default();
+        assert!(!relatives.is_loss_news("app"));
+        for _ in 0..2 {
+            for news in [true, false, false] {
+                relatives.note_loss("app", true);
+                assert_eq!(relatives.is_loss_news("app"), news);
+            }
+            relatives.note_loss("app", false);
+            assert!(!relatives.is_loss_news("app"));
+        }
+        for n in 0..=LOST_MAX {
+            relatives.note_loss(&n.to_string(), true);
+        }
+        assert!(relatives.is_loss_news("0"));
+        assert!(!relatives.is_loss_news(&LOST_MAX.to_string()));
     }
 }

@@ -47,12 +47,15 @@ impl<D: Docker + 'static> Engine<D> {
         self.site.metrics.triggers().fired(rule);
         tracing::warn!(target, rule, "{}", fired.why);
         self.notifications.remember_why(target, rule, &fired.why);
+        self.said.remember(&fired);
         let reference = Reference::Ids(vec![fired.container_id.clone()]);
+        // What it stands on beside our own words, as log text is of a line.
+        let sample = Some(fired.sample.clone()).filter(|_| self.notifications.wants_samples());
         let waiting = WaitingIntent {
             input: input(id, fired),
             arrived: now.at,
             replies: vec![reply],
-            sample: None,
+            sample,
         };
         self.decide_or_look(now, waiting, reference, batch).await;
     }

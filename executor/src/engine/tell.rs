@@ -4,12 +4,11 @@
 //! Log text, container output and secrets never go into these lines: Fluent
 //! Bit may tail them.
 
-use policy::{AttemptId, Called, Decided, Event, Gate, IDS_MAX, Outcome, Timestamp, Verdict};
+use policy::{AttemptId, Decided, Event, Gate, IDS_MAX, Outcome, TargetState, Timestamp, Verdict};
 
 use super::intents::wire_decision;
 use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
 use crate::docker::Docker;
-use crate::metrics::SocketName;
 use crate::report::{CallResult, ReportInput};
 
 /// Shortest time between two lines about forgotten ids, ms.
@@ -82,8 +81,43 @@ impl<D: Docker + 'static> Engine<D> {
             | Event::Storm { .. }
             | Event::StormEnded { .. } => self.tell_people(event),
         }
+        self.count_incident(event);
         self.notify(event);
         self.answer_watched(event);
+    }
+
+    /// For the metrics.
+    fn count_incident(&mut self, event: &Event) {
+        let metrics = self.site.metrics.measures();
+        if matches!(event, Event::Escalated { .. }) || self.escalates(event) {
+            metrics.escalated();
+        }
+        let now = self.clock.now();
+        let is_under_way = match event {
+            Event::PendingEnded { target, .. } => {
+                let state = self.policy.target_status(now, target).state;
+                matches!(state, TargetState::Restarting | TargetState::Watched)
+            }
+            _ => false,
+        };
+        if let Some((end, ms)) = self.incidents.hear(now.at, event, is_under_way) {
+            metrics.incident_ended(end, ms as f64 / 1_000.0);
+        }
+    }
+
+    /// Whether a hold is the last measure of an attempt's remedy.
+    fn escalates(&self, event: &Event) -> bool {
+        let Event::Ended {
+            attempt, target, ..
+        } = event
+        else {
+            return false;
+        };
+        let view = self.policy.attempt(*attempt);
+        let last = view.as_ref().and_then(|view| view.measures.last());
+        let is_last = last.is_some_and(|last| last == "escalate");
+        let status = || self.policy.target_status(self.clock.now(), target);
+        is_last && status().held.is_some()
     }
 
     /// What a person has to see to, and its end.
@@ -139,30 +173,6 @@ impl<D: Docker + 'static> Engine<D> {
                 tracing::warn!("the storm is over ({by}): targets may be restarted again");
             }
             _ => {}
-        }
-    }
-
-    /// A call without success, as soon as it is known: what becomes of its
-    /// attempt may take minutes.
-    pub(super) fn tell_called(&self, attempt: AttemptId, called: &Called) {
-        let view = self.policy.attempt(attempt);
-        let target = view.map(|view| view.target).unwrap_or_default();
-        match called {
-            // A command's end is told by an event.
-            Called::Done | Called::Failed { .. } => {}
-            Called::Refused { status, message } => tracing::warn!(
-                attempt,
-                target,
-                "the engine refused the call ({status}): {message}; looking at the container"
-            ),
-            Called::Unclear { why } => {
-                self.site.metrics.socket_error(SocketName::Docker);
-                tracing::warn!(
-                    attempt,
-                    target,
-                    "the call has no clear answer: {why}; looking at the container"
-                );
-            }
         }
     }
 

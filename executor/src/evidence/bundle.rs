@@ -1,20 +1,24 @@
 //! What one bundle holds, and how it is made to fit. Pure.
 
+use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
 use policy::{AttemptId, WallTime};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::facts::{self, Container, Memory};
 use super::logs::{self, Line};
 use super::mask::Mask;
+use super::output::{Command, Measured, OUTPUTS_BYTES_MAX, Said, Trigger};
 use super::text::{cut, plain};
 
 /// The form of the file.
 const VERSION: u32 = 1;
 /// Largest bundle, bytes, as it is written.
 pub(super) const BUNDLE_BYTES_MAX: usize = 64 * 1024;
+/// Most commands of one attempt: its remedy can have no more.
+const COMMANDS_MAX: usize = policy::MEASURES_MAX;
 /// Longest reason why something is missing, bytes.
 const WHY_BYTES_MAX: usize = 512;
 /// The last second of the year 9999.
@@ -35,10 +39,12 @@ pub struct Subject {
     pub rule: Option<String>,
     /// The newest line; none for a person's request.
     pub line: Option<WallTime>,
+    /// What the trigger said that led to it.
+    pub said: Option<Said>,
 }
 
 /// One bundle.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Bundle {
     version: u32,
     attempt: AttemptId,
@@ -47,7 +53,7 @@ pub(super) struct Bundle {
     charged_ms: u64,
     charged_iso: String,
     /// `match` or `person`.
-    cause: &'static str,
+    cause: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
     /// Time of the newest line that matched.
@@ -59,25 +65,31 @@ pub(super) struct Bundle {
     container: Option<Container>,
     #[serde(skip_serializing_if = "Option::is_none")]
     memory: Option<Memory>,
+    /// What led to it, where that was no log line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<Trigger>,
+    /// Those of its remedy that were run, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<Command>,
     #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<Logs>,
 }
 
 /// How long the engine took, ms.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct ReadMs {
     before_the_call: u64,
     after_the_call: Option<u64>,
 }
 
 /// What is not there, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Missing {
-    what: &'static str,
+    what: Cow<'static, str>,
     why: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Logs {
     /// Older lines that were read and are left out, so that the bundle fits.
     left_out: usize,
@@ -113,6 +125,7 @@ impl Bundle {
         let inspect = parsed("container", before.inspect);
         let stats = parsed("memory", before.memory);
         let (container, mask) = inspect.as_ref().map(facts::container).unzip();
+        let mask = mask.unwrap_or_default();
         let memory = stats.as_ref().and_then(facts::memory);
         if stats.is_some() && memory.is_none() {
             missing.push(Missing::new("memory", "the engine's figures hold none"));
@@ -126,10 +139,9 @@ impl Bundle {
             container_id: subject.container_id.clone(),
             charged_ms: subject.charged_wall_ms,
             charged_iso: iso_ms(subject.charged_wall_ms),
-            cause: if subject.rule.is_some() {
-                "match"
-            } else {
-                "person"
+            cause: match subject.rule {
+                Some(_) => "match".into(),
+                None => "person".into(),
             },
             rule: subject.rule.clone(),
             line: subject.line.map(iso),
@@ -140,9 +152,47 @@ impl Bundle {
             missing,
             container,
             memory,
+            trigger: subject.said.as_ref().map(|said| Trigger::of(said, &mask)),
+            commands: Vec::new(),
             logs: None,
         };
-        (bundle, mask.unwrap_or_default())
+        (bundle, mask)
+    }
+
+    /// Of an attempt that nothing was read for.
+    pub(super) fn bare(subject: &Subject) -> Self {
+        let why = || Err("it was not read before the attempt's first call".to_owned());
+        let nothing = Before {
+            inspect: why(),
+            memory: why(),
+            took: Duration::ZERO,
+        };
+        Self::before(subject, nothing).0
+    }
+
+    /// As it was written. The error says what is wrong with it.
+    pub(super) fn read_back(json: &str) -> Result<Self, String> {
+        let bundle: Self = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        match bundle.version {
+            VERSION => Ok(bundle),
+            other => Err(format!("it is of version {other}")),
+        }
+    }
+
+    /// Adds a command that was run, with as much of its output as there is room for.
+    pub(super) fn add(&mut self, measured: &Measured, mask: &Mask) {
+        if self.commands.len() >= COMMANDS_MAX {
+            return;
+        }
+        let trigger = self.trigger.as_ref().map_or(0, Trigger::output_bytes);
+        let taken: usize = self.commands.iter().map(Command::output_bytes).sum();
+        let room = OUTPUTS_BYTES_MAX.saturating_sub(trigger + taken);
+        self.commands.push(Command::of(measured, mask, room));
+    }
+
+    /// Whether commands are part of its remedy.
+    pub(super) fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
     }
 
     /// Adds the second half.
@@ -211,7 +261,10 @@ impl Missing {
     fn new(what: &'static str, why: &str) -> Self {
         let why = Mask::default().text(&plain(why));
         let why = cut(why, WHY_BYTES_MAX);
-        Self { what, why }
+        Self {
+            what: what.into(),
+            why,
+        }
     }
 }
 

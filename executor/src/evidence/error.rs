@@ -24,6 +24,13 @@ pub enum EvidenceError {
     },
     /// A panic.
     Fault,
+    /// A bundle is there that is none of ours, or damaged.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The disk was slower than the restarts.
     Behind {
         /// Halves of bundles that were left out since the last one was written.
@@ -42,6 +49,7 @@ impl EvidenceError {
             Self::File(error) => error.to_string(),
             Self::NoRoom { .. } => "room".to_owned(),
             Self::Fault => "fault".to_owned(),
+            Self::Unreadable { .. } => "unreadable".to_owned(),
             Self::Behind { .. } => "behind".to_owned(),
         }
     }
@@ -67,6 +75,12 @@ impl fmt::Display for EvidenceError {
             ),
             Self::Fault => f.write_str(
                 "a fault of our own: one is incomplete or not there (please report this)",
+            ),
+            Self::Unreadable { path, why } => write!(
+                f,
+                "{}: what a command printed cannot be added to it, as it cannot be read back: \
+                 {why}; it is left as it is",
+                path.display()
             ),
             Self::Behind { left_out } => write!(
                 f,

@@ -4,10 +4,11 @@
 //! it should be, is left out here, too. Never kept: values of the environment,
 //! labels, and anything that is not named below.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::mask::Mask;
+use super::output::printed;
 use super::text::{cut, plain};
 
 /// Longest single text of the inspect, bytes.
@@ -22,7 +23,7 @@ const LIST_BYTES_MAX: usize = 3 * 1024;
 const ITEM_BYTES: usize = 16;
 
 /// The container as it was before the call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Container {
     image: Option<String>,
     created: Option<String>,
@@ -44,7 +45,7 @@ pub(super) struct Container {
     health: Option<Health>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct State {
     status: Option<String>,
     started_at: Option<String>,
@@ -53,14 +54,14 @@ struct State {
     exit_code: Option<i64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Health {
     status: Option<String>,
     failing_streak: Option<i64>,
     checks: Vec<Check>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Check {
     start: Option<String>,
     end: Option<String>,
@@ -69,7 +70,7 @@ struct Check {
 }
 
 /// Texts, as many as there is room for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct List {
     #[serde(rename = "first")]
     kept: Vec<String>,
@@ -77,7 +78,7 @@ struct List {
 }
 
 /// Memory as it was before the call.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Memory {
     usage_bytes: Option<u64>,
     max_usage_bytes: Option<u64>,
@@ -154,24 +155,18 @@ fn health(json: &Value, mask: &Mask) -> Option<Health> {
         start: word(&check["Start"], mask),
         end: word(&check["End"], mask),
         exit_code: check["ExitCode"].as_i64(),
-        output: text(check["Output"].as_str().unwrap_or_default(), mask),
+        output: printed(
+            check["Output"].as_str().unwrap_or_default(),
+            false,
+            mask,
+            OUTPUT_BYTES_MAX,
+        ),
     });
     Some(Health {
         status: Some(status),
         failing_streak: json["FailingStreak"].as_i64(),
         checks: checks.collect(),
     })
-}
-
-/// Several lines, each masked as one of a stream.
-fn text(output: &str, mask: &Mask) -> String {
-    let mut in_pem = super::mask::InPem::default();
-    let lines = output
-        .trim_end()
-        .split('\n')
-        .map(|line| mask.line(&plain(line), &mut in_pem));
-    let masked: Vec<String> = lines.collect();
-    cut(masked.join("\n"), OUTPUT_BYTES_MAX)
 }
 
 fn gpu_in_words(json: &Value) -> String {

@@ -4,7 +4,9 @@
 //! with a terminal, bare text. Both are asked for with times, so the first byte
 //! tells them apart: a frame begins with 0, 1 or 2, a time with a digit.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::mask::{InPem, Mask};
 use super::text::{cut, plain};
@@ -18,12 +20,12 @@ const RAW_BYTES_MAX: usize = 32 * 1024;
 const HEADER_BYTES: usize = 8;
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Line {
     /// As the engine gives it.
     pub(super) time: String,
     /// `stdout`, `stderr` or `terminal`.
-    pub(super) stream: &'static str,
+    pub(super) stream: Cow<'static, str>,
     /// Masked and cut.
     pub(super) text: String,
 }
@@ -54,7 +56,7 @@ pub(super) fn lines(reply: &[u8], until_ms: u64, mask: &Mask) -> Vec<Line> {
         }
         lines.push(Line {
             time: raw.time.to_owned(),
-            stream: ["terminal", "stdout", "stderr"][usize::from(raw.stream)],
+            stream: ["terminal", "stdout", "stderr"][usize::from(raw.stream)].into(),
             text: cut(masked, LINE_BYTES_MAX),
         });
     }

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use super::bundle::{After, BUNDLE_BYTES_MAX, Before, Bundle, Subject};
 use super::index::Index;
 use super::mask::Mask;
+use super::output::Measured;
 use super::{EvidenceError, Report, Written, name};
 use crate::clock::Clock;
 use crate::report::ReportDir;
@@ -28,6 +29,8 @@ use crate::report::ReportDir;
 const QUEUE_MAX: usize = 64;
 /// Bundles whose second half may still come; the oldest go first.
 const OPEN_MAX: usize = 256;
+/// Attempts whose further commands may still come, and print the same secrets.
+const MASKS_MAX: usize = 64;
 /// Most bundles that are kept: 64 MiB with the largest.
 pub(super) const FILES_MAX: usize = 1_000;
 /// Nothing is written with less room than this on the disk: it is the journal's.
@@ -55,6 +58,7 @@ pub(super) struct Store {
 enum Command {
     Before(Box<(Subject, Before)>),
     After(AttemptId, Box<After>),
+    Measured(Box<(Subject, Measured)>),
     Flush(oneshot::Sender<()>),
 }
 
@@ -76,6 +80,7 @@ impl Store {
             index: index.clone(),
             left_out: Arc::clone(&left_out),
             open: BTreeMap::new(),
+            masks: BTreeMap::new(),
             told: None,
             is_behind: false,
             report,
@@ -112,6 +117,11 @@ impl Store {
         self.hand_over(Command::After(attempt, Box::new(after)));
     }
 
+    /// Hands over what a command of an attempt has come to.
+    pub(super) fn measured(&self, subject: Subject, measured: Measured) {
+        self.hand_over(Command::Measured(Box::new((subject, measured))));
+    }
+
     /// Waits until everything handed over is written. False where the thread is gone.
     pub(super) async fn flush(&self) -> bool {
         let (done, wait) = oneshot::channel();
@@ -144,6 +154,8 @@ struct Worker<F> {
     left_out: Arc<AtomicUsize>,
     /// Bundles whose second half has not come.
     open: BTreeMap<AttemptId, Open>,
+    /// Of those that have both, and whose remedy has commands.
+    masks: BTreeMap<AttemptId, Mask>,
     /// The problem that lasts and has been told.
     told: Option<String>,
     /// Something had been left out when the last half was written.
@@ -169,6 +181,10 @@ impl<F: Fn(Report)> Worker<F> {
                 }
                 Ok(Command::After(attempt, after)) => {
                     self.fenced(None, |it| it.after(attempt, *after));
+                }
+                Ok(Command::Measured(one)) => {
+                    let (subject, measured) = *one;
+                    self.fenced(None, |it| it.measured(&subject, &measured));
                 }
                 // Nobody may be waiting any more.
                 Ok(Command::Flush(done)) => drop(done.send(())),
@@ -215,7 +231,46 @@ impl<F: Fn(Report)> Worker<F> {
             (true, false) => Written::Partly,
         };
         (self.report)(Report::Ended(written));
+        if open.bundle.has_commands() {
+            self.masks.insert(attempt, open.mask);
+            if self.masks.len() > MASKS_MAX {
+                self.masks.pop_first();
+            }
+        }
         self.sweep();
+    }
+
+    /// Into its bundle, whether that is whole by now or not.
+    fn measured(&mut self, subject: &Subject, measured: &Measured) {
+        if let Some(mut open) = self.open.remove(&subject.attempt) {
+            open.bundle.add(measured, &open.mask);
+            self.write(&open.file, &mut open.bundle);
+            self.open.insert(subject.attempt, open);
+            return;
+        }
+        let file = name(subject);
+        match self.read_back(&file) {
+            Ok(bundle) => {
+                let mut bundle = bundle.unwrap_or_else(|| Bundle::bare(subject));
+                let unknown = Mask::default();
+                let mask = self.masks.get(&subject.attempt).unwrap_or(&unknown);
+                bundle.add(measured, mask);
+                self.write(&file, &mut bundle);
+            }
+            Err(error) => self.tell(Err(error)),
+        }
+    }
+
+    /// None where it is not there.
+    fn read_back(&self, file: &str) -> Result<Option<Bundle>, EvidenceError> {
+        let dir = self.open_dir()?;
+        let own = dir.own_uid();
+        let text = dir.read_trusted(file, BUNDLE_BYTES_MAX as u64, |uid| uid == own)?;
+        let bundle = text.map(|text| Bundle::read_back(&text)).transpose();
+        bundle.map_err(|why| EvidenceError::Unreadable {
+            path: self.dir.join(file),
+            why,
+        })
     }
 
     fn write(&mut self, file: &str, bundle: &mut Bundle) -> bool {

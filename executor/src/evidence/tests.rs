@@ -144,7 +144,10 @@ impl Bench {
     }
 
     async fn gather(&self, attempt: u64, docker: &Fake) {
-        let collector = self.evidence.begin(&view(attempt)).expect("the first");
+        let collector = self
+            .evidence
+            .begin(&view(attempt), None)
+            .expect("the first");
         if let Some(half) = collector.before(docker).await {
             half.after(docker).await;
         }
@@ -184,6 +187,8 @@ fn view(attempt: u64) -> AttemptView {
         outcome: None,
         gate: None,
         detail: String::new(),
+        measures: Vec::new(),
+        stepped: None,
         limits: Limits {
             cooldown_ms: 0,
             window_ms: 1_000,
@@ -257,6 +262,85 @@ fn a_bundle_is_whole_private_and_named_where_it_is() {
     });
 }
 
+fn command(output: &str) -> Measured {
+    Measured {
+        measure: "exec 'reload'".into(),
+        ended: "exit code 1".into(),
+        exit_code: Some(1),
+        took: Duration::from_millis(7),
+        output: output.into(),
+        is_cut: false,
+    }
+}
+
+fn outputs(bundle: &Value) -> Vec<&str> {
+    let commands = bundle["commands"].as_array().into_iter().flatten();
+    commands.filter_map(|c| c["output"].as_str()).collect()
+}
+
+#[test]
+fn commands_come_into_their_bundle_before_it_is_whole_and_after_with_the_same_secrets_masked() {
+    on_one_thread(false, async || {
+        let mut bench = Bench::new();
+        let docker = Fake::answering(vec![inspect(), memory(), logs(20)]);
+        let collector = bench.evidence.begin(&view(1), None).expect("the first");
+        let half = collector.before(&docker).await.expect("taken");
+        bench
+            .evidence
+            .measured(&view(1), command("first environment-secret"));
+        half.after(&docker).await;
+        bench
+            .evidence
+            .measured(&view(1), command("second environment-secret"));
+        assert!(bench.evidence.flush(Duration::from_secs(10)).await);
+        let bundle = bench.bundle(&name_of(1));
+        assert_eq!(outputs(&bundle), ["first [masked]", "second [masked]"]);
+        assert_eq!(bundle["logs"]["lines"][19]["text"], "19 [masked]");
+        // Another process knows no secrets of the environment any more; all else is as before.
+        bench.again();
+        bench
+            .evidence
+            .measured(&view(1), command("third password=x"));
+        assert!(bench.evidence.flush(Duration::from_secs(10)).await);
+        let again = bench.bundle(&name_of(1));
+        assert_eq!(
+            outputs(&again)[1..],
+            ["second [masked]", "third password=[masked]"]
+        );
+        assert_eq!(again["logs"], bundle["logs"]);
+        assert_eq!(again["container"], bundle["container"]);
+        assert_eq!(*bench.reports.lock(), ["Whole"]);
+    });
+}
+
+#[test]
+fn a_command_of_an_attempt_without_a_bundle_gets_one_and_what_is_damaged_is_left_as_it_is() {
+    on_one_thread(false, async || {
+        let bench = Bench::new();
+        bench.evidence.measured(&view(1), command("alone"));
+        assert!(bench.evidence.flush(Duration::from_secs(10)).await);
+        let bundle = bench.bundle(&name_of(1));
+        assert_eq!(outputs(&bundle), ["alone"]);
+        let missing = bundle["missing"].as_array().map(Vec::len);
+        assert_eq!(missing, Some(3), "{bundle}");
+        let mode = std::fs::metadata(bench.dir().join(name_of(1))).expect("there");
+        assert_eq!(mode.permissions().mode() & 0o7777, 0o600);
+
+        let damaged = bench.dir().join(name_of(2));
+        std::fs::write(&damaged, "{").expect("written");
+        bench.evidence.measured(&view(2), command("lost"));
+        assert!(bench.evidence.flush(Duration::from_secs(10)).await);
+        assert_eq!(std::fs::read_to_string(&damaged).expect("there"), "{");
+        let told = bench.reports.lock().join(" ");
+        assert!(
+            told.contains("cannot be read back") && !told.contains("lost"),
+            "{told}"
+        );
+        // Where it is switched off nobody minds.
+        Evidence::off().measured(&view(1), command("x"));
+    });
+}
+
 #[test]
 fn a_reading_that_hangs_is_given_up_and_the_other_kept() {
     on_one_thread(true, async || {
@@ -266,7 +350,7 @@ fn a_reading_that_hangs_is_given_up_and_the_other_kept() {
             (vec![], vec!["container", "memory"]),
         ] {
             let bench = Bench::new();
-            let collector = bench.evidence.begin(&view(1)).expect("the first");
+            let collector = bench.evidence.begin(&view(1), None).expect("the first");
             let begin = Instant::now();
             let half = collector.before(&Fake::answering(answers)).await;
             assert_eq!(begin.elapsed(), BEFORE_MAX);
@@ -289,7 +373,7 @@ fn logs_that_hang_are_given_up() {
     on_one_thread(true, async || {
         let bench = Bench::new();
         let docker = Fake::answering(vec![inspect(), memory()]);
-        let collector = bench.evidence.begin(&view(1)).expect("the first");
+        let collector = bench.evidence.begin(&view(1), None).expect("the first");
         let half = collector.before(&docker).await.expect("taken");
         let begin = Instant::now();
         half.after(&docker).await;
@@ -352,9 +436,9 @@ fn an_attempt_has_one_bundle() {
         bench
             .gather(1, &Fake::answering(vec![inspect(), memory(), logs(20)]))
             .await;
-        assert!(bench.evidence.begin(&view(1)).is_none());
-        assert!(bench.evidence.begin(&view(2)).is_some());
-        assert!(Evidence::off().begin(&view(1)).is_none());
+        assert!(bench.evidence.begin(&view(1), None).is_none());
+        assert!(bench.evidence.begin(&view(2), None).is_some());
+        assert!(Evidence::off().begin(&view(1), None).is_none());
     });
 }
 
@@ -495,7 +579,7 @@ fn a_panic_costs_one_bundle_and_its_name_is_not_waited_for() {
         let evidence = evidence.expect("a thread");
         for attempt in 1..=2 {
             let docker = Fake::answering(vec![inspect(), memory(), logs(20)]);
-            let collector = evidence.begin(&view(attempt)).expect("the first");
+            let collector = evidence.begin(&view(attempt), None).expect("the first");
             let half = collector.before(&docker).await.expect("taken");
             half.after(&docker).await;
             assert!(evidence.flush(Duration::from_secs(10)).await);

@@ -50,6 +50,8 @@ pub enum Step {
     Pending,
     /// The container is being restarted.
     Restarting,
+    /// What was done did not cure: the next measure of the same attempt.
+    NextMeasure,
     /// The restart has cured it.
     Recovered,
     /// It has not: the same again.
@@ -84,10 +86,11 @@ pub enum Step {
 
 impl Step {
     /// Those that can be routed by; the others are made from them.
-    pub const ROUTED: [Self; 16] = [
+    pub const ROUTED: [Self; 17] = [
         Self::Detected,
         Self::Pending,
         Self::Restarting,
+        Self::NextMeasure,
         Self::Recovered,
         Self::Relapsed,
         Self::Failed,
@@ -109,6 +112,7 @@ impl Step {
             Self::Detected => "detected",
             Self::Pending => "pending",
             Self::Restarting => "restarting",
+            Self::NextMeasure => "next-measure",
             Self::Recovered => "recovered",
             Self::Relapsed => "relapsed",
             Self::Failed => "failed",
@@ -140,7 +144,7 @@ impl Step {
             | Self::DryRun
             | Self::Digest
             | Self::Test => Severity::Info,
-            Self::Detected | Self::Relapsed => Severity::Warning,
+            Self::Detected | Self::NextMeasure | Self::Relapsed => Severity::Warning,
             Self::Failed | Self::Unknown | Self::Expired => Severity::Error,
             Self::Held | Self::Escalated | Self::Storm => Severity::Critical,
         }
@@ -205,7 +209,7 @@ impl Message {
         }
         line("Rule: ", self.rule.as_deref().unwrap_or_default());
         line("Figures: ", &self.figures.join(", "));
-        line("Log line: ", self.sample.as_deref().unwrap_or_default());
+        line("Output: ", self.sample.as_deref().unwrap_or_default());
         line("Evidence: ", self.evidence.as_deref().unwrap_or_default());
         if self.left_out > 0 {
             let (n, s) = (self.left_out, plural(self.left_out));

@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
-use policy::{AttemptView, Decided, Event, Gate, Now, Outcome, Recovery, TargetStatus, Verdict};
+use policy::{
+    AttemptView, Decided, Event, Gate, Now, Outcome, Recovery, TargetState, TargetStatus, Verdict,
+};
 
 use super::message::{FIELD_BYTES_MAX, Step, cut, one_line};
 use crate::config::show_duration_ms;
@@ -22,7 +24,8 @@ pub struct Facts {
     pub attempt: Option<AttemptView>,
     /// Where that attempt's evidence is.
     pub evidence: Option<PathBuf>,
-    /// The newest log line of the target, as it came.
+    /// What the target said: the newest log line, or what a check or a command printed, as
+    /// it came.
     pub sample: Option<String>,
     /// What a trigger says of it; no log text.
     pub why: Option<String>,
@@ -73,7 +76,7 @@ pub fn is_told(event: &Event) -> bool {
         Event::Decided { rule, decided, .. } => !rule.is_empty() && decision(decided).is_some(),
         Event::Restarted { .. } | Event::LabelIgnored { .. } => false,
         // What follows from them is told.
-        Event::Executed { .. } | Event::NextMeasure { .. } => false,
+        Event::Executed { .. } => false,
         // The hold that comes with it is.
         Event::Ended { outcome, .. } => *outcome != Outcome::Stopped,
         _ => true,
@@ -102,6 +105,7 @@ pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
         | Event::EndedUnseen { rule, .. } => Some(rule.clone()),
         Event::Restarting { .. }
         | Event::Healing { .. }
+        | Event::NextMeasure { .. }
         | Event::Ended { .. }
         | Event::Held { .. } => attempt.as_ref().and_then(|attempt| attempt.rule.clone()),
         _ => None,
@@ -109,13 +113,14 @@ pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
     let is_of_attempt = matches!(
         told.step,
         Step::Restarting
+            | Step::NextMeasure
             | Step::Recovered
             | Step::Relapsed
             | Step::Failed
             | Step::Unknown
             | Step::Aborted
             | Step::Held
-    );
+    ) || matches!(event, Event::Decided { decided, .. } if decided.attempt.is_some());
     let attempt = attempt.filter(|_| is_of_attempt);
     let figures = figures(told.step, attempt.as_ref(), status.as_ref(), recovery);
     Some(Notice {
@@ -149,6 +154,8 @@ fn decision(decided: &Decided) -> Option<Step> {
         (Verdict::Restart, _) => Some(Step::Detected),
         (Verdict::Pending, _) => Some(Step::Pending),
         (Verdict::Refused, Some(Gate::DryRun)) => Some(Step::DryRun),
+        // Nobody waits for what no restart can cure: a person has to see to it.
+        (Verdict::Refused, Some(Gate::Dependency)) => Some(Step::Escalated),
         // Refusals are many and nobody has to do anything; an escalation has an
         // event of its own.
         (Verdict::Refused | Verdict::Noted | Verdict::Escalated, _) => None,
@@ -173,19 +180,34 @@ impl Told {
                     None => "as a person asked for".to_owned(),
                 };
                 let stable = show_duration_ms(facts.recovery.stable_for_ms);
+                let is_start = |a: &AttemptView| a.measures.iter().any(|m| m == "start");
+                let what = match facts.attempt.as_ref().is_some_and(is_start) {
+                    true => "started",
+                    false => "restarted",
+                };
                 told(
                     Step::Restarting,
-                    format!("The container is being restarted, {why}"),
+                    format!("The container is being {what}, {why}"),
                     format!("watched for {stable} after it runs again"),
                 )
             }
             Event::Healing { measure, .. } => Some(Self::healing(measure, facts)),
+            Event::NextMeasure { measure, why, .. } => told(
+                Step::NextMeasure,
+                format!("Not cured: {why}"),
+                match &**measure {
+                    "escalate" => "a person is needed".to_owned(),
+                    measure => format!("{measure} at once, unless a gate refuses it"),
+                },
+            ),
             Event::Ended {
                 outcome, detail, ..
             } => {
                 let step = step_of(*outcome);
                 told(step, sentence(detail), after(step, facts))
             }
+            // Its end is told, and will say more.
+            Event::PendingEnded { expired: false, .. } if is_under_way(facts) => None,
             Event::PendingEnded { why, expired, .. } => match expired {
                 true => told(
                     Step::Expired,
@@ -225,10 +247,7 @@ impl Told {
                 format!("The storm is over ({by})"),
                 "containers are restarted again when a rule matches".to_owned(),
             ),
-            Event::Restarted { .. }
-            | Event::Executed { .. }
-            | Event::NextMeasure { .. }
-            | Event::LabelIgnored { .. } => None,
+            Event::Restarted { .. } | Event::Executed { .. } | Event::LabelIgnored { .. } => None,
         }
     }
 
@@ -238,7 +257,10 @@ impl Told {
         Self {
             step: Step::Restarting,
             detail: format!("The container is being healed: {measure}{why}"),
-            next: "watched whether it cures".to_owned(),
+            next: match measure {
+                "stop" => "it stays down, held until somebody starts it".to_owned(),
+                _ => "watched whether it cures".to_owned(),
+            },
         }
     }
 
@@ -246,7 +268,11 @@ impl Told {
         let step = decision(decided)?;
         let matches = matches(rule, facts);
         let (detail, next) = match step {
-            Step::Detected => (matches, "a restart, at once".to_owned()),
+            Step::Detected => (matches, plan_in_words(decided, facts)),
+            Step::Escalated => (
+                format!("{matches}; {}", decided.detail),
+                "no restart is made for it".to_owned(),
+            ),
             Step::Pending => (
                 format!("{matches}; put off: {}", decided.detail),
                 pending_next(facts),
@@ -265,6 +291,28 @@ fn matches(rule: &str, facts: &Facts) -> String {
         Some(why) => format!("Rule {rule} matches: {why}"),
         None => format!("Rule {rule} matches"),
     }
+}
+
+/// What will be done: `exec 'reload' at once, then restart if that does not cure`.
+fn plan_in_words(decided: &Decided, facts: &Facts) -> String {
+    let is_its = |a: &&AttemptView| Some(a.attempt) == decided.attempt;
+    let attempt = facts.attempt.as_ref().filter(is_its);
+    let Some((first, rest)) = attempt.and_then(|a| a.measures.split_first()) else {
+        return "a restart at once".to_owned();
+    };
+    match rest {
+        [] => format!("{first} at once"),
+        rest => format!(
+            "{first} at once, then {} if that does not cure",
+            rest.join(", then ")
+        ),
+    }
+}
+
+/// Whether an attempt is being made or watched.
+fn is_under_way(facts: &Facts) -> bool {
+    let status = facts.status.as_ref();
+    status.is_some_and(|s| matches!(s.state, TargetState::Restarting | TargetState::Watched))
 }
 
 fn step_of(outcome: Outcome) -> Step {
@@ -357,7 +405,7 @@ fn figures(
             show_duration_ms(attempt.limits.window_ms)
         ));
         if let Some(ms) = attempt.duration_ms {
-            figures.push(format!("restarted within {}", show_duration_ms(ms)));
+            figures.push(format!("done within {}", show_duration_ms(ms)));
         }
     }
     figures

@@ -16,10 +16,11 @@ pub(super) struct Samples {
 
 impl Samples {
     pub(super) fn remember(&mut self, target: &str, sample: &str) {
+        self.order.retain(|known| known != target);
         if sample.is_empty() {
+            self.lines.remove(target);
             return;
         }
-        self.order.retain(|known| known != target);
         self.order.push_back(target.to_owned());
         self.lines.insert(target.to_owned(), sample.to_owned());
         if self.order.len() > TARGETS_MAX
@@ -45,12 +46,14 @@ mod tests {
             samples.remember(&format!("t{n}"), "old");
         }
         samples.remember("t0", "new");
-        samples.remember("t1", "");
         samples.remember("more", "line");
         assert_eq!(samples.of("t0").as_deref(), Some("new"));
         assert_eq!(samples.of("t1"), None, "the one least lately told has gone");
         assert_eq!(samples.of("t2").as_deref(), Some("old"));
         assert_eq!(samples.lines.len(), TARGETS_MAX);
         assert_eq!(samples.order.len(), TARGETS_MAX);
+        samples.remember("t0", "");
+        assert_eq!(samples.of("t0"), None, "the newest match had none");
+        assert_eq!(samples.order.len(), TARGETS_MAX - 1);
     }
 }

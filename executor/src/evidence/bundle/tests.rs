@@ -15,6 +15,7 @@ fn subject() -> Subject {
             secs: 1_760_978_851,
             nanos: Some(912_345_678),
         }),
+        said: None,
     }
 }
 
@@ -158,7 +159,91 @@ fn an_inspect_made_of_the_worst_still_fits() {
     });
     let (mut bundle, mask) = before(Ok(&inspect.to_string()), Err(&bad));
     assert!(bundle.written().len() <= BUNDLE_BYTES_MAX);
+    for _ in 0..=COMMANDS_MAX {
+        bundle.add(&command(&bad, &"\"\n".repeat(4_000)), &mask);
+    }
+    assert!(bundle.written().len() <= BUNDLE_BYTES_MAX);
     bundle.complete(after(Ok(log(3, &"\\ ".repeat(2_000)))), &mask);
     let json = bundle.written();
     assert!(json.len() <= BUNDLE_BYTES_MAX, "{}", json.len());
+}
+
+fn command(words: &str, output: &str) -> Measured {
+    Measured {
+        measure: words.into(),
+        ended: words.into(),
+        exit_code: Some(1),
+        took: Duration::from_millis(7),
+        output: output.into(),
+        is_cut: false,
+    }
+}
+
+#[test]
+fn commands_and_the_trigger_stand_in_it_with_what_they_said_masked() {
+    let by_trigger = Subject {
+        said: Some(Said {
+            why: "unhealthy for 3 checks".into(),
+            output: "exit 1: known-secret\n".into(),
+        }),
+        ..subject()
+    };
+    let before = Before {
+        inspect: Ok(r#"{"Config": {"Env": ["X_TOKEN=known-secret"]}}"#.into()),
+        memory: Err("no".into()),
+        took: Duration::ZERO,
+    };
+    let (mut bundle, mask) = Bundle::before(&by_trigger, before);
+    bundle.add(&command("exec 'reload'", "one known-secret\ntwo"), &mask);
+    let shown = shown(&mut bundle);
+    let trigger = json!({"why": "unhealthy for 3 checks", "output": "exit 1: [masked]"});
+    assert_eq!(shown["trigger"], trigger);
+    let commands = json!([{
+        "measure": "exec 'reload'", "ended": "exec 'reload'", "exit_code": 1, "took_ms": 7,
+        "output": "one [masked]\ntwo",
+    }]);
+    assert_eq!(shown["commands"], commands);
+}
+
+#[test]
+fn all_outputs_of_a_bundle_share_their_room() {
+    let (mut bundle, mask) = before(Ok("{}"), Ok("{}"));
+    for _ in 0..=COMMANDS_MAX {
+        bundle.add(&command("exec 'x'", &"a ".repeat(4_000)), &mask);
+    }
+    let shown = shown(&mut bundle);
+    let commands = shown["commands"].as_array().expect("a list");
+    let length = |command: &Value| command["output"].as_str().map(str::len);
+    let lengths: Vec<usize> = commands.iter().filter_map(length).collect();
+    assert_eq!(lengths.len(), COMMANDS_MAX);
+    assert_eq!(lengths[..2], [OUTPUTS_BYTES_MAX / 2; 2]);
+    assert!(
+        lengths[2..].iter().all(|bytes| *bytes <= "…".len()),
+        "{lengths:?}"
+    );
+}
+
+#[test]
+fn a_bundle_is_read_back_as_it_was_written() {
+    let inspect = json!({
+        "State": {"Status": "running", "Health": {"Status": "healthy", "Log": [{"Output": "x"}]}},
+        "Config": {"Env": ["A=b"]},
+    });
+    let memory = r#"{"memory_stats": {"usage": 1}}"#;
+    for inspect in [Ok(&*inspect.to_string()), Err("it hangs")] {
+        let (mut bundle, mask) = before(inspect, Ok(memory));
+        bundle.complete(after(Ok(log(3, "x"))), &mask);
+        bundle.add(&command("exec 'x'", "output"), &mask);
+        let json = bundle.written();
+        let text = std::str::from_utf8(&json).expect("UTF-8");
+        let mut again = Bundle::read_back(text).expect("ours");
+        assert_eq!(again.written(), json);
+    }
+    let (mut other, _) = before(Ok("{}"), Ok("{}"));
+    other.version = VERSION + 1;
+    let other = String::from_utf8(other.written()).expect("UTF-8");
+    for (text, why) in [("{}", "missing field"), (&*other, "it is of version 2")] {
+        let error = Bundle::read_back(text).expect_err("none of ours");
+        assert!(error.contains(why), "{error}");
+    }
 }

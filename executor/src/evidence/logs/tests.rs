@@ -20,7 +20,11 @@ fn at(time: &str, text: &str) -> String {
 
 fn read(reply: &[u8]) -> Vec<(&'static str, String)> {
     let lines = lines(reply, UNTIL_MS, &Mask::default());
-    lines.into_iter().map(|l| (l.stream, l.text)).collect()
+    let ours = |l: Line| match l.stream {
+        std::borrow::Cow::Borrowed(stream) => (stream, l.text),
+        std::borrow::Cow::Owned(stream) => panic!("{stream} is none of ours"),
+    };
+    lines.into_iter().map(ours).collect()
 }
 
 #[test]

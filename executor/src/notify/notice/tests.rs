@@ -34,6 +34,8 @@ fn attempt() -> AttemptView {
         outcome: None,
         gate: None,
         detail: String::new(),
+        measures: vec!["restart".into()],
+        stepped: None,
         limits: LIMITS,
         window_count: 2,
         window_epochs: Vec::new(),
@@ -152,7 +154,7 @@ fn each_event_is_one_step_in_words_with_what_comes_next() {
             plain,
             Step::Detected,
             "Rule cuda-oom matches",
-            "a restart, at once",
+            "a restart at once",
         ),
         (
             decided(
@@ -337,7 +339,7 @@ fn figures_evidence_and_container_belong_to_an_attempt() {
         [
             "attempt 2 of 5",
             "restart 2 of 4 within 10m",
-            "restarted within 1s 500ms"
+            "done within 1s 500ms"
         ]
     );
     assert_eq!(

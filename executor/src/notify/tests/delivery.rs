@@ -40,7 +40,7 @@ fn a_step_reaches_ntfy_with_all_that_it_says() {
          Container: app (a5e0a5e0a5e0)\n\
          Rule: cuda-oom\n\
          Figures: attempt 2 of 5\n\
-         Log line: CUDA out of memory; api_key=[masked]\n\
+         Output: CUDA out of memory; api_key=[masked]\n\
          Next: next possible restart in 5m"
     );
     until("the queue is empty", || office.queued("phone") == 0);
@@ -79,13 +79,13 @@ fn log_text_goes_only_to_those_who_may_have_it_and_is_not_even_stored_for_others
         .as_str()
         .unwrap()
         .to_owned();
-    assert!(text.contains("Log line: token=[masked] x"), "{text}");
+    assert!(text.contains("Output: token=[masked] x"), "{text}");
     let line = text
         .lines()
-        .find_map(|l| l.strip_prefix("Log line: "))
+        .find_map(|l| l.strip_prefix("Output: "))
         .unwrap();
     assert_eq!(line.chars().count(), 400);
-    assert!(!may_not.wait_for(1)[0].body.contains("Log line"));
+    assert!(!may_not.wait_for(1)[0].body.contains("Output"));
     until("it waits", || office.queued("maynot") == 1);
     let queue = dir(office.dir.path()).join("maynot");
     let file = std::fs::read_dir(queue).unwrap().flatten().next().unwrap();
