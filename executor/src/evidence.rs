@@ -170,6 +170,16 @@ impl Evidence {
         }
     }
 
+    /// What a command of an attempt printed, secrets masked, for other eyes than those that
+    /// read evidence. None where the attempt is not known here, as after a restart of the
+    /// executor: then nobody knows what is secret in its container.
+    pub fn masked(&self, attempt: AttemptId, text: &str) -> Option<String> {
+        match &self.0 {
+            Some(on) => on.store.masked(attempt, text),
+            None => Some(masked(text)),
+        }
+    }
+
     /// For a report about this attempt.
     pub fn mention(&self, attempt: &AttemptView) -> Option<Mention> {
         let on = self.0.as_ref()?;
@@ -225,6 +235,7 @@ fn subject(attempt: &AttemptView) -> Subject {
         rule: attempt.rule.clone(),
         line: attempt.line,
         said: None,
+        has_commands: attempt.measures.iter().any(|m| m.starts_with("exec ")),
     }
 }
 

@@ -78,6 +78,147 @@ fn what_does_not_work_out_is_followed_by_a_restart() {
     ]);
 }
 
+/// A notifier that appends each message to a file.
+fn telling(setup: Setup, file: &std::path::Path) -> Setup {
+    let script = "cat >> \"$0\"; echo >> \"$0\"";
+    setup
+        .set("notify.desk.type", "command")
+        .set(
+            "notify.desk.command",
+            json!(["/bin/sh", "-c", script, file.to_str().expect("UTF-8")]),
+        )
+        .set("notify.desk.sample", true)
+        .set("notify.desk.cooldown", 0)
+}
+
+fn messages(file: &std::path::Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let lines = text.lines().map(serde_json::from_str);
+    lines.map_while(Result::ok).collect()
+}
+
+fn bundle(executor: &Executor, container: &Container) -> Value {
+    let entry = executor.eventually_tells(&container.name, "recovered");
+    let path = entry["evidence"].as_str().expect("a path");
+    let text = std::fs::read(path).expect("what is named is there");
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+#[test]
+fn what_commands_print_is_for_evidence_and_people_with_secrets_masked_and_never_in_the_log() {
+    let desk = tempfile::tempdir().expect("a directory");
+    let file = desk.path().join("told");
+    let spec = Spec::app().env("DB_PASSWORD", "planted-env-1");
+    let first = "printf 'FIRST-OUTPUT \\377\\0 binary\\n'; echo token=planted-2; exit 3";
+    let second = "echo SECOND-OUTPUT $DB_PASSWORD; yes | head -c 6000; exit 4";
+    let configure = |setup: Setup| {
+        let remedies = json!({ RULE: ["exec:first", "exec:second", "restart"] });
+        telling(setup, &file)
+            .set("defaults.remedies", remedies)
+            .set("actions.first", shell(first))
+            .set("actions.second", shell(second))
+            .with_http()
+    };
+    let Some((_, executor, container)) = healing("healing-output", &spec, configure) else {
+        return;
+    };
+    charge(&executor, &container.id);
+    let whole = bundle(&executor, &container);
+    let commands = whole["commands"].as_array().expect("a list");
+    let [one, two] = &commands[..] else {
+        panic!("{whole}");
+    };
+    assert_eq!(
+        (&one["measure"], &one["exit_code"]),
+        (&json!("exec 'first'"), &json!(3))
+    );
+    let printed = "FIRST-OUTPUT \u{fffd}\u{fffd} binary\ntoken=[masked]";
+    assert_eq!(one["output"], printed);
+    assert_eq!(two["ended"], "exit code 4");
+    let output = two["output"].as_str().expect("text");
+    assert!(
+        output.starts_with("SECOND-OUTPUT [masked]\ny\n"),
+        "{output}"
+    );
+    assert!(output.len() <= 4_096 && output.ends_with('…'), "{output}");
+
+    let told = eventually("all is told", || {
+        let told = messages(&file);
+        let is_last = |m: &Value| m["step"] == "recovered";
+        told.iter().any(is_last).then_some(told)
+    });
+    let steps: Vec<_> = told.iter().filter_map(|m| m["step"].as_str()).collect();
+    let expected = [
+        "detected",
+        "restarting",
+        "next-measure",
+        "restarting",
+        "next-measure",
+        "restarting",
+        "recovered",
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!(
+        told[0]["next"],
+        "exec 'first' at once, then exec 'second', then restart if that does not cure"
+    );
+    assert_eq!(told[2]["detail"], "Not cured: exec 'first': exit code 3");
+    assert_eq!(
+        told[2]["next"],
+        "exec 'second' at once, unless a gate refuses it"
+    );
+    assert_eq!(
+        told[2]["sample"],
+        "exec 'first' exit code 3: FIRST-OUTPUT \u{fffd}  binary token=[masked]"
+    );
+    let sample = told[4]["sample"].as_str().expect("text");
+    assert!(
+        sample.starts_with("exec 'second' exit code 4: SECOND-OUTPUT [masked] y y"),
+        "{sample}"
+    );
+    assert_eq!(sample.chars().count(), 400);
+    for message in &told {
+        assert!(message["container_id"].is_string() && message["attempt"].is_number());
+        assert_eq!(
+            (&message["rule"], &message["target"]),
+            (&json!(RULE), &json!(container.name))
+        );
+        assert!(
+            !message["next"].as_str().unwrap_or_default().is_empty(),
+            "{message}"
+        );
+    }
+    let history = executor.cli(&["history"]).stdout;
+    assert!(
+        history.contains("after exec 'second': exit code 4"),
+        "{history}"
+    );
+    for text in [executor.log(), history, executor.report("restarts.log")] {
+        assert!(!text.contains("OUTPUT"), "what it prints is opaque: {text}");
+    }
+    assert_eq!(
+        super::metric(
+            &executor,
+            r#"healer_measures_total{measure="exec",result="failed"}"#
+        ),
+        2
+    );
+    assert_eq!(
+        super::metric(
+            &executor,
+            r#"healer_measures_total{measure="restart",result="done"}"#
+        ),
+        1
+    );
+    assert_eq!(
+        super::metric(
+            &executor,
+            r#"healer_incident_seconds_count{end="recovered"}"#
+        ),
+        1
+    );
+}
+
 fn leads_on(hint: &str, act: Value, words: &str) {
     let remedy = json!(["exec:act", "restart"]);
     let Some((engine, executor, container)) = with(hint, &Spec::app(), remedy, act) else {

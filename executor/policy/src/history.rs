@@ -58,7 +58,7 @@ pub struct AttemptView {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum HistoryItem {
     /// An attempt.
-    Attempt(AttemptView),
+    Attempt(Box<AttemptView>),
     /// Refusals of one kind.
     Refusal {
         /// Canonical name, or as the wire names it.
@@ -118,7 +118,7 @@ impl Policy {
         let attempts = attempts
             .filter(|a| of.is_meant(&a.charge.target, a.charge.rule(), what(a), a.wall_ms))
             .take(limit)
-            .map(|a| (a.wall_ms, HistoryItem::Attempt(self.view(a))));
+            .map(|a| (a.wall_ms, HistoryItem::Attempt(Box::new(self.view(a)))));
         let refusals = self.state.refusals.iter().rev();
         let refusals = refusals
             .filter(|r| of.is_meant(&r.target, &r.rule, "refused", r.wall_ms))

@@ -83,7 +83,8 @@ impl<D: Docker + 'static> Engine<D> {
     pub(super) fn tell_called(&self, attempt: AttemptId, did: &Did, called: &Called) {
         let metrics = &self.site.metrics;
         metrics.measures().taken(did.call, did.result(called));
-        if let Some(text) = did.ran.as_ref().and_then(|(name, ran)| printed(name, ran)) {
+        let text = did.ran.as_ref().and_then(|(name, ran)| printed(name, ran));
+        if let Some(text) = text.and_then(|text| self.evidence.masked(attempt, &text)) {
             self.notifications.remember_printed(attempt, &text);
         }
         let view = self.policy.attempt(attempt);

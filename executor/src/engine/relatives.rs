@@ -19,7 +19,6 @@ const PARENTS_MAX: usize = 16;
 const CIRCLES_TOLD_MAX: usize = 64;
 /// A list of all containers serves for so long, ms: names seldom change.
 const LIST_MAX_MS: u64 = 5_000;
-
 /// Containers without their network's that are remembered; of more nobody is told.
 const LOST_MAX: usize = 1_024;
 

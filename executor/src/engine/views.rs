@@ -161,7 +161,7 @@ fn with_back_off(detail: String, target: &policy::TargetStatus) -> String {
 
 fn history_view(item: HistoryItem) -> HistoryEntry {
     match item {
-        HistoryItem::Attempt(attempt) => attempt_view(attempt),
+        HistoryItem::Attempt(attempt) => attempt_view(*attempt),
         HistoryItem::Happened(happened) => HistoryEntry {
             at: happened.wall_ms / 1_000,
             target: happened.target,
@@ -194,6 +194,7 @@ fn history_view(item: HistoryItem) -> HistoryEntry {
 }
 
 fn attempt_view(attempt: AttemptView) -> HistoryEntry {
+    let detail = detail(&attempt);
     HistoryEntry {
         at: attempt.charged_wall_ms / 1_000,
         target: attempt.target,
@@ -202,7 +203,16 @@ fn attempt_view(attempt: AttemptView) -> HistoryEntry {
         rule: attempt.rule,
         container_id: attempt.container_id.get(..12).map(Into::into),
         evidence: None,
-        detail: attempt.detail,
+        detail,
+    }
+}
+
+/// How it ended, and what did not cure before: a command's exit code, never what it printed.
+fn detail(attempt: &AttemptView) -> String {
+    match (&*attempt.detail, &attempt.stepped) {
+        (ended, None) => ended.to_owned(),
+        ("", Some(why)) => format!("after {why}"),
+        (ended, Some(why)) => format!("{ended}, after {why}"),
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Subject {
     pub line: Option<WallTime>,
     /// What the trigger said that led to it.
     pub said: Option<Said>,
+    /// Its remedy has commands, which may print the container's secrets.
+    pub has_commands: bool,
 }
 
 /// One bundle.
@@ -188,11 +190,6 @@ impl Bundle {
         let taken: usize = self.commands.iter().map(Command::output_bytes).sum();
         let room = OUTPUTS_BYTES_MAX.saturating_sub(trigger + taken);
         self.commands.push(Command::of(measured, mask, room));
-    }
-
-    /// Whether commands are part of its remedy.
-    pub(super) fn has_commands(&self) -> bool {
-        !self.commands.is_empty()
     }
 
     /// Adds the second half.

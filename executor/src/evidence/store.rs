@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use policy::AttemptId;
 use tokio::sync::oneshot;
 
@@ -51,8 +52,12 @@ const FLUSH_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Store {
     commands: SyncSender<Command>,
     index: Index,
+    masks: Masks,
     left_out: Arc<AtomicUsize>,
 }
+
+/// What to mask in what the commands of an attempt print.
+type Masks = Arc<Mutex<BTreeMap<AttemptId, Arc<Mask>>>>;
 
 #[derive(Debug)]
 enum Command {
@@ -73,6 +78,7 @@ impl Store {
         let (commands, queue) = sync_channel(QUEUE_MAX);
         let index = Index::new(&dir);
         let left_out = Arc::new(AtomicUsize::new(0));
+        let masks = Masks::default();
         let worker = Worker {
             dir,
             keep_ms,
@@ -80,7 +86,7 @@ impl Store {
             index: index.clone(),
             left_out: Arc::clone(&left_out),
             open: BTreeMap::new(),
-            masks: BTreeMap::new(),
+            masks: Masks::clone(&masks),
             told: None,
             is_behind: false,
             report,
@@ -93,6 +99,7 @@ impl Store {
         Ok(Self {
             commands,
             index,
+            masks,
             left_out,
         })
     }
@@ -115,6 +122,13 @@ impl Store {
     /// Hands over the second half of a bundle whose first was taken.
     pub(super) fn after(&self, attempt: AttemptId, after: After) {
         self.hand_over(Command::After(attempt, Box::new(after)));
+    }
+
+    /// A text that a command of an attempt printed; none where what is secret in its
+    /// container is not known.
+    pub(super) fn masked(&self, attempt: AttemptId, text: &str) -> Option<String> {
+        let mask = self.masks.lock().get(&attempt).map(Arc::clone)?;
+        Some(mask.text(text))
     }
 
     /// Hands over what a command of an attempt has come to.
@@ -154,8 +168,7 @@ struct Worker<F> {
     left_out: Arc<AtomicUsize>,
     /// Bundles whose second half has not come.
     open: BTreeMap<AttemptId, Open>,
-    /// Of those that have both, and whose remedy has commands.
-    masks: BTreeMap<AttemptId, Mask>,
+    masks: Masks,
     /// The problem that lasts and has been told.
     told: Option<String>,
     /// Something had been left out when the last half was written.
@@ -166,7 +179,7 @@ struct Worker<F> {
 struct Open {
     file: String,
     bundle: Bundle,
-    mask: Mask,
+    mask: Arc<Mask>,
 }
 
 impl<F: Fn(Report)> Worker<F> {
@@ -208,6 +221,14 @@ impl<F: Fn(Report)> Worker<F> {
 
     fn before(&mut self, subject: &Subject, before: Before) {
         let (mut bundle, mask) = Bundle::before(subject, before);
+        let mask = Arc::new(mask);
+        if subject.has_commands {
+            let mut masks = self.masks.lock();
+            masks.insert(subject.attempt, Arc::clone(&mask));
+            if masks.len() > MASKS_MAX {
+                masks.pop_first();
+            }
+        }
         let file = name(subject);
         self.write(&file, &mut bundle);
         let open = Open { file, bundle, mask };
@@ -231,12 +252,6 @@ impl<F: Fn(Report)> Worker<F> {
             (true, false) => Written::Partly,
         };
         (self.report)(Report::Ended(written));
-        if open.bundle.has_commands() {
-            self.masks.insert(attempt, open.mask);
-            if self.masks.len() > MASKS_MAX {
-                self.masks.pop_first();
-            }
-        }
         self.sweep();
     }
 
@@ -252,9 +267,8 @@ impl<F: Fn(Report)> Worker<F> {
         match self.read_back(&file) {
             Ok(bundle) => {
                 let mut bundle = bundle.unwrap_or_else(|| Bundle::bare(subject));
-                let unknown = Mask::default();
-                let mask = self.masks.get(&subject.attempt).unwrap_or(&unknown);
-                bundle.add(measured, mask);
+                let known = self.masks.lock().get(&subject.attempt).map(Arc::clone);
+                bundle.add(measured, &known.unwrap_or_default());
                 self.write(&file, &mut bundle);
             }
             Err(error) => self.tell(Err(error)),

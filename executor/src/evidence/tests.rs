@@ -187,7 +187,7 @@ fn view(attempt: u64) -> AttemptView {
         outcome: None,
         gate: None,
         detail: String::new(),
-        measures: Vec::new(),
+        measures: vec!["exec 'reload'".into(), "restart".into()],
         stepped: None,
         limits: Limits {
             cooldown_ms: 0,
@@ -295,9 +295,12 @@ fn commands_come_into_their_bundle_before_it_is_whole_and_after_with_the_same_se
         assert!(bench.evidence.flush(Duration::from_secs(10)).await);
         let bundle = bench.bundle(&name_of(1));
         assert_eq!(outputs(&bundle), ["first [masked]", "second [masked]"]);
+        let shown = bench.evidence.masked(1, "environment-secret");
+        assert_eq!(shown.as_deref(), Some("[masked]"));
         assert_eq!(bundle["logs"]["lines"][19]["text"], "19 [masked]");
         // Another process knows no secrets of the environment any more; all else is as before.
         bench.again();
+        assert_eq!(bench.evidence.masked(1, "environment-secret"), None);
         bench
             .evidence
             .measured(&view(1), command("third password=x"));
@@ -336,7 +339,9 @@ fn a_command_of_an_attempt_without_a_bundle_gets_one_and_what_is_damaged_is_left
             told.contains("cannot be read back") && !told.contains("lost"),
             "{told}"
         );
-        // Where it is switched off nobody minds.
+        // Where it is switched off nobody minds, and no container's secrets are known.
+        let shown = Evidence::off().masked(1, "token=x fine");
+        assert_eq!(shown.as_deref(), Some("token=[masked] fine"));
         Evidence::off().measured(&view(1), command("x"));
     });
 }
@@ -470,6 +475,7 @@ fn old_bundles_go_by_age_and_foreign_files_stay() {
         assert_eq!(bench.files(), expected(&[1, 2]));
         bench.time.advance(Duration::from_secs(57));
         bench.again();
+        assert_eq!(bench.evidence.masked(1, "environment-secret"), None);
         assert!(bench.evidence.flush(Duration::from_secs(10)).await);
         assert_eq!(bench.files(), expected(&[2]));
         assert_eq!(bench.evidence.path(&view(1)), None);

@@ -207,6 +207,8 @@ impl Message {
             let id = id.map(|id| format!(" ({id})")).unwrap_or_default();
             line("Container: ", &format!("{}{id}", self.target));
         }
+        let attempt = self.attempt.map(|attempt| attempt.to_string());
+        line("Attempt: ", attempt.as_deref().unwrap_or_default());
         line("Rule: ", self.rule.as_deref().unwrap_or_default());
         line("Figures: ", &self.figures.join(", "));
         line("Output: ", self.sample.as_deref().unwrap_or_default());

@@ -223,8 +223,8 @@ fn history_shows_attempts_and_refusals_newest_first() {
                     count: 3,
                     ..
                 },
-                HistoryItem::Attempt(AttemptView { attempt: 1, .. })
-            ]
+                HistoryItem::Attempt(newest)
+            ] if newest.attempt == 1
         ),
         "{history:?}"
     );

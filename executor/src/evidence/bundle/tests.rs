@@ -16,6 +16,7 @@ fn subject() -> Subject {
             nanos: Some(912_345_678),
         }),
         said: None,
+        has_commands: false,
     }
 }
 

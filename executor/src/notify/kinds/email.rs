@@ -68,7 +68,7 @@ pub(super) async fn send(
 }
 
 /// The mail itself.
-fn mail(message: &Message, to: &Email) -> Result<Mail, Failure> {
+pub(super) fn mail(message: &Message, to: &Email) -> Result<Mail, Failure> {
     let wrong = |why: String| Failure::refused(format!("the mail cannot be made: {why}"), "");
     let host = host_name(&message.host);
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(message.at_ms);

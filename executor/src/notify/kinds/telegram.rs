@@ -23,9 +23,13 @@ pub(super) fn post(
         message.title,
         message.text()
     );
+    // As Discord's: there is no other place for it, and it is never cut away.
+    let footer = format!("\n{} · {}", message.step.as_str(), message.id);
+    let room = TEXT_UNITS_MAX.saturating_sub(footer.encode_utf16().count());
+    let text = cut_utf16(&text, room) + &footer;
     let mut body = json!({
         "chat_id": chat_id,
-        "text": cut_utf16(&text, TEXT_UNITS_MAX),
+        "text": text,
         "disable_notification": message.severity == Severity::Info,
         "link_preview_options": {"is_disabled": true},
     });

@@ -6,6 +6,7 @@ use super::super::message::Step;
 use super::super::testing::message;
 use super::super::{FailureKind, Template};
 use super::*;
+use crate::config::{Email, MailTls};
 
 fn to(path: &str) -> Endpoint {
     Endpoint::parse(&format!("https://example.org{path}")).unwrap()
@@ -62,6 +63,8 @@ fn telegram_gets_plain_text_within_its_limit() {
     let big = body(&post);
     assert!(big.get("parse_mode").is_none(), "nothing in it is markup");
     assert_eq!(units(&big["text"]), telegram::TEXT_UNITS_MAX);
+    let footer = format!("…\nrelapsed · {}", message().id);
+    assert!(big["text"].as_str().unwrap().ends_with(&footer));
     assert_eq!(big["chat_id"], "-100");
     assert_eq!(big["message_thread_id"], 4);
     assert_eq!(big["link_preview_options"], json!({"is_disabled": true}));
@@ -71,6 +74,8 @@ fn telegram_gets_plain_text_within_its_limit() {
         text.starts_with("⚠️ app relapsed on gpu-host\nThe same again\n"),
         "{text}"
     );
+    let footer = format!("\nrelapsed · {}", message().id);
+    assert!(text.ends_with(&footer), "{text}");
     assert_eq!(post.endpoint.path(), "/bot123:abc/sendMessage");
 }
 
@@ -254,25 +259,75 @@ fn text_is_cut_by_utf16_units_at_the_limit() {
     }
 }
 
+/// What each of the seven types hands over, without what its own escaping adds.
+fn as_each_gets_it(message: &Message) -> Vec<(&'static str, String)> {
+    let to_mail = Email {
+        host: "mail.example.org".into(),
+        port: 25,
+        tls: MailTls::Plain,
+        ca_file: None,
+        from: "healer@example.org".into(),
+        to: vec!["ops@example.org".into()],
+        login: None,
+    };
+    let mail = email::mail(message, &to_mail).unwrap().formatted();
+    let mail = String::from_utf8(mail).unwrap().replace("\r\n", "\n");
+    let unsigned = webhook::Signed {
+        secret: None,
+        token: None,
+    };
+    let posts = [
+        ("ntfy", ntfy::post(message, to("/t"), None).unwrap()),
+        (
+            "telegram",
+            telegram::post(message, to("/"), &Secret::new("t"), "1", None),
+        ),
+        ("slack", slack::post(message, to("/"))),
+        ("discord", discord::post(message, to("/"))),
+        (
+            "webhook",
+            webhook::post(message, to("/"), None, unsigned, 1).unwrap(),
+        ),
+    ];
+    let mut all: Vec<_> = posts
+        .iter()
+        .map(|(kind, post)| {
+            let headers: Vec<&str> = post.headers.iter().map(|(_, v)| v.as_str()).collect();
+            (*kind, format!("{} {}", body(post), headers.join(" ")))
+        })
+        .collect();
+    all.push(("mail", mail));
+    let stdin = serde_json::to_string(&crate::notify::template::fields(message)).unwrap();
+    all.push(("command", stdin));
+    for (_, text) in &mut all {
+        *text = text.replace("\\\\", "").replace("=\n", "");
+    }
+    all
+}
+
 #[test]
-fn every_step_makes_a_message_for_every_service() {
+fn each_step_says_all_of_it_by_each_type() {
     for step in Step::ROUTED {
         let message = Message {
             step,
             severity: step.severity(),
+            sample: Some("exec 'reload' exit code 1 no such file".into()),
             ..message()
         };
-        for post in [
-            ntfy::post(&message, to("/t"), None).unwrap(),
-            telegram::post(&message, to("/"), &Secret::new("t"), "1", None),
-            slack::post(&message, to("/")),
-            discord::post(&message, to("/")),
-        ] {
-            let text = body(&post).to_string();
-            assert!(
-                text.contains("same again") && text.contains("Figures"),
-                "{text}"
-            );
+        for (kind, text) in as_each_gets_it(&message) {
+            for piece in [
+                "app relapsed on gpu-host",
+                "The same again",
+                "a5e0a5e0a5e0",
+                "cuda-oom",
+                "attempt 2 of 5",
+                "exec 'reload' exit code 1 no such file",
+                "/var/lib/log-healer/evidence/1-7-app.json",
+                "next possible restart in 5m",
+                "0123456789abcdef0123456789abcdef",
+            ] {
+                assert!(text.contains(piece), "{kind}: {piece} is not in {text}");
+            }
         }
     }
 }

@@ -365,6 +365,125 @@ fn figures_evidence_and_container_belong_to_an_attempt() {
 }
 
 #[test]
+fn what_is_really_done_is_told_measure_by_measure() {
+    let charged = Event::Decided {
+        target: "app".into(),
+        rule: "cuda-oom".into(),
+        decided: Decided {
+            verdict: Verdict::Restart,
+            gate: None,
+            detail: String::new(),
+            attempt: Some(7),
+        },
+    };
+    for (measures, next) in [
+        (&["restart"][..], "restart at once"),
+        (&["start"], "start at once"),
+        (&["stop"], "stop at once"),
+        (
+            &["exec 'reload'", "exec 'flush'", "restart"],
+            "exec 'reload' at once, then exec 'flush', then restart if that does not cure",
+        ),
+    ] {
+        let mut facts = facts();
+        let attempt = facts.attempt.as_mut().unwrap();
+        attempt.measures = measures.iter().map(|&m| m.to_owned()).collect();
+        let told = notice(&charged, facts).unwrap();
+        assert_eq!((told.step, &*told.next), (Step::Detected, next));
+        assert_eq!(told.attempt, Some(7));
+        assert_eq!(told.container_id.as_deref(), Some("a5e0a5e0a5e0"));
+    }
+    let healing = |measure: &str| Event::Healing {
+        attempt: 7,
+        target: "app".into(),
+        container_id: "a5e0".repeat(16),
+        measure: measure.into(),
+    };
+    let next = |measure: &str| Event::NextMeasure {
+        attempt: 7,
+        target: "app".into(),
+        measure: measure.into(),
+        why: "exec 'reload': exit code 1".into(),
+    };
+    for (event, step, detail, then) in [
+        (
+            healing("exec 'reload'"),
+            Step::Restarting,
+            "The container is being healed: exec 'reload', by rule cuda-oom",
+            "watched whether it cures",
+        ),
+        (
+            healing("stop"),
+            Step::Restarting,
+            "The container is being healed: stop, by rule cuda-oom",
+            "it stays down, held until somebody starts it",
+        ),
+        (
+            next("restart"),
+            Step::NextMeasure,
+            "Not cured: exec 'reload': exit code 1",
+            "restart at once, unless a gate refuses it",
+        ),
+        (
+            next("escalate"),
+            Step::NextMeasure,
+            "Not cured: exec 'reload': exit code 1",
+            "a person is needed",
+        ),
+    ] {
+        let told = notice(&event, facts()).unwrap();
+        assert_eq!(
+            (told.step, &*told.detail, &*told.next),
+            (step, detail, then)
+        );
+        assert_eq!(told.attempt, Some(7));
+        assert!(told.evidence.is_some() && told.sample.is_some());
+        assert_eq!(told.rule.as_deref(), Some("cuda-oom"));
+    }
+    let mut facts = facts();
+    facts.attempt.as_mut().unwrap().measures = vec!["start".into()];
+    let starting = Event::Restarting {
+        attempt: 7,
+        target: "app".into(),
+        container_id: String::new(),
+    };
+    let told = notice(&starting, facts).unwrap();
+    assert_eq!(
+        told.detail,
+        "The container is being started, by rule cuda-oom"
+    );
+}
+
+#[test]
+fn what_waited_while_an_attempt_is_watched_ends_unsaid_unless_it_was_given_up() {
+    for (state, is_expired, is_said) in [
+        (TargetState::Watched, false, false),
+        (TargetState::Restarting, false, false),
+        (TargetState::Watched, true, true),
+        (TargetState::Idle, false, true),
+    ] {
+        let event = Event::PendingEnded {
+            target: "app".into(),
+            why: "the container has started anew since the line".into(),
+            expired: is_expired,
+        };
+        let mut facts = facts();
+        facts.status.as_mut().unwrap().state = state;
+        assert_eq!(notice(&event, facts).is_some(), is_said, "{state:?}");
+    }
+}
+
+#[test]
+fn a_network_that_is_no_more_needs_a_person() {
+    let detail = "'app' shares the network of a container that is no more (b1): no restart can";
+    let lost = decided(Verdict::Refused, Some(Gate::Dependency), detail);
+    let told = notice(&lost, facts()).unwrap();
+    assert_eq!(told.step, Step::Escalated);
+    assert_eq!(told.detail, format!("Rule cuda-oom matches; {detail}"));
+    assert_eq!(told.next, "no restart is made for it");
+}
+
+#[test]
 fn a_trigger_says_why() {
     let mut facts = facts();
     facts.why = Some("unhealthy for 3 checks".into());
