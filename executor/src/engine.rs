@@ -19,6 +19,7 @@ mod admin;
 mod batch;
 mod drain;
 mod flights;
+mod gauges;
 mod inbox;
 mod incidents;
 mod intents;
@@ -476,20 +477,6 @@ impl<D: Docker + 'static> Engine<D> {
                 written.await
             }
         }
-    }
-
-    /// Brings the gauges up to date.
-    fn show(&mut self) {
-        let now = self.clock.now();
-        let counts = self.policy.counts(now);
-        self.site.metrics.set_targets(counts.pending, counts.held);
-        let outlook = self.site.metrics.outlook();
-        outlook.set_targets_held_back(counts.held_back);
-        self.site.metrics.set_storm(counts.storm);
-        self.site.metrics.set_attempts_in_flight(counts.in_progress);
-        self.site.metrics.set_ids_forgotten(counts.ids_forgotten);
-        self.ids_told.tell(now.at, counts.ids_forgotten);
-        self.site.health.set_policy(self.policy.not_ready(now));
     }
 }
 

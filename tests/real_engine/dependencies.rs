@@ -1,10 +1,10 @@
 //! Containers that depend on others: parent first, child once, and what shares a network.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{assert_answer, assert_started, eventually_restarted};
-use crate::support::engine::{Container, Spec, engine};
-use crate::support::healer::{Executor, Setup, by_id, oom};
+use super::{assert_answer, assert_started, eventually_restarted, messages, telling};
+use crate::support::engine::{Container, Spec, engine, eventually};
+use crate::support::healer::{Executor, SAMPLE, Setup, by_id, oom};
 
 /// A container in the network of another one.
 fn sharing(parent: &Container) -> Spec {
@@ -40,11 +40,33 @@ fn a_container_whose_network_parent_was_created_anew_is_left_and_it_is_said_why(
     let Some(engine) = engine() else { return };
     let parent = engine.run("net-gone", &Spec::app());
     let child = engine.run("net-orphan", &sharing(&parent));
-    let executor = Executor::start(Setup::new(engine.socket()).target(&child.name));
+    let desk = tempfile::tempdir().expect("a directory");
+    let file = desk.path().join("told");
+    let setup = Setup::new(engine.socket()).target(&child.name);
+    let executor = Executor::start(telling(setup, &file));
     parent.remove();
-    let answer = executor.decide(&oom(by_id(&child.id)));
-    assert_answer(&answer, "refused", "dependency", "no restart can cure that");
+    for _ in 0..3 {
+        let answer = executor.decide(&oom(by_id(&child.id)));
+        assert_answer(&answer, "refused", "dependency", "no restart can cure that");
+    }
     assert_started(engine, &child, 1);
+    // A person, too: what comes next is told after all that came before.
+    executor.cli(&["restart", &child.name]);
+    let told = eventually("the person's restart is told", || {
+        let told = messages(&file);
+        let is_it = |m: &Value| m["step"] == "restarting";
+        told.iter().any(is_it).then_some(told)
+    });
+    let steps: Vec<_> = told.iter().filter_map(|m| m["step"].as_str()).collect();
+    assert_eq!(steps[..2], ["escalated", "restarting"], "once: {told:?}");
+    let detail = told[0]["detail"].as_str().expect("text");
+    assert!(detail.contains("docker compose up -d"), "{detail}");
+    assert_eq!(told[0]["sample"], SAMPLE);
+    assert_eq!(
+        told[1]["sample"],
+        Value::Null,
+        "nobody's line has led to it"
+    );
 }
 
 #[test]

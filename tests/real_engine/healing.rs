@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{assert_answer, assert_started, charge, eventually_restarted, healing, side_by_side};
+use super::{
+    assert_answer, assert_started, charge, eventually_restarted, healing, messages, metric,
+    side_by_side, telling,
+};
 use crate::support::engine::{Container, Engine, Spec, eventually};
 use crate::support::healer::{Executor, Setup, by_id, oom};
 
@@ -76,25 +79,6 @@ fn what_does_not_work_out_is_followed_by_a_restart() {
             leads_on("no-program", act, "exec 'act'");
         }),
     ]);
-}
-
-/// A notifier that appends each message to a file.
-fn telling(setup: Setup, file: &std::path::Path) -> Setup {
-    let script = "cat >> \"$0\"; echo >> \"$0\"";
-    setup
-        .set("notify.desk.type", "command")
-        .set(
-            "notify.desk.command",
-            json!(["/bin/sh", "-c", script, file.to_str().expect("UTF-8")]),
-        )
-        .set("notify.desk.sample", true)
-        .set("notify.desk.cooldown", 0)
-}
-
-fn messages(file: &std::path::Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    let lines = text.lines().map(serde_json::from_str);
-    lines.map_while(Result::ok).collect()
 }
 
 fn bundle(executor: &Executor, container: &Container) -> Value {
@@ -197,21 +181,21 @@ fn what_commands_print_is_for_evidence_and_people_with_secrets_masked_and_never_
         assert!(!text.contains("OUTPUT"), "what it prints is opaque: {text}");
     }
     assert_eq!(
-        super::metric(
+        metric(
             &executor,
             r#"healer_measures_total{measure="exec",result="failed"}"#
         ),
         2
     );
     assert_eq!(
-        super::metric(
+        metric(
             &executor,
             r#"healer_measures_total{measure="restart",result="done"}"#
         ),
         1
     );
     assert_eq!(
-        super::metric(
+        metric(
             &executor,
             r#"healer_incident_seconds_count{end="recovered"}"#
         ),

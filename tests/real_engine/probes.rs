@@ -6,8 +6,8 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{assert_started, eventually_restarted, metric};
-use crate::support::engine::{Container, Engine, Spec, engine};
+use super::{assert_started, eventually_restarted, messages, metric, telling};
+use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup};
 
 /// Prints `started`, serves `/tmp/www` on this port of loopback until its server is killed.
@@ -115,6 +115,47 @@ fn a_process_probe_heals_what_has_lost_its_process() {
     let pattern = format!("^/bin/busybox httpd -f -p 127.0.0.1:{port}");
     let keys = json!({"name": "server", "type": "process", "pattern": pattern});
     is_healed("process", &web(port), keys, KILL);
+}
+
+#[test]
+fn what_a_probes_command_prints_is_for_evidence_and_people_and_never_in_the_log() {
+    let Some(engine) = engine() else { return };
+    let desk = tempfile::tempdir().expect("a directory");
+    let file = desk.path().join("told");
+    let container = engine.run("probes-output", &Spec::app());
+    let line = "if [ -e /sick ]; then rm /sick; touch /tmp/s; fi; \
+                if [ -e /tmp/s ]; then echo PROBE-OUTPUT token=planted-1; exit 7; fi";
+    let keys =
+        json!({"name": "self", "type": "exec", "command": ["sh", "-c", line], "failures": 1});
+    let setup = Setup::new(engine.socket()).target(&container.name).set_for(
+        &container.name,
+        "probes",
+        json!([probe(keys)]),
+    );
+    let executor = Executor::start(telling(setup, &file).with_http());
+    container.exec(&["touch", "/sick"]);
+    let detected = eventually("it is told", || {
+        let told = messages(&file);
+        told.into_iter().find(|m| m["step"] == "detected")
+    });
+    assert_eq!(detected["rule"], "probe-self");
+    assert_eq!(detected["sample"], "PROBE-OUTPUT token=[masked]");
+    let detail = detected["detail"].as_str().expect("text");
+    assert!(detail.contains("exit code 7"), "{detail}");
+    let evidence = executor.eventually("named evidence", |it| {
+        let named = |entry: Value| entry["evidence"].as_str().map(str::to_owned);
+        it.history(&container.name).into_iter().find_map(named)
+    });
+    let bundle = std::fs::read(evidence).expect("what is named is there");
+    let bundle: Value = serde_json::from_slice(&bundle).expect("JSON");
+    assert_eq!(bundle["trigger"]["output"], "PROBE-OUTPUT token=[masked]");
+    let why = bundle["trigger"]["why"].as_str().expect("text");
+    assert!(why.contains("exit code 7"), "{why}");
+    assert!(
+        !executor.log().contains("PROBE-OUTPUT"),
+        "{}",
+        executor.log()
+    );
 }
 
 #[test]

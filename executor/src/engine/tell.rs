@@ -4,7 +4,7 @@
 //! Log text, container output and secrets never go into these lines: Fluent
 //! Bit may tail them.
 
-use policy::{AttemptId, Decided, Event, Gate, IDS_MAX, Outcome, TargetState, Timestamp, Verdict};
+use policy::{AttemptId, Decided, Event, Gate, IDS_MAX, Outcome, Timestamp, Verdict};
 
 use super::intents::wire_decision;
 use super::{Engine, UNKNOWN_RULES_TOLD_MAX};
@@ -84,40 +84,6 @@ impl<D: Docker + 'static> Engine<D> {
         self.count_incident(event);
         self.notify(event);
         self.answer_watched(event);
-    }
-
-    /// For the metrics.
-    fn count_incident(&mut self, event: &Event) {
-        let metrics = self.site.metrics.measures();
-        if matches!(event, Event::Escalated { .. }) || self.escalates(event) {
-            metrics.escalated();
-        }
-        let now = self.clock.now();
-        let is_under_way = match event {
-            Event::PendingEnded { target, .. } => {
-                let state = self.policy.target_status(now, target).state;
-                matches!(state, TargetState::Restarting | TargetState::Watched)
-            }
-            _ => false,
-        };
-        if let Some((end, ms)) = self.incidents.hear(now.at, event, is_under_way) {
-            metrics.incident_ended(end, ms as f64 / 1_000.0);
-        }
-    }
-
-    /// Whether a hold is the last measure of an attempt's remedy.
-    fn escalates(&self, event: &Event) -> bool {
-        let Event::Ended {
-            attempt, target, ..
-        } = event
-        else {
-            return false;
-        };
-        let view = self.policy.attempt(*attempt);
-        let last = view.as_ref().and_then(|view| view.measures.last());
-        let is_last = last.is_some_and(|last| last == "escalate");
-        let status = || self.policy.target_status(self.clock.now(), target);
-        is_last && status().held.is_some()
     }
 
     /// What a person has to see to, and its end.

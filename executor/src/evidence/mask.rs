@@ -70,6 +70,9 @@ impl Mask {
         urls::find(text, &mut found);
         tokens::find(text, &mut found);
         long::find(text, &mut found);
+        for range in &mut found {
+            keep_masked(text, range);
+        }
         render(text, found)
     }
 
@@ -115,6 +118,14 @@ fn pem(text: &str, in_pem: &mut InPem) -> Vec<Range<usize>> {
         if at >= text.len() {
             return found;
         }
+    }
+}
+
+/// What is masked already stays as it is: a value ends before a closing bracket.
+fn keep_masked(text: &str, range: &mut Range<usize>) {
+    let is_masked = text[range.start..].starts_with(MASKED);
+    if is_masked && range.len() + 1 == MASKED.len() {
+        range.end += 1;
     }
 }
 

@@ -173,24 +173,7 @@ impl Told {
         let told = |step, detail: String, next: String| Some(Self { step, detail, next });
         match event {
             Event::Decided { rule, decided, .. } => Self::decided(rule, decided, facts),
-            Event::Restarting { .. } => {
-                let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
-                let why = match asked {
-                    Some(rule) => format!("by rule {rule}"),
-                    None => "as a person asked for".to_owned(),
-                };
-                let stable = show_duration_ms(facts.recovery.stable_for_ms);
-                let is_start = |a: &AttemptView| a.measures.iter().any(|m| m == "start");
-                let what = match facts.attempt.as_ref().is_some_and(is_start) {
-                    true => "started",
-                    false => "restarted",
-                };
-                told(
-                    Step::Restarting,
-                    format!("The container is being {what}, {why}"),
-                    format!("watched for {stable} after it runs again"),
-                )
-            }
+            Event::Restarting { .. } => Some(Self::restarting(facts)),
             Event::Healing { measure, .. } => Some(Self::healing(measure, facts)),
             Event::NextMeasure { measure, why, .. } => told(
                 Step::NextMeasure,
@@ -248,6 +231,25 @@ impl Told {
                 "containers are restarted again when a rule matches".to_owned(),
             ),
             Event::Restarted { .. } | Event::Executed { .. } | Event::LabelIgnored { .. } => None,
+        }
+    }
+
+    fn restarting(facts: &Facts) -> Self {
+        let attempt = facts.attempt.as_ref();
+        let why = match attempt.and_then(|a| a.rule.as_ref()) {
+            Some(rule) => format!("by rule {rule}"),
+            None => "as a person asked for".to_owned(),
+        };
+        let is_start = |a: &AttemptView| a.measures.iter().any(|m| m == "start");
+        let what = match attempt.is_some_and(is_start) {
+            true => "started",
+            false => "restarted",
+        };
+        let stable = show_duration_ms(facts.recovery.stable_for_ms);
+        Self {
+            step: Step::Restarting,
+            detail: format!("The container is being {what}, {why}"),
+            next: format!("watched for {stable} after it runs again"),
         }
     }
 

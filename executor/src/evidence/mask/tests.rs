@@ -270,3 +270,19 @@ proptest! {
         prop_assert!(once.len() <= text.len() + MASKED.len() * text.len().max(1));
     }
 }
+
+#[test]
+fn what_is_masked_already_stays_as_it_is() {
+    let mask = Mask::knowing(["A_TOKEN=known-secret"].into_iter());
+    for text in [
+        "token=abc def",
+        "{\"password\": \"abc\", \"x\": [\"known-secret\"]}",
+        "Authorization: Bearer abcdef",
+        "--api-key abc https://user:pass@example.org/ known-secret",
+        "password=\"a b\" [token=abc]",
+    ] {
+        let once = mask.text(text);
+        assert!(once.contains(MASKED), "{once}");
+        assert_eq!(mask.text(&once), once);
+    }
+}
