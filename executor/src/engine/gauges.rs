@@ -23,7 +23,8 @@ impl<D: Docker + 'static> Engine<D> {
     /// Counts what an event ends, and whom it hands over.
     pub(super) fn count_incident(&mut self, event: &Event) {
         let metrics = self.site.metrics.measures();
-        if matches!(event, Event::Escalated { .. }) || self.escalates(event) {
+        let is_for_a_person = matches!(event, Event::Escalated { .. } | Event::EndedUnseen { .. });
+        if is_for_a_person || self.escalates(event) {
             metrics.escalated();
         }
         let now = self.clock.now();

@@ -49,7 +49,7 @@ impl Incidents {
                 }
                 return None;
             }
-            Event::Escalated { target, .. } => {
+            Event::Escalated { target, .. } | Event::EndedUnseen { target, .. } => {
                 self.begin(now, target);
                 (target, IncidentEnd::Escalated)
             }

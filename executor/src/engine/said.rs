@@ -63,6 +63,7 @@ mod tests {
             },
             why: why.into(),
             sample: "its output".into(),
+            round: 0,
         }
     }
 
