@@ -17,7 +17,7 @@ use std::time::Duration;
 use policy::{RuleRemedy, Sign, WallTime};
 
 pub use board::Board;
-pub use checks::Checks;
+pub use checks::{Checks, Trial, Tried};
 
 /// Between two firings of one condition that goes on to hold.
 pub const AGAIN_AFTER: Duration = Duration::from_secs(300);

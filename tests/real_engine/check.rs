@@ -132,3 +132,144 @@ fn parents_that_are_not_there_or_that_nobody_heals_are_said() {
         "{found:#?}"
     );
 }
+
+/// Level and text of what is said of a target's probe.
+fn probe(executor: &Executor, name: &str, container: &Container) -> (String, String) {
+    let found = about(executor, &format!("probe {name} of {}", container.name));
+    let [(level, text, _)] = &found[..] else {
+        panic!("{name}: {found:?}");
+    };
+    (level.clone(), text.clone())
+}
+
+#[test]
+fn each_probe_is_tried_once_and_no_command_is_run() {
+    let Some(engine) = engine() else { return };
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let closed = gone.local_addr().expect("bound").port();
+    let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let open = listening.local_addr().expect("bound").port();
+    drop(gone);
+    let host = engine.run(
+        "doctor-host",
+        &Spec::app().host_config("NetworkMode", json!("host")),
+    );
+    let none = engine.run("doctor-none", &Spec::app());
+    let stopped = engine.run("doctor-stopped", &Spec::app());
+    stopped.stop();
+    let touch = ["touch", "/tmp/was-run"];
+    let setup = Setup::new(engine.socket())
+        .set_for(
+            &host.name,
+            "probes",
+            json!([
+                {"name": "open", "type": "tcp", "port": open},
+                {"name": "closed", "type": "tcp", "port": closed},
+                // It takes connections and never answers.
+                {"name": "mute", "type": "http", "port": open, "timeout": "300ms"},
+                {"name": "process", "type": "process", "pattern": "^/?.*sh /app"},
+                {"name": "other", "type": "process", "pattern": "train.py"},
+                {"name": "touch", "type": "exec", "command": touch},
+                {"name": "path", "type": "exec", "command": ["/bin/busybox", "true"]},
+                {"name": "absent", "type": "exec", "command": ["curl", "-f", "http://localhost"]},
+                {"name": "relative", "type": "exec", "command": ["./check"]},
+            ]),
+        )
+        .set_for(
+            &none.name,
+            "probes",
+            json!([{"name": "api", "type": "tcp", "port": open}]),
+        )
+        .set_for(
+            &stopped.name,
+            "probes",
+            json!([{"name": "api", "type": "tcp", "port": open}]),
+        )
+        .set_for(
+            "nobody-here",
+            "probes",
+            json!([{"name": "api", "type": "tcp", "port": open}]),
+        );
+    let mut executor = Executor::start(setup);
+    // Only the doctor is left, which fails nothing for it of what is asked here.
+    assert!(executor.stop().success());
+    host.exec(&["rm", "-f", "/tmp/was-run"]);
+    let said = |name: &str| probe(&executor, name, &host);
+    let is = |name: &str, level: &str, words: &str| {
+        let (was, text) = said(name);
+        assert!(was == level && text.contains(words), "{name}: {was} {text}");
+    };
+    is("open", "ok", "tcp, tried from here: passes");
+    is("closed", "warn", "does not pass: connection to 127.0.0.1:");
+    is("mute", "warn", "does not pass: no answer within 300 ms");
+    is("process", "ok", "process, tried from here: passes");
+    is("other", "warn", "does not pass: none of ");
+    is(
+        "touch",
+        "ok",
+        "exec: not run by a look; /bin/touch is there",
+    );
+    is(
+        "path",
+        "ok",
+        "exec: not run by a look; /bin/busybox is there",
+    );
+    is(
+        "absent",
+        "warn",
+        "exec: \"curl\" is not in the container (/usr/local/sbin/curl, ",
+    );
+    is(
+        "relative",
+        "ok",
+        "./check is relative and was not looked for",
+    );
+    let (level, text) = probe(&executor, "api", &none);
+    let words = "cannot be tried from here: it has no address of its own: give the probe a host";
+    assert!(level == "warn" && text.contains(words), "{text}");
+    let (level, text) = probe(&executor, "api", &stopped);
+    assert_eq!(
+        (&*level, &*text),
+        ("warn", "was not tried: the container is exited")
+    );
+    assert_eq!(about(&executor, "probe api of nobody-here"), []);
+    host.exec(&["test", "!", "-e", "/tmp/was-run"]);
+}
+
+#[test]
+fn what_a_target_sets_in_vain_is_said() {
+    let Some(engine) = engine() else { return };
+    let always = json!({"Name": "always"});
+    let web = engine.run(
+        "moot-web",
+        &Spec::app().host_config("RestartPolicy", always),
+    );
+    let mute = engine.run(
+        "moot-mute",
+        &Spec::app().host_config("LogConfig", json!({"Type": "none"})),
+    );
+    let setup = Setup::new(engine.socket())
+        .set_for(&web.name, "died", "any")
+        .set_for(&web.name, "unhealthy_checks", 2)
+        .set_for(&mute.name, "silence", json!({"any": true}));
+    let executor = Executor::start(setup);
+    let said = |container: &Container| {
+        let found = about(&executor, &format!("container {}", container.name));
+        let texts = found
+            .iter()
+            .map(|(level, text, _)| format!("{level} {text}"));
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(&web),
+        [
+            "ok restarted when a rule matches",
+            "warn died is set, and its own restart policy (always) brings it back anyway",
+            "warn unhealthy_checks is set, and it has no health check",
+        ]
+    );
+    assert_eq!(
+        said(&mute)[1],
+        "fail silence is to be heard by the engine's log stream, and its log driver is none"
+    );
+}

@@ -1,25 +1,26 @@
 //! The Docker Engine: reachable, of a version that we speak, with a clock that
 //! agrees with ours; and how its running containers stand.
 
+use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use policy::{ContainerState, Facts, Timestamp, standing};
 
-use super::dependencies;
 use super::finding::Findings;
+use super::{dependencies, moot, probes};
 use crate::config::Config;
 use crate::docker::{Client, Docker, Inspected, Listed};
 use crate::labels;
 
 /// Longest wait for each request.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(5);
 /// Most running containers that are looked at.
 const CONTAINERS_MAX: usize = 2_000;
 /// A container that starts now may bear a time that is later than ours by so much.
 const CLOCK_S_MAX: u64 = 2;
 
 pub(super) async fn check(config: &Config, findings: &mut Findings) {
-    let docker = Client::new(&config.docker_socket);
+    let docker = Rc::new(Client::new(&config.docker_socket));
     let version = match docker.ping(DEADLINE).await {
         Ok(version) => version,
         Err(e) => {
@@ -39,7 +40,10 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         Err(e) => findings.fail("engine", e.to_string(), ""),
     }
     match docker.list(DEADLINE).await {
-        Ok(listed) => containers(config, &docker, listed, findings).await,
+        Ok(listed) => {
+            containers(config, &docker, listed, findings).await;
+            probes::check(config, &docker, findings).await;
+        }
         Err(e) => findings.fail("containers", e.to_string(), ""),
     }
 }
@@ -87,6 +91,7 @@ async fn containers(
             newest = Some((started.secs, facts.name.clone()));
         }
         if stand(config, &facts, findings) {
+            moot::check(config, docker, &inspected, findings).await;
             healed.push(inspected);
         }
     }

@@ -6,6 +6,7 @@ mod quiet;
 mod reach;
 mod subject;
 mod tell;
+mod trial;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use self::probe::PROBES_AT_ONCE;
 use self::reach::Reach;
 use self::subject::Subject;
+pub use self::trial::{Trial, Tried};
 use crate::clock::Clock;
 use crate::config::{self, Activity, OutputSource, Probe, Silence, TargetChecks};
 use crate::docker::Client;

@@ -21,11 +21,13 @@ use tokio::time::Instant;
 
 use self::exec::Exec;
 use self::state::{State, clear_within_ms};
+use super::reach::Reach;
 use super::subject::{Running, Subject};
 use super::tell::{Finding, Teller};
 use super::verdict::{Start, Verdict};
 use super::{Context, spread};
 use crate::config::{Probe, ProbeKind};
+use crate::docker::{Client, Network};
 use crate::triggers::PROBE_PREFIX;
 
 /// Most probes under way at once.
@@ -38,7 +40,7 @@ const FIND_MAX: Duration = Duration::from_secs(5);
 
 /// What came of one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Result {
+pub(super) enum Result {
     Passed,
     Failed {
         /// Our own words and figures.
@@ -137,35 +139,23 @@ impl Watch {
     async fn run(&mut self, running: &Running) -> Result {
         let timeout = Duration::from_millis(self.probe.pace.timeout_ms);
         let (context, id) = (&self.context, &running.start.container_id);
-        let place = match &self.probe.kind {
-            ProbeKind::Http(http) => &http.place,
-            ProbeKind::Tcp(place) => place,
-            ProbeKind::Process(pattern) => {
-                return process::run(&context.docker, id, pattern, timeout).await;
-            }
-            ProbeKind::Exec(command) => {
-                let exec = &mut self.exec;
-                return exec
-                    .run(&context.docker, id, command, timeout, &context.metrics)
-                    .await;
-            }
-        };
-        let found = tokio::time::timeout(FIND_MAX, context.reach.find(place, &running.network));
-        let address = match found.await {
-            Ok(Ok(address)) => address,
-            Ok(Err(why)) => return Result::unable(why),
-            Err(_) => return Result::unable("its address was not found in time"),
-        };
-        let asked = async {
-            match &self.probe.kind {
-                ProbeKind::Http(http) => http::run(address, http).await,
-                _ => tcp::run(address).await,
-            }
-        };
-        let late = |_| Result::failed(format!("no answer within {} ms", timeout.as_millis()));
-        tokio::time::timeout(timeout, asked)
-            .await
-            .unwrap_or_else(late)
+        if let ProbeKind::Exec(command) = &self.probe.kind {
+            let exec = &mut self.exec;
+            return exec
+                .run(&context.docker, id, command, timeout, &context.metrics)
+                .await;
+        }
+        let kind = &self.probe.kind;
+        let tried = from_outside(
+            &context.docker,
+            &context.reach,
+            kind,
+            id,
+            &running.network,
+            timeout,
+        );
+        let not_one = || Result::unable("it is none that is tried from outside");
+        tried.await.unwrap_or_else(not_one)
     }
 
     fn unable(&mut self, why: String) {
@@ -212,6 +202,40 @@ impl Watch {
             self.state.untold();
         }
     }
+}
+
+/// One try at a container without running anything in it; none for a probe that does.
+pub(super) async fn from_outside(
+    docker: &Client,
+    reach: &Reach,
+    kind: &ProbeKind,
+    container_id: &str,
+    network: &Network,
+    timeout: Duration,
+) -> Option<Result> {
+    let place = match kind {
+        ProbeKind::Http(http) => &http.place,
+        ProbeKind::Tcp(place) => place,
+        ProbeKind::Process(pattern) => {
+            return Some(process::run(docker, container_id, pattern, timeout).await);
+        }
+        ProbeKind::Exec(_) => return None,
+    };
+    let found = tokio::time::timeout(FIND_MAX, reach.find(place, network));
+    let address = match found.await {
+        Ok(Ok(address)) => address,
+        Ok(Err(why)) => return Some(Result::unable(why)),
+        Err(_) => return Some(Result::unable("its address was not found in time")),
+    };
+    let asked = async {
+        match kind {
+            ProbeKind::Http(http) => http::run(address, http).await,
+            _ => tcp::run(address).await,
+        }
+    };
+    let late = |_| Result::failed(format!("no answer within {} ms", timeout.as_millis()));
+    let asked = tokio::time::timeout(timeout, asked).await;
+    Some(asked.unwrap_or_else(late))
 }
 
 #[cfg(test)]
