@@ -5,9 +5,14 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::json;
+
+use super::died::until_followed;
 use super::{add_rules, assert_started, healing, plain};
-use crate::support::engine::{Container, Engine, Spec, eventually};
-use crate::support::healer::{Executor, by_id, oom};
+use crate::support::engine::{Container, Engine, Spec, engine, eventually};
+use crate::support::healer::{Executor, Setup, by_id, oom};
+use crate::support::shipped::{self, FluentBit};
+use crate::support::tools::{program, skipped};
 
 const LABEL: &str = "healer.drill";
 
@@ -70,6 +75,8 @@ fn a_container_without_the_label_is_left_alone() {
             &["--how", "log"][..],
             &["--how", "intent"],
             &["--how", "exec", "--", "touch", "/sick"],
+            &["--how", "kill"],
+            &["--how", "unhealthy"],
         ] {
             let arguments = [&["drill", &*container.name], how].concat();
             let drill = executor.cli(&arguments);
@@ -129,27 +136,219 @@ fn a_container_whose_health_check_is_made_to_fail_is_healed() {
     }) else {
         return;
     };
-    container.eventually("a passed check", |state| {
-        state["Health"]["Status"] == "healthy"
-    });
-    let arguments = [
+    for (how, starts) in [("exec", 2), ("unhealthy", 3)] {
+        container.eventually("a passed check", |state| {
+            state["Health"]["Status"] == "healthy"
+        });
+        let arguments = [
+            "drill",
+            &*container.name,
+            "--how",
+            how,
+            "--timeout",
+            "90s",
+            "--",
+        ];
+        let drill = executor.cli(&[&arguments[..], &["touch", "/dev/shm/sick"]].concat());
+        assert_eq!(drill.code, Some(0), "{drill:?}");
+        assert!(
+            drill.stdout.contains("restarting: called for by unhealthy"),
+            "{drill:?}"
+        );
+        assert_started(engine, &container, starts);
+    }
+}
+
+/// Serves on loopback of its own, and its check asks there.
+fn serving() -> Spec {
+    let serve = "busybox=/bin/busybox; $busybox mkdir -p /tmp/www; echo fine > /tmp/www/health; \
+                 echo started; exec $busybox httpd -f -p 127.0.0.1:8080 -h /tmp/www";
+    let ask =
+        "/bin/busybox timeout 1 /bin/busybox wget -q -O /dev/null http://127.0.0.1:8080/health";
+    Spec::command(&["sh", "-c", serve])
+        .label(LABEL, "true")
+        .stop_timeout(1)
+        .health_command(ask, Duration::from_secs(1))
+}
+
+/// The watchdog's other case: all processes live, and none does anything.
+#[test]
+fn a_container_that_is_made_to_hang_is_restarted() {
+    let Some((engine, executor, container)) = healing("drill-hang", &serving(), |setup| {
+        setup.set("defaults.unhealthy_checks", 2)
+    }) else {
+        return;
+    };
+    let name = &*container.name;
+    let is_well = |container: &Container| {
+        container.eventually("a passed check", |state| {
+            state["Health"]["Status"] == "healthy"
+        });
+    };
+    is_well(&container);
+    // Refused, it goes on as if nothing had been.
+    assert_eq!(executor.cli(&["pause", name]).code, Some(0));
+    let refused = executor.cli(&["drill", name, "--how", "unhealthy", "--timeout", "60s"]);
+    assert_eq!(refused.code, Some(3), "{refused:?}");
+    is_well(&container);
+    assert_started(engine, &container, 1);
+    assert_eq!(executor.cli(&["resume", name]).code, Some(0));
+
+    let drill = executor.cli(&["drill", name, "--how", "unhealthy", "--timeout", "90s"]);
+    assert_eq!(drill.code, Some(0), "{drill:?}");
+    for words in [
+        "by SIGSTOP)",
+        "restarting: called for by unhealthy",
+        "healed: healed and verified within ",
+    ] {
+        assert!(drill.stdout.contains(words), "{words}: {drill:?}");
+    }
+    assert_started(engine, &container, 2);
+}
+
+#[test]
+fn a_container_that_is_killed_is_started() {
+    let Some((engine, executor, container)) = healing("drill-kill", &drilled(), |setup| {
+        setup.set("defaults.died", "failed").with_http()
+    }) else {
+        return;
+    };
+    until_followed(&executor);
+    let drill = executor.cli(&[
         "drill",
         &container.name,
         "--how",
-        "exec",
+        "kill",
         "--timeout",
-        "90s",
-        "--",
-        "touch",
-        "/dev/shm/sick",
-    ];
-    let drill = executor.cli(&arguments);
+        "60s",
+    ]);
     assert_eq!(drill.code, Some(0), "{drill:?}");
+    for words in [
+        "sick: killed its main process (SIGKILL, from the host)",
+        "ended: exit code 137",
+        "restarting: called for by died",
+        "healed: healed and verified within ",
+    ] {
+        assert!(drill.stdout.contains(words), "{words}: {drill:?}");
+    }
+    assert_started(engine, &container, 2);
+}
+
+/// As in a container of the executor's own, where the host's processes are out of reach.
+#[test]
+fn from_another_pid_namespace_a_container_is_ended_from_within() {
+    let Some(engine) = engine() else { return };
+    let Some(unshare) = program("unshare") else {
+        return skipped(
+            "a drill in a PID namespace of its own",
+            "no unshare was found",
+        );
+    };
+    // A shell ends by SIGINT with 130; this one takes it for the end of its work.
+    let done = "trap 'exit 0' INT TERM; echo started; while :; do sleep 3600 & wait $!; done";
+    let done = Spec::command(&["sh", "-c", done]).label(LABEL, "true");
+    let dies = engine.run("drill-within-dies", &drilled());
+    let done = engine.run("drill-within-done", &done);
+    let setup = Setup::new(engine.socket())
+        .target(&dies.name)
+        .target(&done.name)
+        .set("defaults.died", "failed")
+        .with_http();
+    let executor = Executor::start(setup);
+    until_followed(&executor);
+    let drill = |container: &Container| {
+        let healer = executor.command(&["drill", &container.name, "--how", "kill"]);
+        let mut inside = std::process::Command::new(&unshare);
+        inside.args(["--pid", "--fork", "--mount-proc"]);
+        inside.arg(healer.get_program()).args(healer.get_args());
+        let envs = healer.get_envs();
+        inside.envs(envs.filter_map(|(key, value)| Some((key, value?))));
+        let output = inside.output().expect("unshare starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text, output.stderr)
+    };
+    let (code, told, errors) = drill(&dies);
+    let errors = String::from_utf8_lossy(&errors);
+    if errors.contains("unshare failed") {
+        return skipped("a drill in a PID namespace of its own", &errors);
+    }
+    assert_eq!(code, Some(0), "{told}{errors}");
     assert!(
-        drill.stdout.contains("restarting: called for by unhealthy"),
+        told.contains("sick: ended its main process from within"),
+        "{told}"
+    );
+    assert_started(engine, &dies, 2);
+    let (code, told, _) = drill(&done);
+    assert_eq!(code, Some(1), "{told}");
+    let words = "not healed: exit code 0 is taken for work that is done (died = \"failed\")";
+    assert!(told.contains(words), "{told}");
+    assert_eq!(done.status(), "exited");
+}
+
+#[test]
+fn what_nobody_would_heal_is_neither_killed_nor_stopped() {
+    let Some(engine) = engine() else { return };
+    let always = json!({"Name": "always"});
+    let specs = [
+        ("off", drilled()),
+        ("label", drilled().label("healer.died", "off")),
+        ("policy", drilled().host_config("RestartPolicy", always)),
+        ("rm", drilled().host_config("AutoRemove", json!(true))),
+        (
+            "checked",
+            drilled().health_command("true", Duration::from_secs(1)),
+        ),
+    ];
+    let containers = specs.map(|(hint, spec)| engine.run(&format!("drill-{hint}"), &spec));
+    let [off, label, policy, rm, checked] = &containers;
+    let setup = containers
+        .iter()
+        .fold(Setup::new(engine.socket()), |setup, one| {
+            setup.set_for(&one.name, "died", "failed")
+        });
+    let executor = Executor::start(setup.set_for(&off.name, "died", "off"));
+    for (container, how, words) in [
+        (off, "kill", "would stay down: died is off for it"),
+        (
+            label,
+            "kill",
+            "would stay down: its label healer.died says so",
+        ),
+        (policy, "kill", "the restart policy always of its own"),
+        (rm, "kill", "is removed when it ends (--rm)"),
+        (off, "unhealthy", "has no health check that could fail"),
+        (checked, "unhealthy", "unhealthy_checks is 0 for"),
+    ] {
+        let drill = executor.cli(&["drill", &container.name, "--how", how]);
+        assert_eq!(drill.code, Some(2), "{how}: {drill:?}");
+        assert!(drill.stderr.contains(words), "{words}: {drill:?}");
+        assert_started(engine, container, 1);
+        assert_eq!(container.status(), "running");
+    }
+}
+
+/// The whole way: the line in the container's log, Fluent Bit, the plugin, the executor.
+#[test]
+fn a_drill_by_a_line_is_healed_through_a_real_fluent_bit() {
+    let Some((engine, executor, container)) = healing("drill-whole-way", &drilled(), plain) else {
+        return;
+    };
+    let socket = executor.path("intents/intents.sock");
+    let setup = shipped::Setup::new(&socket).tailing(&container.log_path());
+    let Some(mut fluent_bit) = FluentBit::start(setup) else {
+        return;
+    };
+    let drill = executor.cli(&["drill", &container.name, "--timeout", "60s", "--json"]);
+    assert_eq!(drill.code, Some(0), "{drill:?}");
+    let steps = steps(&drill.stdout);
+    assert_eq!(steps.first().map(String::as_str), Some("sick"), "{drill:?}");
+    assert_eq!(
+        steps.last().map(String::as_str),
+        Some("healed"),
         "{drill:?}"
     );
     assert_started(engine, &container, 2);
+    fluent_bit.eventually_counts("healer_plugin_intents_total", "", |n| n == 1.0);
 }
 
 #[test]
@@ -231,6 +430,10 @@ fn wrong_use_of_a_drill_is_said_before_anything_is_done() {
         (
             &["drill", name, "--", "true"],
             "a COMMAND belongs to --how exec",
+        ),
+        (
+            &["drill", name, "--how", "kill"],
+            "would stay down: died is off for it",
         ),
         (
             &["drill", name, "--timeout", "0s"],

@@ -5,6 +5,8 @@
 //! heals it is the running executor, by the same gates and limits as always; this
 //! only looks on. Not here: any restart.
 
+mod host;
+mod process;
 mod sick;
 mod watch;
 
@@ -21,6 +23,7 @@ use super::output::Failure;
 use super::run::runtime;
 use crate::config::{Config, parse_duration_ms};
 use crate::docker::{Client as Engine, Docker as _, Inspected};
+use process::Frozen;
 use watch::{End, Watch};
 
 /// Longest wait for the engine to say what the container is.
@@ -44,7 +47,8 @@ pub(super) struct DrillArgs {
     /// Each step as one JSON object
     #[arg(long)]
     json: bool,
-    /// For --how exec: a command that makes it sick, run inside it without a shell
+    /// A command that makes it sick, run inside it without a shell: for --how exec, and in the
+    /// place of what kill and unhealthy do
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -59,6 +63,11 @@ enum How {
     Intent,
     /// Runs COMMAND in the container: tries health checks, probes and all other triggers
     Exec,
+    /// Kills its main process, as a crash does: tries the trigger died
+    Kill,
+    /// Stops its processes, as a hang does, until its health check fails: tries the trigger
+    /// unhealthy
+    Unhealthy,
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -70,11 +79,14 @@ fn timeout(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn drill(settings: &Settings, args: &DrillArgs) -> Result<ExitCode, Failure> {
-    if (args.how == How::Exec) == args.command.is_empty() {
-        return Err(Failure::wrong_use(
-            "a COMMAND belongs to --how exec and to no other: \
-             healer drill TARGET --how exec -- touch /sick",
-        ));
+    match (args.how, args.command.is_empty()) {
+        (How::Exec, true) | (How::Log | How::Intent, false) => {
+            return Err(Failure::wrong_use(
+                "a COMMAND belongs to --how exec, and may stand with kill and unhealthy: \
+                 healer drill TARGET --how exec -- touch /sick",
+            ));
+        }
+        _ => {}
     }
     let config = settings.load()?;
     let runtime = runtime()?;
@@ -98,34 +110,91 @@ async fn run(config: &Config, args: &DrillArgs) -> Result<ExitCode, Failure> {
     };
     let engine = Engine::new(&config.docker_socket);
     let container = container(&engine, &args.target).await?;
-    let rule = match args.how {
-        How::Exec => None,
-        How::Log | How::Intent => Some(sick::rule(config, args.rule.as_deref())?),
+    let drill = Drill {
+        config,
+        args,
+        rule: match args.how {
+            How::Log | How::Intent => Some(sick::rule(config, args.rule.as_deref())?),
+            How::Exec | How::Kill | How::Unhealthy => None,
+        },
+        pid: match args.how {
+            How::Kill => host::may_be_killed(config, &engine, &container).await?,
+            How::Unhealthy => host::may_be_unhealthy(config, &container).map(|()| 0)?,
+            How::Log | How::Intent | How::Exec => 0,
+        },
+        engine,
+        container,
     };
-    let name = rule.as_ref().map(|rule| rule.name.clone());
-    let mut watch = Watch::new(config, &container.name, name).await?;
+    let rule = drill.rule.as_ref().map(|rule| rule.name.clone());
+    let mut watch = Watch::new(config, &drill.container.name, rule).await?;
     steps.begun = Instant::now();
-    match (&rule, args.how) {
-        (Some(rule), How::Log) => {
-            sick::print_line(&engine, &container, rule).await?;
-            let text = format!("printed a line of rule {} into its log", rule.name);
-            steps.tell("sick", &text)?;
-        }
-        (Some(rule), _) => {
-            let answer = sick::send_intent(config, &container, rule).await?;
-            steps.tell("sick", &format!("sent an intent of rule {}", rule.name))?;
-            if let Some(refusal) = answer {
-                steps.tell("refused", &refusal)?;
-                return Ok(ExitCode::Refused);
+    let end = match drill.make_sick(&mut steps).await? {
+        Made::Over(end) => end,
+        // Processes that are stopped go on when they are dropped, healed or not.
+        Made::Sick(_frozen) => watch.until_well(args.timeout, &mut steps).await?,
+    };
+    tell_end(&mut steps, &end)
+}
+
+/// What is drilled, and how.
+struct Drill<'a> {
+    config: &'a Config,
+    args: &'a DrillArgs,
+    engine: Engine,
+    container: Inspected,
+    /// Of a line or an intent.
+    rule: Option<sick::DrillRule>,
+    /// The main process on the engine's host, where it is to be killed.
+    pid: u32,
+}
+
+/// What came of making it sick.
+enum Made {
+    /// It is.
+    Sick(Option<Frozen>),
+    /// Nothing can come of it.
+    Over(End),
+}
+
+impl Drill<'_> {
+    async fn make_sick(&self, steps: &mut Steps) -> Result<Made, Failure> {
+        let (engine, container) = (&self.engine, &self.container);
+        match (&self.rule, self.args.how) {
+            (Some(rule), How::Log) => {
+                sick::print_line(engine, container, rule).await?;
+                let text = format!("printed a line of rule {} into its log", rule.name);
+                steps.tell("sick", &text)?;
+            }
+            (Some(rule), _) => {
+                let refusal = sick::send_intent(self.config, container, rule).await?;
+                steps.tell("sick", &format!("sent an intent of rule {}", rule.name))?;
+                if let Some(why) = refusal {
+                    return Ok(Made::Over(End::Refused(why)));
+                }
+            }
+            (None, _) if !self.args.command.is_empty() => {
+                sick::run(engine, container, &self.args.command).await?;
+                steps.tell("sick", &format!("ran {:?} in it", self.args.command))?;
+            }
+            (None, How::Kill) => {
+                steps.tell("sick", &host::kill(engine, container, self.pid).await?)?;
+            }
+            (None, _) => {
+                let frozen = host::freeze(engine, container).await?;
+                let text = format!("stopped its processes ({}, by SIGSTOP)", frozen.len());
+                steps.tell("sick", &text)?;
+                return Ok(Made::Sick(Some(frozen)));
             }
         }
-        (None, _) => {
-            sick::run(&engine, &container, &args.command).await?;
-            steps.tell("sick", &format!("ran {:?} in it", args.command))?;
+        if self.args.how == How::Kill {
+            let code = host::ended(engine, container).await?;
+            steps.tell("ended", &format!("exit code {code}"))?;
+            if let Some(why) = host::why_left_down(self.config, container, code) {
+                return Ok(Made::Over(End::NotHealed(why)));
+            }
         }
+        Ok(Made::Sick(None))
     }
-    let end = watch.until_well(args.timeout, &mut steps).await?;
-    tell_end(&mut steps, &end)
 }
 
 fn tell_end(steps: &mut Steps, end: &End) -> Result<ExitCode, Failure> {

@@ -3,12 +3,14 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use executor_api::{Decision, Intent, LastMatch, Remedy, TargetRef, decode_answer, encode};
+use policy::ContainerState;
 use rules::RuleSet;
+use tokio::time::{Instant, sleep};
 
 use crate::cli::client::Client;
 use crate::cli::output::{Failure, printable};
 use crate::config::Config;
-use crate::docker::{Client as Engine, ExecEnd, Inspected};
+use crate::docker::{Client as Engine, Docker as _, ExecEnd, Inspected};
 
 /// Tried first where no rule is named.
 const RULE: &str = "cuda-oom";
@@ -18,6 +20,11 @@ const EXEC_MAX: Duration = Duration::from_secs(30);
 const OUTPUT_BYTES_MAX: usize = 1_024;
 /// Longest wait for the answer to an intent.
 const ANSWER_MS_MAX: u64 = 5_000;
+
+/// Longest wait for the engine to notice that a container has ended.
+const ENDS_MAX: Duration = Duration::from_secs(3);
+/// The exit code of what SIGKILL has ended.
+const KILLED: i64 = 137;
 
 /// Prints its argument where the container's own first process prints.
 const PRINT: &str = "printf '%s\\n' \"$1\" > /proc/1/fd/1";
@@ -94,6 +101,23 @@ pub(super) async fn print_line(
     Ok(())
 }
 
+/// Ends what can be ended from within: all but the first process by a signal that nobody can
+/// ignore, the first one by those that it may have asked for, with a failure where it is left.
+const END: &str = "kill -KILL -1; for s in ABRT QUIT INT TERM; do sleep 1; kill -s $s 1; done; \
+                   sleep 2; exit 1";
+
+/// Ends the container's main process by a shell inside it, as far as that can be done.
+pub(super) async fn end_from_within(engine: &Engine, container: &Inspected) -> Result<(), Failure> {
+    let command = ["sh", "-c", END].map(str::to_owned);
+    run(engine, container, &command).await.map_err(|failure| {
+        Failure::failed(format!(
+            "the main process of '{}' goes on, whatever it is told from within ({failure}): run \
+             this on the host as root, or give a COMMAND that ends it",
+            container.name
+        ))
+    })
+}
+
 /// Runs a command in the container to its end.
 pub(super) async fn run(
     engine: &Engine,
@@ -118,10 +142,31 @@ pub(super) async fn run(
     let code = state.ok().flatten().and_then(|state| state.exit_code);
     match code {
         Some(0) | None => Ok(()),
+        // Killed, as all that is in a container is by its end.
+        Some(KILLED) if has_ended(engine, container).await => Ok(()),
         Some(code) => Err(failed(format!(
             "{command:?} exited with {code}: {}",
             printable(&output.output, OUTPUT_BYTES_MAX)
         ))),
+    }
+}
+
+/// Whether it does not run any more, or has been started anew; the engine notices a moment
+/// after the processes are gone.
+async fn has_ended(engine: &Engine, container: &Inspected) -> bool {
+    let until = Instant::now() + ENDS_MAX;
+    loop {
+        let is_same = match engine.inspect(&container.id, EXEC_MAX).await {
+            Ok(Some(now)) => {
+                now.state == ContainerState::Running && now.started_at == container.started_at
+            }
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        if !is_same || Instant::now() >= until {
+            return !is_same;
+        }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 

@@ -222,8 +222,8 @@ impl Seen {
             (Some(attempt), _) => format!("still {} after {s}s", attempt.what),
             (None, Some(waits)) => format!("still waiting after {s}s: {waits}"),
             (None, None) if !is_line => format!(
-                "no trigger has fired within {s}s: is there one that sees what the command has done \
-                 (docs/triggers.md)?"
+                "no trigger has fired within {s}s: is there one that sees what was done to it \
+                 (docs/triggers.md), and does the executor follow the engine's events?"
             ),
             (None, None) => format!(
                 "nothing has reached the executor within {s}s: does Fluent Bit read this \
