@@ -13,6 +13,7 @@ mod engine_faults;
 mod engine_killed;
 mod evidence;
 mod executor_killed;
+mod exhausted;
 mod gates;
 mod healing;
 mod kernel;
