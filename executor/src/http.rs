@@ -34,7 +34,7 @@ pub use beat::{Door, Token};
 pub use health::{ENGINE_MS_MAX, Health};
 
 use crate::metrics::{Metrics, SocketName};
-use crate::triggers::Board;
+use crate::triggers::{Board, Stops};
 
 /// Most connections at once; more wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 32;
@@ -62,6 +62,8 @@ pub struct Site {
     pub health: Health,
     /// What others tell of targets.
     pub board: Board,
+    /// Whom somebody is asking to end.
+    pub stops: Stops,
     /// `/beat/TARGET`
     pub door: Door,
 }

@@ -10,6 +10,7 @@
 
 mod board;
 mod checks;
+mod stops;
 mod watch;
 
 use std::time::Duration;
@@ -18,6 +19,7 @@ use policy::{RuleRemedy, Sign, WallTime};
 
 pub use board::Board;
 pub use checks::{Checks, Trial, Tried};
+pub use stops::Stops;
 
 /// Between two firings of one condition that goes on to hold.
 pub const AGAIN_AFTER: Duration = Duration::from_secs(300);

@@ -95,3 +95,38 @@ fn lines_of_a_removed_container_touch_nothing_of_its_name() {
     );
     eventually_restarted(&other, &started_before);
 }
+
+/// What a process prints while it is being stopped (CUDA contexts that are torn down, peers
+/// that are gone) looks like the failures that call for a restart.
+#[test]
+fn what_a_person_is_stopping_stays_stopped_whatever_it_says_on_its_way_down() {
+    // Hangs on its way down until the file is there.
+    let slow = "trap 'while [ ! -e /go ]; do sleep 0.1; done; exit 0' TERM; \
+        while :; do sleep 0.1 & wait $!; done";
+    let spec = Spec::command(&["sh", "-c", slow]).stop_timeout(8);
+    let Some((engine, executor, container)) = healing("going-down", &spec, plain) else {
+        return;
+    };
+    let before = container.started_at();
+    let path = format!("/containers/{}/stop", container.id);
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| engine.request("POST", &path, None));
+        // The event may come a moment later here than a line does; then the last look
+        // before the call knows of it.
+        executor.eventually("the engine's event", |_| {
+            let events = engine.events(&container.id);
+            events.iter().any(|event| event == "kill").then_some(())
+        });
+        executor.eventually("an answer that knows of the stop", |executor| {
+            let answer = executor.decide(&oom(by_id(&container.id)));
+            let is_it = answer["gate"] == "not-running";
+            is_it.then(|| assert_answer(&answer, "pending", "not-running", "is being stopped"))
+        });
+        container.exec(&["touch", "/go"]);
+        stop.join().expect("it stops");
+    });
+    container.eventually("its end", |state| state["Status"] == "exited");
+    executor.eventually_is(&container.name, "idle");
+    assert_eq!(container.started_at(), before);
+    assert_eq!(container.status(), "exited");
+}

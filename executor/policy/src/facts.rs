@@ -45,6 +45,9 @@ pub struct Facts {
     /// The containers that it depends on, as seen at the same time; those of which nothing
     /// could be learnt are left out.
     pub parents: Vec<Parent>,
+    /// When it was last asked to end, by whomever, where it has not started anew since: by the
+    /// engine's events, on the policy's clock. None where nothing is known of it.
+    pub asked_to_end_at: Option<Timestamp>,
     /// When Docker was asked, on the policy's clock.
     pub read_at: Timestamp,
 }

@@ -79,6 +79,7 @@ pub(crate) fn facts() -> Facts {
         stop_timeout_s: None,
         is_self_or_peer: false,
         parents: Vec::new(),
+        asked_to_end_at: None,
         read_at: Timestamp(u64::MAX),
     }
 }

@@ -116,6 +116,7 @@ fn why_not_healed(config: &Config, parent: &Listed) -> Option<&'static str> {
         stop_timeout_s: None,
         is_self_or_peer: false,
         parents: Vec::new(),
+        asked_to_end_at: None,
         read_at: Timestamp(0),
     };
     let standing = standing(&config.policy, &facts);

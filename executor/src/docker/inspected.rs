@@ -49,6 +49,7 @@ impl Inspected {
             stop_timeout_s: self.stop_timeout_s,
             is_self_or_peer,
             parents: Vec::new(),
+            asked_to_end_at: None,
             read_at,
         }
     }

@@ -237,6 +237,7 @@ impl<D: Docker + 'static> Looks<D> {
     }
 
     fn marked(&self, mut facts: Facts) -> Facts {
+        facts.asked_to_end_at = self.site.stops.asked_at(&facts.id);
         facts.is_self_or_peer = self.own.is(&facts.id) || self.peers.borrow().contains(&facts.id);
         facts
     }

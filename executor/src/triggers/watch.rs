@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, watch as latest};
 use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep_until};
 
+pub(super) use self::fleet::is_ending;
 use self::fleet::{Fleet, Order, Settings, WATCHED_MAX};
 use super::Signal;
 use crate::clock::Clock;
@@ -246,7 +247,10 @@ impl Watcher {
     fn take_event(&mut self, event: Result<Option<Event>, DockerError>) {
         let now = self.clock.now();
         match event {
-            Ok(Some(event)) => self.fleet.event(now, &event),
+            Ok(Some(event)) => {
+                self.site.stops.take(now.at, &event);
+                self.fleet.event(now, &event);
+            }
             Ok(None) => self.ended(StreamEnd::Closed, "the engine closed it"),
             Err(error @ DockerError::Reply { .. }) => {
                 self.ended(StreamEnd::Unreadable, &error.to_string());

@@ -4,7 +4,7 @@ use super::confirm::tells_of_its_end;
 use super::identity::is_before_start;
 use super::{Ask, Refusal, Who};
 use crate::figures::{before, gone, limit, wall_ms};
-use crate::{ContainerState, Gate, Policy, RuleRemedy, Sign, WallTime};
+use crate::{ContainerState, Gate, Policy, RuleRemedy, Sign, WallTime, stop_wait_ms};
 
 /// A line from before the current start restarts nothing, nor does one that was
 /// too old when it came.
@@ -76,13 +76,43 @@ pub(super) fn not_running(ask: &Ask<'_>) -> Option<Refusal> {
     }
     let is_another_matter =
         tells_of_its_end(ask) || tells_of_what_is_watched(ask) || ended_at(ask).is_some();
-    if facts.state == ContainerState::Running || is_another_matter {
+    if facts.state == ContainerState::Running {
+        return being_stopped(ask);
+    }
+    if is_another_matter {
         return None;
     }
     Some(Refusal::new(
         Gate::NotRunning,
         format!("'{}' is {}, not running", facts.name, facts.state.as_str()),
     ))
+}
+
+/// Somebody is stopping it: what it prints or fails meanwhile is part of that, and a restart
+/// would bring it back. What still runs after the longest stop was not to end.
+fn being_stopped(ask: &Ask<'_>) -> Option<Refusal> {
+    let Who::Match(matched) = ask.who else {
+        return None;
+    };
+    let asked_at = ask.facts.asked_to_end_at?;
+    let is_over = asked_at.plus(stop_wait_ms(ask.facts.stop_timeout_s));
+    if matched.remedy != RuleRemedy::Restart || ask.now.at >= is_over || is_by_us(ask) {
+        return None;
+    }
+    let detail = format!(
+        "'{}' is being stopped, since {}",
+        ask.facts.name,
+        gone(ask.now.at.since(asked_at))
+    );
+    Some(Refusal::new(Gate::NotRunning, detail).until(is_over))
+}
+
+/// An attempt of ours has called the engine, or may have.
+fn is_by_us(ask: &Ask<'_>) -> bool {
+    let target = ask.state.target(&ask.facts.name);
+    let under_way = ask.attempt.or(target.and_then(|target| target.in_progress));
+    let attempt = under_way.and_then(|id| ask.state.open(id));
+    attempt.is_some_and(|attempt| !attempt.sent.is_empty())
 }
 
 /// In place of `not-running` where the container's own end is the sign: it has to be down

@@ -674,3 +674,64 @@ fn an_unknown_rule_is_not_ready_for_ten_minutes() {
     case.bench.pass(1);
     assert!(case.bench.policy.not_ready(case.bench.now).is_empty());
 }
+
+/// Asked to end `ms_ago`, and running still.
+fn asked_to_end(bench: &Bench, ms_ago: u64) -> Facts {
+    Facts {
+        asked_to_end_at: Some(Timestamp(bench.now.at.0 - ms_ago)),
+        ..facts()
+    }
+}
+
+#[test]
+fn what_somebody_is_stopping_is_not_brought_back_by_what_it_says_meanwhile() {
+    let mut bench = Bench::new();
+    let answer = bench.matched(&asked_to_end(&bench, 3_000));
+    let said = (answer.verdict, answer.gate, &*answer.detail);
+    let words = "'web' is being stopped, since 3s";
+    assert_eq!(said, (Verdict::Pending, Some(Gate::NotRunning), words));
+    // Its end is a person's.
+    bench.pass(stop_wait_ms(None));
+    let down = Facts {
+        state: ContainerState::Exited,
+        ..facts()
+    };
+    let key = PendingKey::Target(NAME.into());
+    let step = bench.pending_look(&key, &found(&down));
+    assert!(matches!(step.entries[..], [Entry::PendingEnded { .. }]));
+}
+
+#[test]
+fn a_signal_that_ended_nothing_holds_a_restart_up_for_no_longer_than_a_stop() {
+    let mut bench = Bench::new();
+    let facts = asked_to_end(&bench, stop_wait_ms(None));
+    assert_eq!(bench.matched(&facts).verdict, Verdict::Restart);
+    // What has been asked to end since the charge is left to whoever asked.
+    let since = asked_to_end(&bench, 0);
+    let step = bench.look(1, &found(&since));
+    assert!(calls(&step).is_empty(), "{step:?}");
+    assert_eq!(bench.outcome(1), Some(Outcome::Aborted));
+    assert_eq!(bench.policy.counts(bench.now).pending, 1);
+}
+
+#[test]
+fn our_own_stop_is_no_reason_to_wait() {
+    let mut bench = Bench::new();
+    bench.matched(&facts());
+    bench.look(1, &found(&facts()));
+    let ours = asked_to_end(&bench, 0);
+    let answer = bench.matched(&ours);
+    assert_eq!(answer.gate, Some(Gate::InProgress), "{answer:?}");
+    // The call came to nothing: it is sent once more.
+    bench.called(1, Called::Unclear { why: "cut".into() });
+    let mut step = bench.look(1, &found(&ours));
+    for _ in 0..100 {
+        if !calls(&step).is_empty() {
+            break;
+        }
+        bench.pass(1_000);
+        bench.timeout();
+        step = bench.look(1, &found(&asked_to_end(&bench, 1)));
+    }
+    assert_eq!(calls(&step), [Call::Restart], "{step:?}");
+}

@@ -533,6 +533,7 @@ impl Container {
             stop_timeout_s: self.stop_timeout_s,
             is_self_or_peer: false,
             parents: Vec::new(),
+            asked_to_end_at: None,
             read_at,
         }
     }

@@ -124,6 +124,7 @@ impl<'a> World<'a> {
             stop_timeout_s: None,
             is_self_or_peer: false,
             parents: Vec::new(),
+            asked_to_end_at: None,
             read_at: Timestamp(begin_ms),
         };
         self.containers.insert(name.to_owned(), facts);

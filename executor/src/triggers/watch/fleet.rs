@@ -27,7 +27,8 @@ use std::rc::Rc;
 use policy::{HealthStatus, Now, Timestamp, WallTime};
 
 use self::candidates::may_be_healed;
-use self::ending::{Ending, is_ending};
+use self::ending::Ending;
+pub(in crate::triggers) use self::ending::is_ending;
 use self::health::Health;
 use self::network::Network;
 use self::projects::Projects;

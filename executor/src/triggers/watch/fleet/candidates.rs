@@ -27,6 +27,7 @@ pub(super) fn may_be_healed(
         stop_timeout_s: None,
         is_self_or_peer: false,
         parents: Vec::new(),
+        asked_to_end_at: None,
         read_at: Timestamp(0),
     };
     let standing = standing(config, &facts);

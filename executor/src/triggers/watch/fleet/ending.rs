@@ -76,7 +76,7 @@ pub(super) enum Judged {
 }
 
 /// Whether anybody told it to end.
-pub(super) fn is_ending(signal: Option<u8>) -> bool {
+pub(in crate::triggers) fn is_ending(signal: Option<u8>) -> bool {
     signal.is_none_or(|signal| ENDING_SIGNALS.contains(&signal))
 }
 
