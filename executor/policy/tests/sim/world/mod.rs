@@ -44,7 +44,7 @@ enum Event {
         intent: usize,
     },
     Read(Look2),
-    Arrive(Look2, Look),
+    Arrive(Look2, Box<Look>),
     TimeOut {
         who: (u64, AttemptId),
         call: u64,

@@ -90,7 +90,7 @@ impl World {
         // What was read may be old when it is there.
         let slow = self.rng.chance(self.options.slow);
         let wait = self.rng.range(0, if slow { 2_000 } else { 3 });
-        self.after(wait, Event::Arrive(ask, look));
+        self.after(wait, Event::Arrive(ask, Box::new(look)));
     }
 
     pub(super) fn arrive(&mut self, ask: &Look2, look: &Look) {
