@@ -87,6 +87,8 @@ pub struct Config {
     pub watch: Watch,
     /// Who is told what.
     pub notifiers: Vec<Notifier>,
+    /// Names of those that are switched off.
+    pub notifiers_off: Vec<String>,
     /// The file that was read, where there was one.
     pub file: Option<PathBuf>,
     /// Things that are allowed but hardly meant, for `run` and `check` to say.

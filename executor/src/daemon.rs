@@ -320,7 +320,8 @@ fn notifications(config: &Config, clock: &Clock, site: &Site) -> Result<Notifica
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy().into_owned();
     let (dir, metrics) = (&config.state_dir, site.metrics.notify());
-    Notifications::start(&config.notifiers, dir, host, clock.clone(), metrics)
+    let (notifiers, off) = (&config.notifiers, &config.notifiers_off);
+    Notifications::start(notifiers, off, dir, host, clock.clone(), metrics)
 }
 
 fn settings(config: &Config) -> Result<Settings, Fault> {

@@ -15,7 +15,9 @@
 //! the journal knows what has happened; a message may be lost (see
 //! `docs/notifications.md`) or arrive twice, with the same id.
 
+mod dial;
 mod failure;
+mod files;
 mod http;
 mod hub;
 mod incident;
@@ -28,6 +30,7 @@ mod quiet;
 mod route;
 mod samples;
 mod secret;
+mod setbacks;
 mod template;
 #[cfg(test)]
 mod testing;
@@ -50,7 +53,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::clock::Clock;
 use crate::config::Notifier;
 use crate::metrics::NotifyMetrics;
-use hub::{Command, Setup};
+use hub::{Command, Settings, Setup};
 use samples::Samples;
 
 pub use failure::{Failure, FailureKind};
@@ -112,6 +115,7 @@ impl Notifications {
     /// Where no thread can be started.
     pub fn start(
         notifiers: &[Notifier],
+        off: &[String],
         state_dir: &Path,
         host: String,
         clock: Clock,
@@ -134,15 +138,15 @@ impl Notifications {
             printed: RefCell::default(),
             left_out,
         })));
-        it.configure(notifiers)?;
+        it.configure(notifiers, off)?;
         Ok(it)
     }
 
-    /// Takes up other notifiers.
+    /// Takes up other notifiers; `off` are the names of those that are switched off.
     ///
     /// # Errors
     /// Where no thread can be started.
-    pub fn configure(&self, notifiers: &[Notifier]) -> Result<(), String> {
+    pub fn configure(&self, notifiers: &[Notifier], off: &[String]) -> Result<(), String> {
         let Some(shared) = &self.0 else { return Ok(()) };
         shared.is_on.set(!notifiers.is_empty());
         let wants = notifiers.iter().any(|n| n.route.sample);
@@ -161,7 +165,10 @@ impl Notifications {
                 .map_err(|e| format!("cannot start the thread for notifications: {e}"))?;
             *thread = Some(commands);
         }
-        let configure = Command::Configure(notifiers.to_vec());
+        let configure = Command::Configure(Settings {
+            notifiers: notifiers.to_vec(),
+            off: off.to_vec(),
+        });
         match thread.as_ref().map(|thread| thread.try_send(configure)) {
             Some(Err(_)) => Err(
                 "notifications: too many messages wait for new settings to be taken up; \

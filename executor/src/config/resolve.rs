@@ -51,6 +51,7 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
     }
     let (policy, stop_timeouts) = policy(file)?;
     let maintenance = maintenance::resolve(&file.maintenance, &mut warnings)?;
+    let (notifiers, notifiers_off) = notify::resolve(&file.notify)?;
     Ok(Config {
         sockets: sockets(file)?,
         docker_socket: docker_socket(file)?,
@@ -77,7 +78,8 @@ pub(super) fn resolve(file: &ConfigFile, from: Option<&Path>) -> Result<Config, 
         checks: checks::resolve(&file.targets)?,
         stop_timeouts,
         watch: watch(file)?,
-        notifiers: notify::resolve(&file.notify)?,
+        notifiers,
+        notifiers_off,
         file: from.map(Path::to_owned),
         warnings,
     })

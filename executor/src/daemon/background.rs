@@ -133,7 +133,8 @@ pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut t
         if !to.engine.reload(settings).await {
             return;
         }
-        if let Err(why) = to.notifications.configure(&reloaded.config.notifiers) {
+        let (notifiers, off) = (&reloaded.config.notifiers, &reloaded.config.notifiers_off);
+        if let Err(why) = to.notifications.configure(notifiers, off) {
             tracing::error!("{why}");
         }
         for key in &reloaded.needs_restart {

@@ -2,15 +2,20 @@
 
 use std::fmt;
 
-/// One fault. Shown as `WHAT; ADVICE`, without secrets.
+/// One fault. Shown as `WHAT: SAID; ADVICE`, without secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What to do with the message.
     pub(super) kind: FailureKind,
-    /// What failed, on what, and why.
+    /// What failed, on what, and why, in our own words.
     pub(super) what: String,
+    /// In the receiver's words; it may repeat what it was sent.
+    pub(super) said: String,
     /// What to do; empty where there is nothing to do.
     pub(super) advice: String,
+    /// The receiver has looked at the message and could not take it; another may
+    /// fare better.
+    pub(super) is_answer: bool,
 }
 
 /// What becomes of the message.
@@ -27,6 +32,9 @@ pub enum FailureKind {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
+        if !self.said.is_empty() {
+            write!(f, ": {}", self.said)?;
+        }
         if !self.advice.is_empty() {
             write!(f, "; {}", self.advice)?;
         }
@@ -57,7 +65,34 @@ impl Failure {
         Self {
             kind,
             what: what.into(),
+            said: String::new(),
             advice: advice.into(),
+            is_answer: false,
         }
+    }
+
+    /// With what the receiver says, as it came: cut and cleaned by who shows it.
+    pub(super) fn saying(mut self, said: impl Into<String>) -> Self {
+        self.said = said.into();
+        self
+    }
+
+    /// See [`Failure::is_answer`].
+    pub(super) fn answered(mut self) -> Self {
+        self.is_answer = true;
+        self
+    }
+
+    /// For our own log, where no text of a container may stand: without what the
+    /// receiver says, if it was ever sent any.
+    pub(super) fn logged(&self, has_log_text: bool) -> String {
+        if !has_log_text || self.said.is_empty() {
+            return self.to_string();
+        }
+        let bare = Self {
+            said: String::new(),
+            ..self.clone()
+        };
+        format!("{bare} (its words may repeat log text: `healer notify test` shows them)")
     }
 }

@@ -1,10 +1,12 @@
 //! One POST over HTTP/1.1, with or without TLS, on a connection of its own.
 //!
-//! Keeps true: everything is within one time-out; of the answer at most
-//! [`BODY_BYTES_MAX`] are read; redirects are not followed; an error names the
-//! host and never the path or the query, where tokens are.
+//! Keeps true: everything is within one time-out; of the answer to a failure at
+//! most [`BODY_BYTES_MAX`] are read, of a success only the head; redirects are not
+//! followed; an error names the host and never the path or the query, where tokens
+//! are.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -14,19 +16,18 @@ use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::failure::{Failure, FailureKind};
-use super::message::{cut, one_line};
-use super::tls;
+use super::message::one_line;
+use super::{dial, tls};
 
 /// Bytes of an answer's body that are read; the rest is left where it is.
 const BODY_BYTES_MAX: usize = 16 * 1_024;
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1_024;
-/// Bytes of what an answer says that are shown.
-const SHOWN_BYTES_MAX: usize = 200;
+/// Longest wait for the body of an answer.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait that a receiver may ask for.
 const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
 
@@ -68,10 +69,19 @@ impl Endpoint {
         if host.is_empty() {
             return Err("names no host".to_owned());
         }
+        let default = if is_tls { 443 } else { 80 };
+        let port = match authority.len() == host.len() {
+            true => default,
+            // What follows a host is its port; 0 is none.
+            false => uri
+                .port_u16()
+                .filter(|port| *port > 0)
+                .ok_or_else(|| "has a port that is none; there are 1 to 65535".to_owned())?,
+        };
         Ok(Self {
             is_tls,
             host: host.trim_matches(['[', ']']).to_owned(),
-            port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
+            port,
             path: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
         })
     }
@@ -120,7 +130,7 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// How long the receiver asks to wait.
     pub(super) retry_after_ms: Option<u64>,
-    /// The first [`BODY_BYTES_MAX`] of it, as text.
+    /// The first [`BODY_BYTES_MAX`] of it, as text; of a success nothing.
     pub(super) body: String,
 }
 
@@ -131,7 +141,7 @@ pub(super) async fn post(
     timeout: Duration,
 ) -> Result<Answer, Failure> {
     let stage = Cell::new("connecting");
-    let sent = tokio::time::timeout(timeout, exchange(post, ca_file, &stage));
+    let sent = tokio::time::timeout(timeout, exchange(post, ca_file, timeout, &stage));
     sent.await.unwrap_or_else(|_| {
         let (shown, waited) = (post.endpoint.shown(), timeout.as_secs_f64());
         let stage = stage.get();
@@ -144,6 +154,7 @@ pub(super) async fn post(
 async fn exchange(
     post: &Post,
     ca_file: Option<&Path>,
+    timeout: Duration,
     stage: &Cell<&'static str>,
 ) -> Result<Answer, Failure> {
     let to = &post.endpoint;
@@ -154,7 +165,7 @@ async fn exchange(
             one_line(&e.to_string())
         ))
     };
-    let tcp = TcpStream::connect((to.host.as_str(), to.port)).await;
+    let tcp = dial::connect(&to.host, to.port, timeout).await;
     let tcp = tcp.map_err(|e| failed("cannot connect", &e))?;
     if !to.is_tls {
         return talk(post, tcp, stage).await;
@@ -195,11 +206,11 @@ where
     // Its faults come out of the exchange too.
     let driven = async {
         let _ended = connection.await;
-        std::future::pending::<()>().await;
+        std::future::pending::<Infallible>().await
     };
     tokio::select! {
         answer = exchange => answer,
-        () = driven => Err(Failure::later(format!("{shown}: the connection was closed"))),
+        never = driven => match never {},
     }
 }
 
@@ -227,11 +238,25 @@ fn request(post: &Post) -> Result<Request<Full<Bytes>>, Failure> {
 }
 
 async fn answer(response: Response<Incoming>) -> Answer {
-    let status = response.status().as_u16();
-    let retry_after_ms = retry_after(response.headers(), SystemTime::now());
-    let mut body = response.into_body();
+    let is_taken = response.status().is_success();
+    let mut answer = Answer {
+        status: response.status().as_u16(),
+        retry_after_ms: retry_after(response.headers(), SystemTime::now()),
+        body: String::new(),
+    };
+    // It is taken, whatever becomes of the rest: sent again it would come twice.
+    if is_taken {
+        return answer;
+    }
     let mut read = Vec::new();
-    // What breaks off says as much as came.
+    // What breaks off, or does not end, says as much as came.
+    let body = fill(&mut read, response.into_body());
+    let _ended = tokio::time::timeout(BODY_WAIT_MAX, body).await;
+    answer.body = String::from_utf8_lossy(&read).into_owned();
+    answer
+}
+
+async fn fill(read: &mut Vec<u8>, mut body: Incoming) {
     while let Some(Ok(frame)) = body.frame().await {
         if let Some(data) = frame.data_ref() {
             let room = BODY_BYTES_MAX - read.len();
@@ -240,11 +265,6 @@ async fn answer(response: Response<Incoming>) -> Answer {
         if read.len() == BODY_BYTES_MAX {
             break;
         }
-    }
-    Answer {
-        status,
-        retry_after_ms,
-        body: String::from_utf8_lossy(&read).into_owned(),
     }
 }
 
@@ -272,32 +292,26 @@ pub(super) fn retry_after_ms(seconds: f64) -> Option<u64> {
 /// What an answer means; `shown` is who gave it.
 pub(super) fn judge(shown: &str, answer: &Answer) -> Result<(), Failure> {
     let status = answer.status;
-    let said = cut(&one_line(&answer.body), SHOWN_BYTES_MAX);
-    let said = if said.is_empty() {
-        said
-    } else {
-        format!(": {said}")
+    let what = format!("{shown} answers {status}");
+    let failure = match status {
+        200..=299 => return Ok(()),
+        300..=399 => {
+            return Err(Failure::setup(
+                format!("{what}, a redirect, which is not followed"),
+                "give the URL that it leads to",
+            ));
+        }
+        408 | 425 | 429 => Failure::new(FailureKind::Later(answer.retry_after_ms), what, ""),
+        500..=599 => {
+            let kind = FailureKind::Later(answer.retry_after_ms);
+            Failure::new(kind, what, "").answered()
+        }
+        400 | 406 | 411 | 413..=415 | 422 => Failure::refused(what, ""),
+        401 | 403 => Failure::setup(what, "see the token, and what it may do"),
+        404 | 405 | 410 => Failure::setup(what, "see the URL: nothing takes messages there"),
+        _ => Failure::setup(what, ""),
     };
-    let what = format!("{shown} answers {status}{said}");
-    match status {
-        200..=299 => Ok(()),
-        300..=399 => Err(Failure::setup(
-            format!("{shown} answers {status}, a redirect, which is not followed"),
-            "give the URL that it leads to",
-        )),
-        408 | 425 | 429 | 500..=599 => Err(Failure::new(
-            FailureKind::Later(answer.retry_after_ms),
-            what,
-            "",
-        )),
-        400 | 406 | 411 | 413..=415 | 422 => Err(Failure::refused(what, "")),
-        401 | 403 => Err(Failure::setup(what, "see the token, and what it may do")),
-        404 | 405 | 410 => Err(Failure::setup(
-            what,
-            "see the URL: nothing takes messages there",
-        )),
-        _ => Err(Failure::setup(what, "")),
-    }
+    Err(failure.saying(&*answer.body))
 }
 
 /// What an error says, and what it rests on.
@@ -333,6 +347,10 @@ mod tests {
             "https://",
             "https://u:secret@h/",
             "https://h /secret",
+            "https://h:99999/secret",
+            "https://h:/secret",
+            "https://h:0/secret",
+            "https://[::1]:99999/secret",
         ] {
             let why = Endpoint::parse(url).unwrap_err();
             assert!(!why.contains("secret"), "{why}");
@@ -391,6 +409,9 @@ mod tests {
         ] {
             assert_eq!(judged(status).unwrap_err().0, kind, "{status}");
         }
-        assert_eq!(judged(500).unwrap_err().1, "https://h answers 500: why not");
+        assert_eq!(
+            judged(500).unwrap_err().1,
+            "https://h answers 500: why\nnot"
+        );
     }
 }

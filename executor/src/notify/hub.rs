@@ -22,7 +22,7 @@ use super::worker::Worker;
 use crate::clock::Clock;
 use crate::config::Notifier;
 use crate::evidence;
-use crate::metrics::NotifyMetrics;
+use crate::metrics::{NotifyMetrics, NotifyResult};
 
 /// The thread's name; see [`super::is_fenced`].
 pub(super) const THREAD: &str = "notify";
@@ -32,6 +32,8 @@ const THREAD_STACK_BYTES: usize = 2 << 20;
 const BLOCKING_THREADS_MAX: usize = 16;
 /// Pause before the thread goes on after a fault of our own.
 const FAULT_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked whether all workers still run.
+const TICK: Duration = Duration::from_secs(10);
 /// How often it is looked whether all workers are idle.
 const FLUSH_LOOK: Duration = Duration::from_millis(10);
 
@@ -46,11 +48,19 @@ pub(super) struct Setup {
     pub(super) left_out: Arc<AtomicU32>,
 }
 
+/// Who is told.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    pub(super) notifiers: Vec<Notifier>,
+    /// Names of those that are switched off: what waits for them stays.
+    pub(super) off: Vec<String>,
+}
+
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Command {
     Notice(Box<Notice>),
-    Configure(Vec<Notifier>),
+    Configure(Settings),
     Flush(oneshot::Sender<()>),
 }
 
@@ -62,11 +72,11 @@ pub(super) fn start(setup: Setup, mut commands: mpsc::Receiver<Command>) -> io::
         .thread_name(THREAD)
         .build()?;
     let serve = move || {
-        let mut notifiers = Vec::new();
+        let mut settings = Settings::default();
         loop {
             let served = catch_unwind(AssertUnwindSafe(|| {
-                let hub = Hub::new(&setup, std::mem::take(&mut notifiers));
-                LocalSet::new().block_on(&runtime, hub.serve(&mut commands, &mut notifiers));
+                let hub = Hub::new(&setup, settings.notifiers.clone());
+                LocalSet::new().block_on(&runtime, hub.serve(&mut commands, &mut settings));
             }));
             match served {
                 Ok(()) => break,
@@ -114,24 +124,24 @@ impl<'a> Hub<'a> {
         hub
     }
 
-    /// `notifiers` are those in force, for who goes on after a fault.
-    async fn serve(
-        mut self,
-        commands: &mut mpsc::Receiver<Command>,
-        notifiers: &mut Vec<Notifier>,
-    ) {
-        self.keep_running();
-        while let Some(command) = commands.recv().await {
+    /// `settings` are those in force, for who goes on after a fault.
+    async fn serve(mut self, commands: &mut mpsc::Receiver<Command>, settings: &mut Settings) {
+        loop {
+            self.keep_running();
+            let command = match tokio::time::timeout(TICK, commands.recv()).await {
+                Ok(Some(command)) => command,
+                Ok(None) => return,
+                Err(_) => continue,
+            };
             self.tell_left_out();
             match command {
                 Command::Notice(notice) => self.hear(*notice),
                 Command::Configure(new) => {
-                    notifiers.clone_from(&new);
+                    settings.clone_from(&new);
                     self.configure(new);
                 }
                 Command::Flush(done) => self.flush(done),
             }
-            self.keep_running();
         }
     }
 
@@ -140,7 +150,9 @@ impl<'a> Hub<'a> {
             .sample
             .filter(|_| self.wants_samples)
             .map(|sample| cut_chars(&one_line(&evidence::masked(&sample)), SAMPLE_CHARS_MAX));
-        let Some(message) = self.incidents.message(&self.setup.host, notice) else {
+        let now_ms = self.setup.clock.now().at.0;
+        let message = self.incidents.message(&self.setup.host, notice, now_ms);
+        let Some(message) = message else {
             return;
         };
         for running in self.workers.borrow().values() {
@@ -148,9 +160,10 @@ impl<'a> Hub<'a> {
         }
     }
 
-    fn configure(&mut self, notifiers: Vec<Notifier>) {
+    fn configure(&mut self, settings: Settings) {
+        let Settings { notifiers, off } = settings;
         self.wants_samples = notifiers.iter().any(|n| n.route.sample);
-        let names: Vec<String> = notifiers.iter().map(|n| n.name.clone()).collect();
+        let mut names: Vec<String> = notifiers.iter().map(|n| n.name.clone()).collect();
         self.workers.borrow_mut().retain(|name, running| {
             let stays = names.contains(name);
             if !stays && let Some(task) = &running.task {
@@ -172,12 +185,15 @@ impl<'a> Hub<'a> {
                 None => self.add(notifier),
             }
         }
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for (notifier, count) in sweep(&self.setup.dir, &names) {
-            let s = plural(u32::try_from(count).unwrap_or(u32::MAX));
+        names.extend(off);
+        for (notifier, count) in sweep(&self.setup.dir, &names, self.setup.clock.now()) {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            let dropped = NotifyResult::Dropped;
+            self.setup.metrics.count(&notifier, dropped, count);
+            let s = plural(count);
             tracing::warn!(
                 notifier,
-                "is configured no more: {count} waiting message{s} removed"
+                "is configured no more: {count} waiting message{s} dropped; see `healer history`"
             );
         }
     }

@@ -27,15 +27,20 @@ pub(super) struct Incidents {
 #[derive(Debug)]
 struct Incident {
     id: String,
-    /// When its newest step was told, ms since the epoch.
+    /// When its newest step was told, by the policy's clock, ms.
     touched_ms: u64,
     began_ms: u64,
 }
 
 impl Incidents {
     /// Finds the incident that a notice belongs to; none where it is no news.
-    pub(super) fn message(&mut self, host: &str, mut notice: Notice) -> Option<Message> {
-        let now_ms = notice.at_ms;
+    /// `now_ms` is of the policy's clock.
+    pub(super) fn message(
+        &mut self,
+        host: &str,
+        mut notice: Notice,
+        now_ms: u64,
+    ) -> Option<Message> {
         self.open
             .retain(|_, incident| now_ms.saturating_sub(incident.touched_ms) < FORGOTTEN_MS);
         let is_open = self.open.contains_key(&notice.target);
@@ -44,13 +49,13 @@ impl Incidents {
             Step::Pending if !is_open => notice.step = Step::Detected,
             _ => {}
         }
-        let incident = self.place(host, &notice);
+        let incident = self.place(host, &notice, now_ms);
         self.made += 1;
         let id = hash(&[
             host,
             &notice.target,
             notice.step.as_str(),
-            &now_ms.to_string(),
+            &notice.at_ms.to_string(),
             &self.made.to_string(),
             &std::process::id().to_string(),
         ]);
@@ -58,17 +63,16 @@ impl Incidents {
     }
 
     /// The incident's id; empty for what is no part of one.
-    fn place(&mut self, host: &str, notice: &Notice) -> String {
+    fn place(&mut self, host: &str, notice: &Notice, now_ms: u64) -> String {
         if notice.target.is_empty() || notice.step == Step::DryRun {
             return String::new();
         }
-        let now_ms = notice.at_ms;
         let id = match self.open.get_mut(&notice.target) {
             Some(incident) => {
                 incident.touched_ms = now_ms;
                 incident.id.clone()
             }
-            None => hash(&[host, &notice.target, &now_ms.to_string()]),
+            None => hash(&[host, &notice.target, &notice.at_ms.to_string()]),
         };
         if ends(notice.step) {
             self.open.remove(&notice.target);
@@ -149,13 +153,11 @@ mod tests {
     fn steps(incidents: &mut Incidents, told: &[(&str, Step)]) -> Vec<(String, Step)> {
         let messages = told.iter().enumerate().filter_map(|(n, (target, step))| {
             let at_ms = 1_000 + n as u64;
-            incidents.message(
-                "h",
-                Notice {
-                    at_ms,
-                    ..notice(target, *step)
-                },
-            )
+            let notice = Notice {
+                at_ms,
+                ..notice(target, *step)
+            };
+            incidents.message("h", notice, at_ms)
         });
         messages.map(|m| (m.incident, m.step)).collect()
     }
@@ -209,20 +211,13 @@ mod tests {
     fn open_incidents_are_bounded_and_forgotten() {
         let mut incidents = Incidents::default();
         for n in 0..=OPEN_MAX {
-            let at_ms = n as u64;
-            let one = Notice {
-                at_ms,
-                ..notice(&format!("t{n}"), Step::Detected)
-            };
-            assert!(incidents.message("h", one).is_some());
+            let one = notice(&format!("t{n}"), Step::Detected);
+            assert!(incidents.message("h", one, n as u64).is_some());
         }
         assert_eq!(incidents.open.len(), OPEN_MAX);
         assert!(!incidents.open.contains_key("t0"));
-        let late = Notice {
-            at_ms: OPEN_MAX as u64 + FORGOTTEN_MS,
-            ..notice("x", Step::Detected)
-        };
-        incidents.message("h", late);
+        let late = OPEN_MAX as u64 + FORGOTTEN_MS;
+        incidents.message("h", notice("x", Step::Detected), late);
         assert_eq!(incidents.open.len(), 1);
     }
 
@@ -230,7 +225,7 @@ mod tests {
     fn no_two_messages_have_one_id() {
         let mut incidents = Incidents::default();
         let ids: std::collections::BTreeSet<String> = (0..100)
-            .filter_map(|_| incidents.message("h", notice("", Step::Storm)))
+            .filter_map(|_| incidents.message("h", notice("", Step::Storm), 0))
             .map(|message| message.id)
             .collect();
         assert_eq!(ids.len(), 100);

@@ -20,10 +20,20 @@ use crate::config::{Notifier, NotifierKind};
 
 use super::failure::Failure;
 use super::http::{self, Answer, Endpoint, Post};
-use super::message::{Message, Severity};
+use super::message::{Message, Severity, cut, one_line};
 use super::secret::{Secret, SecretSource, scrub};
 
 pub(crate) use email::check_mailbox;
+
+/// Bytes that are shown of what a receiver says.
+const SAID_BYTES_MAX: usize = 200;
+
+/// A message is out.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// But not to all, and why.
+    pub(super) partly: Option<Failure>,
+}
 
 /// Sends one message, in the time that the notifier has for it.
 ///
@@ -33,13 +43,30 @@ pub(super) async fn send(
     notifier: &Notifier,
     message: &Message,
     now_s: u64,
-) -> Result<(), Failure> {
+) -> Result<Sent, Failure> {
     let mut used = Vec::new();
     let sent = send_with(notifier, message, now_s, &mut used).await;
-    sent.map_err(|failure| Failure {
+    // First the secrets, then the cut: half a secret would not be known.
+    let clean = |failure: Failure| Failure {
         what: scrub(&failure.what, &used),
+        said: cut(&one_line(&scrub(&failure.said, &used)), SAID_BYTES_MAX),
         ..failure
-    })
+    };
+    match sent {
+        Ok(sent) => Ok(Sent {
+            partly: sent.partly.map(clean),
+        }),
+        Err(failure) => Err(clean(failure)),
+    }
+}
+
+/// The longest that a try may take.
+pub(super) fn longest(notifier: &Notifier) -> Duration {
+    let timeout = Duration::from_millis(notifier.timeout_ms);
+    match &notifier.kind {
+        NotifierKind::Email(_) => email::longest(timeout),
+        _ => timeout,
+    }
 }
 
 async fn send_with(
@@ -47,19 +74,25 @@ async fn send_with(
     message: &Message,
     now_s: u64,
     used: &mut Vec<Secret>,
-) -> Result<(), Failure> {
+) -> Result<Sent, Failure> {
     let timeout = Duration::from_millis(notifier.timeout_ms);
     let mut secrets = Secrets(used);
     let (post, ca_file) = match &notifier.kind {
         NotifierKind::Email(to) => {
             let login = match &to.login {
-                Some((name, password)) => Some((name.clone(), secrets.read(password)?)),
+                Some((name, password)) => {
+                    let password = secrets.read(password)?;
+                    secrets.0.extend(password.as_login(name));
+                    Some((name.clone(), password))
+                }
                 None => None,
             };
             return email::send(message, to, login, timeout).await;
         }
         NotifierKind::Command { argv, env } => {
-            return command::run(message, argv, env, timeout).await;
+            secrets.0.extend(env.iter().filter_map(Secret::of_env));
+            command::run(message, argv, env, timeout).await?;
+            return Ok(Sent::default());
         }
         http => post(http, message, now_s, &mut secrets)?,
     };
@@ -69,7 +102,8 @@ async fn send_with(
         NotifierKind::Telegram { .. } => telegram::judge(&shown, &answer),
         NotifierKind::Discord { .. } => discord::judge(&shown, &answer),
         _ => http::judge(&shown, &answer),
-    }
+    }?;
+    Ok(Sent::default())
 }
 
 /// What goes out by HTTP, and the certificates that are trusted for it.

@@ -7,7 +7,7 @@ use crate::config::Rate;
 
 /// Fewer than this are sent one by one when the rate is too high.
 const DIGEST_MIN: usize = 3;
-/// Messages that one digest holds; further ones go into the next.
+/// Messages that one digest holds at most; further ones go into the next.
 pub(super) const DIGEST_MAX: usize = 50;
 /// One token, in parts: tokens come in fractions.
 const TOKEN: u64 = 3_600_000;
@@ -16,8 +16,6 @@ const TOKEN: u64 = 3_600_000;
 const BACKOFF_MS_MIN: u64 = 5_000;
 /// up to this.
 const BACKOFF_MS_MAX: u64 = 15 * 60_000;
-/// What the receiver asks for is waited at least so long.
-const RETRY_AFTER_MS_MIN: u64 = 1_000;
 
 /// One message that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +27,10 @@ pub(super) struct Waiting {
     pub(super) at_ms: u64,
     /// Several in one already.
     pub(super) is_digest: bool,
+    /// 0, or how far behind the others it is: its receiver does not take it.
+    pub(super) rank: u32,
+    /// Not tried before, by a clock that only goes forward, ms.
+    pub(super) not_before_ms: u64,
 }
 
 /// What to do now.
@@ -99,18 +101,22 @@ pub(super) fn plan(
     bucket.fill(rate, now_ms);
     let quiet_until = quiet.and_then(|quiet| quiet.until_ms(wall_ms));
     let may_go = |w: &&Waiting| quiet_until.is_none() || w.severity == Severity::Critical;
-    let ready: Vec<&Waiting> = waiting.iter().filter(may_go).collect();
+    let is_due = |w: &&Waiting| may_go(w) && w.not_before_ms <= now_ms;
+    let ready: Vec<&Waiting> = waiting.iter().filter(is_due).collect();
     // A digest came last and is about what came first.
-    let Some(first) = ready.iter().min_by_key(|w| (w.at_ms, w.seq)) else {
-        let kept = !waiting.is_empty();
-        let until = quiet_until.filter(|_| kept);
-        return Plan::Wait(until.map(|until| until.saturating_sub(wall_ms)));
+    let Some(first) = ready.iter().min_by_key(|w| (w.rank, w.at_ms, w.seq)) else {
+        let until = waiting.iter().map(|w| match may_go(&w) {
+            true => w.not_before_ms.saturating_sub(now_ms),
+            false => quiet_until.unwrap_or(0).saturating_sub(wall_ms),
+        });
+        return Plan::Wait(until.min());
     };
     if bucket.tokens() == 0 {
         return Plan::Wait(Some(bucket.next_ms(rate).max(1)));
     }
-    // What is in one message already is not put into another.
-    let single = ready.iter().filter(|w| !w.is_digest);
+    // What is in one message already is not put into another, nor is what would
+    // have the others refused with it.
+    let single = ready.iter().filter(|w| !w.is_digest && w.rank == 0);
     let is_kept = |w: &&Waiting| {
         quiet.is_some_and(|quiet| quiet.until_ms(w.at_ms).is_some())
             && w.severity < Severity::Critical
@@ -130,14 +136,12 @@ pub(super) fn plan(
     Plan::Send(first.seq)
 }
 
-/// Pause after so many failures in a row, at least 1, ms; the receiver's own
-/// wish comes first.
+/// Pause after so many failures in a row, at least 1, ms; longer where the
+/// receiver asks for it, never shorter.
 pub(super) fn backoff_ms(failures: u32, retry_after_ms: Option<u64>) -> u64 {
-    if let Some(ms) = retry_after_ms {
-        return ms.max(RETRY_AFTER_MS_MIN);
-    }
     let doublings = failures.saturating_sub(1).min(16);
-    (BACKOFF_MS_MIN << doublings).min(BACKOFF_MS_MAX)
+    let own = (BACKOFF_MS_MIN << doublings).min(BACKOFF_MS_MAX);
+    own.max(retry_after_ms.unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -157,6 +161,8 @@ mod tests {
             severity,
             at_ms,
             is_digest: false,
+            rank: 0,
+            not_before_ms: 0,
         }
     }
 
@@ -238,11 +244,38 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_to_a_bound_and_the_receivers_wish_comes_first() {
+    fn pauses_grow_to_a_bound_and_the_receivers_wish_only_makes_them_longer() {
         let pauses: Vec<u64> = (1..=10).map(|n| backoff_ms(n, None) / 1_000).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 900, 900]);
         assert_eq!(backoff_ms(u32::MAX, None), BACKOFF_MS_MAX);
-        assert_eq!(backoff_ms(9, Some(7_000)), 7_000);
-        assert_eq!(backoff_ms(1, Some(0)), RETRY_AFTER_MS_MIN);
+        assert_eq!(backoff_ms(1, Some(7_000)), 7_000);
+        assert_eq!(backoff_ms(3, Some(7_000)), 20_000);
+        assert_eq!(backoff_ms(9, Some(3_600_000)), 3_600_000);
+        for n in 1..=10 {
+            assert_eq!(backoff_ms(n, Some(0)), backoff_ms(n, None), "{n}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_taken_comes_behind_the_others_and_into_no_digest() {
+        let behind = |seq, rank, not_before_ms| Waiting {
+            rank,
+            not_before_ms,
+            ..waiting(seq, Severity::Critical, 0)
+        };
+        let mut bucket = Bucket::new(RATE, 0);
+        let mut plan = |queue: &[Waiting], now| plan(queue, None, RATE, &mut bucket, (now, 0));
+        let young = waiting(9, Severity::Info, 500);
+        assert_eq!(plan(&[behind(1, 1, 0), young], 0), Plan::Send(9));
+        assert_eq!(plan(&[behind(1, 2, 0), behind(2, 1, 0)], 0), Plan::Send(2));
+        assert_eq!(plan(&[behind(1, 1, 70)], 60), Plan::Wait(Some(10)));
+        assert_eq!(plan(&[behind(1, 1, 70)], 70), Plan::Send(1));
+        assert_eq!(plan(&[behind(1, 1, 70), young], 60), Plan::Send(9));
+        let mut many: Vec<Waiting> = (2..9).map(|n| waiting(n, Severity::Info, n)).collect();
+        many.push(behind(1, 1, 0));
+        let Plan::Digest(in_one) = plan(&many, 0) else {
+            panic!("no digest");
+        };
+        assert_eq!(in_one, [2, 3, 4, 5, 6, 7, 8]);
     }
 }

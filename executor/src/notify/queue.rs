@@ -3,30 +3,40 @@
 //!
 //! Keeps true: at most so many messages and [`QUEUE_BYTES_MAX`] bytes; where
 //! there is no room, the oldest of the least severe goes, which is told. A file
-//! is whole or not there. What the disk does not take is kept in memory. A
-//! digest takes the place of what it is made of in one step: until its file is
-//! there they are, and once it is they are gone, over crashes too.
+//! is whole or not there. What the disk does not take is kept in memory, up to
+//! [`MEMORY_BYTES_MAX`]. A digest takes the place of what it is made of in one
+//! step: until it is durable (or has gone out) their files stay, and with it they
+//! are gone, over crashes and power cuts too.
 //!
-//! Nothing is fsynced: a power cut may take the newest messages; the journal has
-//! what they tell.
+//! Messages are not fsynced: a power cut may take the newest; the journal has
+//! what they tell. Ages are by the policy's clock; only what was there at the
+//! start has its age then by the wall clock.
+
+mod digest;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use policy::Now;
 use serde::{Deserialize, Serialize};
 
-use super::message::{Message, Severity, cut, one_line};
+use super::message::{Message, Severity};
 use super::plan::Waiting;
 use crate::report::{ReportDir, ReportError};
 
 /// Most bytes of one queue.
 const QUEUE_BYTES_MAX: u64 = 4 << 20;
+/// Most bytes of those that are only in memory.
+const MEMORY_BYTES_MAX: u64 = 256 << 10;
 /// Most bytes of one message; a digest of the longest has fewer.
 const MESSAGE_BYTES_MAX: u64 = 64 << 10;
 /// Nothing is written with less room than this on the disk: it is the journal's.
 const FREE_BYTES_MIN: u64 = 16 << 20;
-/// Of one message, in a digest.
-const LINE_BYTES_MAX: usize = 240;
+/// Numbers of messages end before this; they sort as text does.
+const SEQ_END: u64 = 10_u64.pow(16);
+/// Answers by which a receiver says that it cannot take a message; after so many
+/// of them it is put behind the others.
+const ANSWERS_MAX: u32 = 5;
 
 /// See the module.
 #[derive(Debug)]
@@ -44,8 +54,16 @@ struct Entry {
     at_ms: u64,
     is_digest: bool,
     bytes: u64,
+    /// When it came, by the policy's clock, ms; negative where that is younger.
+    born_ms: i64,
+    /// See [`ANSWERS_MAX`].
+    answers: u32,
+    /// Not tried before, by the policy's clock, ms.
+    not_before_ms: u64,
     /// Where the disk has not taken it.
     in_memory: Option<Box<Message>>,
+    /// Files that go with it: of a digest that is not durable, what it is made of.
+    standing: Vec<String>,
 }
 
 /// What a file holds.
@@ -69,7 +87,7 @@ pub(super) struct Pushed {
 impl Queue {
     /// Takes up what is there. What cannot be used is removed, and told in the
     /// list.
-    pub(super) fn open(path: &Path, count_max: usize) -> (Self, Vec<String>) {
+    pub(super) fn open(path: &Path, count_max: usize, now: Now) -> (Self, Vec<String>) {
         let mut queue = Self {
             path: path.to_owned(),
             entries: BTreeMap::new(),
@@ -78,40 +96,56 @@ impl Queue {
             count_max,
         };
         let mut told = Vec::new();
-        if let Err(e) = queue.load(&mut told) {
+        if let Err(e) = queue.load(&mut told, now) {
             told.push(e.to_string());
         }
         (queue, told)
     }
 
-    fn load(&mut self, told: &mut Vec<String>) -> Result<(), ReportError> {
+    fn load(&mut self, told: &mut Vec<String>, now: Now) -> Result<(), ReportError> {
         let dir = self.dir()?;
-        let mut covered = Vec::new();
-        for name in dir.some_names()?.found {
-            let Some((seq, mut entry)) = parse_name(&name) else {
-                if ReportDir::is_temp(&name) {
-                    dir.remove(&name)?;
+        let names = dir.some_names()?.found;
+        let ours: Vec<(u64, Entry)> = names.iter().filter_map(|n| parse_name(n, now)).collect();
+        // Whatever becomes of them, no new one takes the name of one.
+        let last = ours.iter().map(|(seq, _)| *seq).max().unwrap_or(0);
+        self.next_seq = last.saturating_add(1);
+        let mut left = Vec::new();
+        for name in names.iter().filter(|name| ReportDir::is_temp(name)) {
+            left.extend(dir.remove(name).err().map(|e| e.to_string()));
+        }
+        for (seq, mut entry) in ours {
+            match dir.size_of_ours(&name_of(seq, &entry)) {
+                Ok(bytes) => entry.bytes = bytes,
+                Err(e) => {
+                    left.push(e.to_string());
+                    continue;
                 }
-                continue;
-            };
-            entry.bytes = dir.size_of_ours(&name)?;
-            self.next_seq = self.next_seq.max(seq.saturating_add(1));
+            }
             self.insert(seq, entry);
-            if self.entries[&seq].is_digest {
-                match self.stored(seq) {
-                    Ok(stored) => covered.extend(stored.covers),
-                    Err(why) => {
-                        told.push(why);
-                        self.remove(seq);
-                    }
+        }
+        if let [first, more @ ..] = &*left {
+            told.push(match more.len() {
+                0 => first.clone(),
+                more => format!("{first}; and {more} more like it"),
+            });
+        }
+        self.end_covered(told);
+        Ok(())
+    }
+
+    /// A crash came between a digest and the end of what it is made of.
+    fn end_covered(&mut self, told: &mut Vec<String>) {
+        let digests = self.entries.iter().filter(|(_, entry)| entry.is_digest);
+        let digests: Vec<u64> = digests.map(|(&seq, _)| seq).collect();
+        for digest in digests {
+            match self.stored(digest) {
+                Ok(stored) => stored.covers.iter().for_each(|&seq| self.remove(seq)),
+                Err(why) => {
+                    told.push(why);
+                    self.remove(digest);
                 }
             }
         }
-        // A crash came between the digest and the end of what it is made of.
-        for seq in covered {
-            self.remove(seq);
-        }
-        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,21 +164,22 @@ impl Queue {
             severity: entry.severity,
             at_ms: entry.at_ms,
             is_digest: entry.is_digest,
+            rank: entry.answers / ANSWERS_MAX,
+            not_before_ms: entry.not_before_ms,
         });
         waiting.collect()
     }
 
-    /// Takes a message in.
-    pub(super) fn push(&mut self, message: &Message) -> Pushed {
+    /// Takes a message in, at this time of the policy's clock.
+    pub(super) fn push(&mut self, message: &Message, now_ms: u64) -> Pushed {
         let stored = Stored {
             message: message.clone(),
             covers: Vec::new(),
         };
         let mut pushed = Pushed::default();
-        let (seq, not_written) = self.add(&stored);
+        let (seq, not_written) = self.add(&stored, born(now_ms, 0));
         pushed.not_written = not_written;
-        while self.entries.len() > self.count_max || self.bytes > QUEUE_BYTES_MAX {
-            let Some(least) = self.least() else { break };
+        while let Some(least) = self.too_much() {
             self.remove(least);
             pushed.dropped += 1;
             if least == seq {
@@ -154,13 +189,44 @@ impl Queue {
         pushed
     }
 
-    /// The oldest of the least severe.
-    fn least(&self) -> Option<u64> {
-        let least = self
-            .entries
-            .iter()
-            .min_by_key(|(seq, e)| (e.severity, **seq));
-        least.map(|(&seq, _)| seq)
+    /// What has to go: the oldest of the least severe.
+    fn too_much(&self) -> Option<u64> {
+        let least = |of: &dyn Fn(&Entry) -> bool| {
+            let all = self.entries.iter().filter(|(_, entry)| of(entry));
+            let least = all.min_by_key(|(seq, e)| (e.severity, **seq));
+            least.map(|(&seq, _)| seq)
+        };
+        if self.entries.len() > self.count_max || self.bytes > QUEUE_BYTES_MAX {
+            return least(&|_| true);
+        }
+        let in_memory = |entry: &Entry| entry.in_memory.is_some();
+        let held = self.entries.values().filter(|entry| in_memory(entry));
+        let held: u64 = held.map(|entry| entry.bytes).sum();
+        match held > MEMORY_BYTES_MAX {
+            true => least(&in_memory),
+            false => None,
+        }
+    }
+
+    /// The receiver has answered that it cannot take this one. True where it is
+    /// behind the others by now, and is not tried before so long has passed.
+    pub(super) fn answered(&mut self, seq: u64, now_ms: u64, pause_ms: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&seq) else {
+            return false;
+        };
+        entry.answers = entry.answers.saturating_add(1);
+        let is_behind = entry.answers >= ANSWERS_MAX;
+        if is_behind {
+            entry.not_before_ms = now_ms.saturating_add(pause_ms);
+        }
+        is_behind
+    }
+
+    /// Something has changed: nothing has to wait for its time.
+    pub(super) fn wait_no_more(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.not_before_ms = 0;
+        }
     }
 
     /// One message, whole. Where it cannot be read it is removed.
@@ -182,7 +248,7 @@ impl Queue {
         let Some(entry) = self.entries.get(&seq) else {
             return Err(format!("no message {seq} in {}", self.path.display()));
         };
-        let name = name(seq, entry);
+        let name = name_of(seq, entry);
         let shown = self.path.join(&name).display().to_string();
         let dir = self.dir().map_err(|e| e.to_string())?;
         let own = dir.own_uid();
@@ -200,58 +266,90 @@ impl Queue {
             return;
         };
         self.bytes = self.bytes.saturating_sub(entry.bytes);
-        if entry.in_memory.is_none()
-            && let Ok(dir) = self.dir()
-        {
+        let Ok(dir) = self.dir() else { return };
+        let own = Some(name_of(seq, &entry)).filter(|_| entry.in_memory.is_none());
+        for name in own.iter().chain(&entry.standing) {
             // What stays behind is sent again at the next start, with the same id.
-            let _stays = dir.remove(&name(seq, &entry));
+            let _stays = dir.remove(name);
         }
     }
 
-    /// Those that are older than allowed.
-    pub(super) fn expired(&self, wall_ms: u64, max_age_ms: u64) -> Vec<u64> {
-        let is_old = |entry: &Entry| wall_ms.saturating_sub(entry.at_ms) > max_age_ms;
+    /// Those that are older than allowed, by the policy's clock.
+    pub(super) fn expired(&self, now_ms: u64, max_age_ms: u64) -> Vec<u64> {
+        let is_old = |entry: &Entry| {
+            let age = i128::from(now_ms) - i128::from(entry.born_ms);
+            age > i128::from(max_age_ms)
+        };
         let old = self.entries.iter().filter(|(_, entry)| is_old(entry));
         old.map(|(&seq, _)| seq).collect()
     }
 
-    /// Puts one message in the place of several. What cannot be read of them is
-    /// returned.
+    /// Puts one message in the place of the first of these, as many as it shows.
+    /// What went wrong is returned.
     pub(super) fn digest(&mut self, seqs: &[u64], host: &str) -> Vec<String> {
         let mut told = Vec::new();
-        let mut messages = Vec::new();
+        let (mut messages, mut covers) = (Vec::new(), Vec::new());
         for &seq in seqs {
             match self.read(seq) {
-                Ok(message) => messages.push(message),
+                Ok(message) => {
+                    messages.push(message);
+                    covers.push(seq);
+                }
                 Err(why) => told.push(why),
             }
         }
         if messages.is_empty() {
             return told;
         }
+        let count = digest::fitting(&messages);
+        covers.truncate(count);
+        let youngest = covers.iter().map(|seq| self.entries[seq].born_ms).max();
         let stored = Stored {
-            message: in_one(&messages, host),
-            covers: seqs.to_vec(),
+            message: digest::in_one(&messages[..count], host),
+            covers,
         };
-        told.extend(self.add(&stored).1);
-        for &seq in seqs {
-            self.remove(seq);
+        let (digest, not_written) = self.add(&stored, youngest.unwrap_or(i64::MAX));
+        match not_written {
+            None => stored.covers.iter().for_each(|&seq| self.remove(seq)),
+            Some(why) => {
+                told.push(why);
+                self.stand_by(digest, &stored.covers);
+            }
         }
         told
     }
 
-    fn add(&mut self, stored: &Stored) -> (u64, Option<String>) {
+    /// The files of what a digest is made of stay until it has gone out.
+    fn stand_by(&mut self, digest: u64, covers: &[u64]) {
+        let mut standing = Vec::new();
+        for &seq in covers {
+            if let Some(entry) = self.entries.remove(&seq) {
+                let is_written = entry.in_memory.is_none();
+                standing.extend(is_written.then(|| name_of(seq, &entry)));
+                self.bytes = self.bytes.saturating_sub(entry.bytes);
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(&digest) {
+            // It may be there, and not be durable.
+            standing.push(name_of(digest, entry));
+            entry.standing = standing;
+        }
+    }
+
+    fn add(&mut self, stored: &Stored, born_ms: i64) -> (u64, Option<String>) {
         let seq = self.next_seq;
         self.next_seq += 1;
         let bytes = serde_json::to_vec(stored).expect("a message of strings and numbers is JSON");
         let mut entry = Entry {
-            severity: stored.message.severity,
-            at_ms: stored.message.at_ms,
-            is_digest: !stored.covers.is_empty(),
             bytes: bytes.len() as u64,
-            in_memory: None,
+            ..Entry::new(
+                stored.message.severity,
+                stored.message.at_ms,
+                !stored.covers.is_empty(),
+                born_ms,
+            )
         };
-        let written = self.write(&name(seq, &entry), &bytes);
+        let written = self.write(&name_of(seq, &entry), &bytes, entry.is_digest);
         if written.is_err() {
             entry.in_memory = Some(Box::new(stored.message.clone()));
         }
@@ -259,7 +357,7 @@ impl Queue {
         (seq, written.err())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), String> {
+    fn write(&self, name: &str, bytes: &[u8], is_durable: bool) -> Result<(), String> {
         let dir = self.dir().map_err(|e| e.to_string())?;
         let free = dir.free_bytes().map_err(|e| e.to_string())?;
         if free < FREE_BYTES_MIN {
@@ -268,7 +366,11 @@ impl Queue {
                 self.path.display()
             ));
         }
-        dir.replace(name, bytes).map_err(|e| e.to_string())
+        let written = dir.replace(name, bytes).and_then(|()| match is_durable {
+            true => dir.sync(name),
+            false => Ok(()),
+        });
+        written.map_err(|e| e.to_string())
     }
 
     fn insert(&mut self, seq: u64, entry: Entry) {
@@ -287,7 +389,7 @@ impl Queue {
 
 /// Removes queues of notifiers that there are no more. Returns those that held
 /// something, and how much.
-pub(super) fn sweep(parent: &Path, keep: &[&str]) -> Vec<(String, usize)> {
+pub(super) fn sweep(parent: &Path, keep: &[String], now: Now) -> Vec<(String, usize)> {
     let mut removed = Vec::new();
     let Ok(dir) = ReportDir::open(parent) else {
         return removed;
@@ -295,60 +397,47 @@ pub(super) fn sweep(parent: &Path, keep: &[&str]) -> Vec<(String, usize)> {
     let names = dir.some_names().map(|names| names.found);
     for name in names.unwrap_or_default() {
         let path = parent.join(&name);
-        if keep.contains(&&*name) || !path.is_dir() {
+        if keep.contains(&name) || !path.is_dir() {
             continue;
         }
-        let (mut queue, _) = Queue::open(&path, usize::MAX);
+        let (mut queue, _) = Queue::open(&path, usize::MAX, now);
         let count = queue.len();
         for waiting in queue.waiting() {
             queue.remove(waiting.seq);
         }
-        // Something of somebody else's in it keeps it.
-        if std::fs::remove_dir(&path).is_ok() && count > 0 {
+        // Something of somebody else's in it keeps the directory.
+        let _stays = std::fs::remove_dir(&path);
+        if count > 0 {
             removed.push((name, count));
         }
     }
     removed
 }
 
-/// Several messages in one: a line each.
-fn in_one(messages: &[Message], host: &str) -> Message {
-    use super::message::Step;
-    let line = |message: &Message| {
-        let title = format!("{} {}: {}", message.time(), message.title, message.detail);
-        cut(&one_line(&title), LINE_BYTES_MAX)
-    };
-    let lines: Vec<String> = messages.iter().map(line).collect();
-    let ids: Vec<&str> = messages.iter().map(|m| m.id.as_str()).collect();
-    let count = messages.len();
-    Message {
-        // The same however often it is made of the same.
-        id: super::incident::hash(&ids),
-        incident: String::new(),
-        at_ms: messages.iter().map(|m| m.at_ms).max().unwrap_or_default(),
-        host: host.to_owned(),
-        step: Step::Digest,
-        severity: messages
-            .iter()
-            .map(|m| m.severity)
-            .max()
-            .unwrap_or(Severity::Info),
-        target: String::new(),
-        container_id: None,
-        rule: None,
-        attempt: None,
-        title: format!("{count} messages of {host}"),
-        detail: lines.join("\n"),
-        figures: Vec::new(),
-        next: "see `healer status` and `healer history`".to_owned(),
-        evidence: None,
-        sample: None,
-        left_out: messages.iter().map(|m| m.left_out).sum(),
+impl Entry {
+    fn new(severity: Severity, at_ms: u64, is_digest: bool, born_ms: i64) -> Self {
+        Self {
+            severity,
+            at_ms,
+            is_digest,
+            bytes: 0,
+            born_ms,
+            answers: 0,
+            not_before_ms: 0,
+            in_memory: None,
+            standing: Vec::new(),
+        }
     }
 }
 
+/// When something that is so old now came, by the policy's clock.
+fn born(now_ms: u64, age_ms: u64) -> i64 {
+    let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    ms(now_ms).saturating_sub(ms(age_ms))
+}
+
 /// What has to be known without reading it is in the name.
-fn name(seq: u64, entry: &Entry) -> String {
+fn name_of(seq: u64, entry: &Entry) -> String {
     let severity = Severity::ALL.iter().position(|s| *s == entry.severity);
     let kind = if entry.is_digest { 'd' } else { 'm' };
     format!(
@@ -358,7 +447,7 @@ fn name(seq: u64, entry: &Entry) -> String {
     )
 }
 
-fn parse_name(name: &str) -> Option<(u64, Entry)> {
+fn parse_name(name: &str, now: Now) -> Option<(u64, Entry)> {
     let mut parts = name.strip_suffix(".json")?.split('-');
     let seq = parts.next()?.parse().ok()?;
     let severity: usize = parts.next()?.parse().ok()?;
@@ -368,14 +457,12 @@ fn parse_name(name: &str) -> Option<(u64, Entry)> {
         "m" => false,
         _ => return None,
     };
-    let entry = Entry {
-        severity: *Severity::ALL.get(severity)?,
-        at_ms,
-        is_digest,
-        bytes: 0,
-        in_memory: None,
-    };
-    parts.next().is_none().then_some((seq, entry))
+    let severity = *Severity::ALL.get(severity)?;
+    let born_ms = born(now.at.0, now.wall_ms.saturating_sub(at_ms));
+    let entry = Entry::new(severity, at_ms, is_digest, born_ms);
+    // As we write it, and no other way.
+    let is_ours = seq < SEQ_END && name_of(seq, &entry) == name;
+    is_ours.then_some((seq, entry))
 }
 
 #[cfg(test)]

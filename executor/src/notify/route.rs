@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::message::{Message, Step};
+use super::message::{Message, Severity, Step};
 use crate::config::Route;
 
 /// Pairs of target and step that are remembered; the oldest go first.
@@ -30,13 +30,36 @@ pub(super) struct Cooldowns {
 
 #[derive(Debug)]
 struct Last {
-    at_ms: u64,
+    /// None: in an incident that is over.
+    at_ms: Option<u64>,
     left_out: u32,
 }
 
+impl Last {
+    fn is_recent(&self, now_ms: u64, cooldown_ms: u64) -> bool {
+        self.at_ms
+            .is_some_and(|at| now_ms.saturating_sub(at) < cooldown_ms)
+    }
+}
+
 impl Cooldowns {
-    /// Whether a message goes out at this time, and how many like it have not
-    /// since the last one.
+    /// Takes note of what has happened, whoever is told of it: with the end of an
+    /// incident each of its steps is news again.
+    pub(super) fn hear(&mut self, message: &Message) {
+        let ends = matches!(
+            message.step,
+            Step::Recovered | Step::Resolved | Step::Released | Step::StormEnded
+        );
+        if ends {
+            let its = self.told.iter_mut();
+            its.filter(|((target, _), _)| *target == message.target)
+                .for_each(|(_, last)| last.at_ms = None);
+        }
+    }
+
+    /// Whether a message goes out, and how many like it have not since the last
+    /// one. What is critical always does: the policy tells it once. `now_ms` is of
+    /// a clock that only goes forward.
     pub(super) fn admit(
         &mut self,
         message: &Message,
@@ -44,8 +67,9 @@ impl Cooldowns {
         cooldown_ms: u64,
     ) -> Option<u32> {
         let key = (message.target.clone(), message.step);
-        if let Some(last) = self.told.get_mut(&key)
-            && now_ms.saturating_sub(last.at_ms) < cooldown_ms
+        if message.severity < Severity::Critical
+            && let Some(last) = self.told.get_mut(&key)
+            && last.is_recent(now_ms, cooldown_ms)
         {
             last.left_out = last.left_out.saturating_add(1);
             return None;
@@ -55,7 +79,7 @@ impl Cooldowns {
             self.forget(now_ms, cooldown_ms);
         }
         let last = Last {
-            at_ms: now_ms,
+            at_ms: Some(now_ms),
             left_out: 0,
         };
         self.told.insert(key, last);
@@ -65,7 +89,7 @@ impl Cooldowns {
     fn forget(&mut self, now_ms: u64, cooldown_ms: u64) {
         let before = self.told.len();
         self.told
-            .retain(|_, last| now_ms.saturating_sub(last.at_ms) < cooldown_ms);
+            .retain(|_, last| last.is_recent(now_ms, cooldown_ms));
         if self.told.len() < before {
             return;
         }
@@ -144,9 +168,7 @@ mod tests {
             (&first, minute - 1, None),
             (&first, minute, Some(2)),
             (&first, minute + 1, None),
-            // A wall clock that was set back does not let it through.
-            (&first, 5, None),
-            (&first, 2 * minute, Some(2)),
+            (&first, 2 * minute, Some(1)),
         ] {
             assert_eq!(cooldowns.admit(message, at, minute), expected, "{at}");
         }
@@ -155,6 +177,41 @@ mod tests {
             Some(0),
             "without one all go out"
         );
+    }
+
+    #[test]
+    fn what_is_critical_always_goes_out_and_the_end_of_an_incident_lets_the_next_be_told() {
+        let of = |step: Step, target: &str| Message {
+            step,
+            severity: step.severity(),
+            target: target.into(),
+            ..message()
+        };
+        for (step, target) in [
+            (Step::Held, "app"),
+            (Step::Escalated, "app"),
+            (Step::Storm, ""),
+        ] {
+            let mut cooldowns = Cooldowns::default();
+            for at in 0..3 {
+                assert!(cooldowns.admit(&of(step, target), at, 60_000).is_some());
+            }
+        }
+        for end in [Step::Recovered, Step::Resolved, Step::Released] {
+            let mut cooldowns = Cooldowns::default();
+            let mut tell = |step, target: &str, at| {
+                let message = of(step, target);
+                cooldowns.hear(&message);
+                cooldowns.admit(&message, at, 60_000)
+            };
+            assert_eq!(tell(Step::Detected, "app", 0), Some(0));
+            assert_eq!(tell(Step::Detected, "other", 0), Some(0));
+            assert_eq!(tell(Step::Detected, "app", 1), None);
+            assert_eq!(tell(end, "app", 2), Some(0), "{end:?}");
+            assert_eq!(tell(Step::Detected, "app", 3), Some(1), "{end:?}");
+            assert_eq!(tell(Step::Detected, "other", 3), None, "another's");
+            assert_eq!(tell(end, "app", 4), Some(0), "it ends again");
+        }
     }
 
     #[test]

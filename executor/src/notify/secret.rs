@@ -5,9 +5,13 @@
 //! goes through [`scrub`].
 
 use std::fmt;
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use super::files;
 
 /// Longest secret: a URL with a token in it is a few hundred bytes.
 const SECRET_BYTES_MAX: usize = 8 * 1_024;
@@ -24,6 +28,18 @@ impl Secret {
     #[cfg(test)]
     pub(super) fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// What a variable of our own environment holds, for [`scrub`].
+    pub(super) fn of_env(name: &String) -> Option<Self> {
+        let value = std::env::var_os(name)?;
+        Some(Self(value.to_string_lossy().into_owned()))
+    }
+
+    /// A password as it is sent to a mail server, for [`scrub`].
+    pub(super) fn as_login(&self, user: &str) -> [Self; 2] {
+        let plain = format!("\0{user}\0{}", self.0);
+        [plain, self.0.clone()].map(|text| Self(BASE64.encode(text)))
     }
 
     /// The secret itself: for the one who sends it.
@@ -78,7 +94,9 @@ impl SecretSource {
     pub(crate) fn read(&self) -> Result<Secret, String> {
         let text = match self {
             Self::Inline(text) => text.clone(),
-            Self::File(path) => read_file(path).map_err(|e| format!("{}: {e}", path.display()))?,
+            Self::File(path) => files::read(path, SECRET_BYTES_MAX + 1)
+                .and_then(|text| String::from_utf8(text).map_err(|_| "is not UTF-8".to_owned()))
+                .map_err(|e| format!("{}: {e}", path.display()))?,
             Self::Env(name) => match std::env::var(name) {
                 Ok(text) => text,
                 Err(std::env::VarError::NotPresent) => {
@@ -115,43 +133,53 @@ impl SecretSource {
     }
 }
 
-fn read_file(path: &std::path::Path) -> Result<String, String> {
-    let file = std::fs::File::open(path)
-        .map_err(|e| format!("cannot be opened: {e}; see that the executor's user may read it"))?;
-    let kind = file.metadata().map_err(|e| e.to_string())?;
-    if !kind.is_file() {
-        return Err("is no regular file".to_owned());
-    }
-    let mut bytes = Vec::new();
-    file.take(SECRET_BYTES_MAX as u64 + 2)
-        .read_to_end(&mut bytes)
-        .map_err(|e| format!("cannot be read: {e}"))?;
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
-}
-
-/// `text` without any of these, however it came in.
+/// `text` without any of these, however it came in, nor with the beginning of one
+/// at its end, where it was cut.
 pub(super) fn scrub(text: &str, secrets: &[Secret]) -> String {
+    let mut parts: Vec<String> = secrets.iter().flat_map(|s| parts(s.expose())).collect();
+    // A whole one before what is in it.
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     let mut clean = text.to_owned();
-    for secret in secrets {
-        for part in parts(secret.expose()) {
-            clean = clean.replace(part, HIDDEN);
-        }
+    let begun = parts.iter().filter_map(|part| begun_at_end(text, part));
+    if let Some(bytes) = begun.max() {
+        clean.truncate(text.len() - bytes);
+        clean.push_str(HIDDEN);
+    }
+    for part in &parts {
+        clean = clean.replace(part, HIDDEN);
     }
     clean
 }
 
+/// How many bytes at the end of a text are the beginning of this, if some are.
+fn begun_at_end(text: &str, part: &str) -> Option<usize> {
+    let mut lengths = (SCRUB_BYTES_MIN..part.len()).rev();
+    lengths.find(|&len| part.get(..len).is_some_and(|begun| text.ends_with(begun)))
+}
+
 /// A secret as it may occur: whole, and of a URL its path too, which is where
-/// the token is. A URL without a path is a host's name, and no secret.
-fn parts(secret: &str) -> impl Iterator<Item = &str> {
+/// the token is, with each piece of it and each value of its query; and each as
+/// some programs write it in JSON. A URL without a path is a host's name, and no
+/// secret.
+fn parts(secret: &str) -> Vec<String> {
     let path = secret.split_once("://").map(|(_, rest)| {
         let at = rest.find(['/', '?']).unwrap_or(rest.len());
         &rest[at..]
     });
     let whole = Some(secret).filter(|_| path.is_none_or(|path| path.len() > 1));
-    [whole, path, path.map(|path| path.trim_matches('/'))]
+    let mut parts: Vec<&str> = whole.into_iter().chain(path).collect();
+    if let Some(path) = path {
+        parts.push(path.trim_matches('/'));
+        parts.extend(path.split(['/', '?', '&', '=']));
+    }
+    parts.retain(|part| part.len() >= SCRUB_BYTES_MIN);
+    let in_json = parts.iter().filter(|part| part.contains('/'));
+    let in_json: Vec<String> = in_json.map(|part| part.replace('/', "\\/")).collect();
+    parts
         .into_iter()
-        .flatten()
-        .filter(|part| part.len() >= SCRUB_BYTES_MIN)
+        .map(str::to_owned)
+        .chain(in_json)
+        .collect()
 }
 
 #[cfg(test)]
@@ -172,6 +200,28 @@ mod tests {
             &[url],
         );
         assert_eq!(said, "POST ***: *** is gone");
+        let url = Secret::new("https://h/hooks/room/abc-def?key=geheim&v=1234567");
+        for (said, clean) in [
+            ("no hook abc-def here", "no hook *** here"),
+            ("key geheim of v 1234567", "key *** of v ***"),
+            (
+                r#"{"path":"\/hooks\/room\/abc-def"}"#,
+                r#"{"path":"\/hooks\/room\/***"}"#,
+            ),
+            (
+                r"https:\/\/h\/hooks\/room\/abc-def?key=geheim&v=1234567 x",
+                "*** x",
+            ),
+            // Cut off in the middle.
+            ("see /hooks/room/abc-def?key=geh", "see ***"),
+        ] {
+            assert_eq!(scrub(said, std::slice::from_ref(&url)), clean);
+        }
+        let login = Secret::new("pass word").as_login("healer");
+        assert_eq!(
+            scrub("AUTH PLAIN AGhlYWxlcgBwYXNzIHdvcmQ=", &login),
+            "AUTH PLAIN ***"
+        );
         let host = Secret::new("https://api.telegram.org/");
         let said = "https://api.telegram.org answers 500";
         assert_eq!(scrub(said, &[host]), said);

@@ -43,9 +43,10 @@ impl Office {
         };
         let (clock, time) = Clock::manual(now);
         let metrics = Metrics::new();
-        let notifiers = notifiers(dir.path(), config);
+        let config = configured(dir.path(), config);
         let notifications = Notifications::start(
-            &notifiers,
+            &config.notifiers,
+            &config.notifiers_off,
             dir.path(),
             "gpu-host".into(),
             clock.clone(),
@@ -96,13 +97,17 @@ impl Office {
 
 /// The notifiers of a configuration file with this text.
 fn notifiers(dir: &Path, config: &str) -> Vec<Notifier> {
+    configured(dir, config).notifiers
+}
+
+fn configured(dir: &Path, config: &str) -> Config {
     let path = dir.join("healer.toml");
     std::fs::write(&path, config).unwrap();
     let sources = Sources {
         file: Some(path),
         ..Sources::default()
     };
-    Config::load(&sources).unwrap().notifiers
+    Config::load(&sources).unwrap()
 }
 
 /// A file with a secret in it; its path.

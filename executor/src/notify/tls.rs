@@ -2,7 +2,6 @@
 //! Made for each connection, so that nothing of it stays in memory between
 //! messages, and an exchanged `ca_file` is picked up.
 
-use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +12,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::failure::Failure;
+use super::files;
 
 /// Largest file of certificates.
-const CA_FILE_BYTES_MAX: u64 = 1 << 20;
+const CA_FILE_BYTES_MAX: usize = 1 << 20;
 
 /// For connections that speak `protocol` inside (its ALPN name), if that is said.
 pub(super) fn connector(
@@ -56,13 +56,13 @@ fn add(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
 
 /// The file's text.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let file = std::fs::File::open(path).map_err(|e| format!("cannot be opened: {e}"))?;
-    let mut pem = Vec::new();
-    file.take(CA_FILE_BYTES_MAX + 1)
-        .read_to_end(&mut pem)
-        .map_err(|e| format!("cannot be read: {e}"))?;
-    if pem.len() as u64 > CA_FILE_BYTES_MAX {
-        return Err(format!("has more than {CA_FILE_BYTES_MAX} bytes"));
-    }
-    Ok(pem)
+    files::read(path, CA_FILE_BYTES_MAX)
+}
+
+/// Whether a file holds certificates that can be trusted.
+///
+/// # Errors
+/// What is wrong with it, as the rest of a sentence about it.
+pub(crate) fn check_ca_file(path: &Path) -> Result<(), String> {
+    add(&mut RootCertStore::empty(), path)
 }

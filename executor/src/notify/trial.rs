@@ -31,5 +31,6 @@ pub(crate) async fn trial(notifier: &Notifier, host: &str, now_ms: u64) -> Resul
         sample: None,
         left_out: 0,
     };
-    kinds::send(notifier, &message, now_ms / 1_000).await
+    let sent = kinds::send(notifier, &message, now_ms / 1_000).await?;
+    sent.partly.map_or(Ok(()), Err)
 }

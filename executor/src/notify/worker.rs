@@ -11,11 +11,12 @@ use policy::Now;
 use tokio::sync::Notify;
 
 use super::failure::{Failure, FailureKind};
-use super::kinds;
+use super::kinds::{self, Sent};
 use super::message::{Message, plural};
-use super::plan::{Bucket, Plan, backoff_ms, plan};
+use super::plan::{Bucket, Plan, plan};
 use super::queue::Queue;
 use super::route::{Cooldowns, leads};
+use super::setbacks::Setbacks;
 use crate::clock::Clock;
 use crate::config::Notifier;
 use crate::metrics::{NotifyMetrics, NotifyResult};
@@ -37,15 +38,11 @@ pub(super) struct Worker {
     wake: Notify,
     /// Nothing can be done now but wait.
     is_idle: Cell<bool>,
-    /// Failures in a row.
-    failures: Cell<u32>,
-    /// No try before, by the clock that only goes forward, ms.
-    not_before_ms: Cell<u64>,
-    /// What failed, while it lasts and has been told.
-    told: RefCell<String>,
+    setbacks: RefCell<Setbacks>,
     /// Messages that will never arrive, for the next one to mention.
     lost: Cell<u32>,
     is_overfull: Cell<bool>,
+    is_in_memory: Cell<bool>,
 }
 
 impl Worker {
@@ -57,14 +54,15 @@ impl Worker {
         metrics: NotifyMetrics,
     ) -> Self {
         let count_max = notifier.queue_max as usize;
-        let (queue, told) = Queue::open(&parent.join(&notifier.name), count_max);
+        let now = clock.now();
+        let (queue, told) = Queue::open(&parent.join(&notifier.name), count_max, now);
         for why in told {
             tracing::warn!(notifier = notifier.name, "queue: {why}");
         }
         metrics.add(&notifier.name);
         metrics.set_queued(&notifier.name, queue.len());
         Self {
-            bucket: RefCell::new(Bucket::new(notifier.rate, clock.now().at.0)),
+            bucket: RefCell::new(Bucket::new(notifier.rate, now.at.0)),
             settings: RefCell::new(Rc::new(notifier)),
             queue: RefCell::new(queue),
             cooldowns: RefCell::default(),
@@ -73,11 +71,10 @@ impl Worker {
             metrics,
             wake: Notify::new(),
             is_idle: Cell::new(false),
-            failures: Cell::new(0),
-            not_before_ms: Cell::new(0),
-            told: RefCell::default(),
+            setbacks: RefCell::default(),
             lost: Cell::new(0),
             is_overfull: Cell::new(false),
+            is_in_memory: Cell::new(false),
         }
     }
 
@@ -87,11 +84,11 @@ impl Worker {
 
     /// New settings: what failed by the old ones is tried at once.
     pub(super) fn configure(&self, notifier: Notifier) {
-        self.queue
-            .borrow_mut()
-            .set_count_max(notifier.queue_max as usize);
+        let mut queue = self.queue.borrow_mut();
+        queue.set_count_max(notifier.queue_max as usize);
+        queue.wait_no_more();
         self.settings.replace(Rc::new(notifier));
-        self.not_before_ms.set(0);
+        self.setbacks.borrow_mut().try_again();
         self.is_idle.set(false);
         self.wake.notify_one();
     }
@@ -99,14 +96,13 @@ impl Worker {
     /// Takes a message in, if it is for this notifier.
     pub(super) fn offer(&self, message: &Message) {
         let settings = self.settings();
+        let now_ms = self.clock.now().at.0;
+        let mut cooldowns = self.cooldowns.borrow_mut();
+        cooldowns.hear(message);
         if !leads(&settings.route, message) {
             return;
         }
-        let admitted =
-            self.cooldowns
-                .borrow_mut()
-                .admit(message, message.at_ms, settings.cooldown_ms);
-        let Some(left_out) = admitted else {
+        let Some(left_out) = cooldowns.admit(message, now_ms, settings.cooldown_ms) else {
             return self.count(NotifyResult::Repeated, 1);
         };
         let mut message = match settings.route.sample {
@@ -114,7 +110,7 @@ impl Worker {
             false => message.without_sample(),
         };
         message.left_out = left_out;
-        let pushed = self.queue.borrow_mut().push(&message);
+        let pushed = self.queue.borrow_mut().push(&message, now_ms);
         self.tell_pushed(&settings.name, pushed.dropped, pushed.not_written);
         self.show_queued();
         self.is_idle.set(false);
@@ -132,8 +128,9 @@ impl Worker {
                 );
             }
         }
-        if let Some(why) = not_written {
-            self.tell_fault(notifier, &format!("the queue is only in memory: {why}"));
+        let was_in_memory = self.is_in_memory.replace(not_written.is_some());
+        if let Some(why) = not_written.filter(|_| !was_in_memory) {
+            tracing::warn!(notifier, "the queue is only in memory: {why}");
         }
     }
 
@@ -147,7 +144,8 @@ impl Worker {
         loop {
             let now = self.clock.now();
             self.give_up(now);
-            let pause = match self.not_before_ms.get().saturating_sub(now.at.0) {
+            let paused = self.setbacks.borrow().pause_ms(now.at.0);
+            let pause = match paused {
                 0 => self.work(now).await,
                 left => Some(left),
             };
@@ -203,69 +201,69 @@ impl Worker {
                 message.detail
             );
         }
-        let sent = deliver(
-            Rc::clone(&settings),
-            message,
-            self.clock.now().wall_ms / 1_000,
-        )
-        .await;
-        let now = self.clock.now();
+        let may_echo = settings.route.sample || message.sample.is_some();
+        let now_s = self.clock.now().wall_ms / 1_000;
+        let sent = deliver(Rc::clone(&settings), message, now_s).await;
         match sent {
-            Ok(()) => self.sent(seq, &settings.name, lost),
-            Err(failure) => self.failed(seq, &settings.name, &failure, now),
+            Ok(sent) => {
+                let partly = sent.partly.map(|partly| partly.logged(may_echo));
+                self.sent(seq, &settings.name, lost, partly);
+            }
+            Err(failure) => self.failed(seq, &settings.name, failure, may_echo),
         }
     }
 
-    fn sent(&self, seq: u64, notifier: &str, lost: u32) {
-        self.queue.borrow_mut().remove(seq);
+    fn sent(&self, seq: u64, notifier: &str, lost: u32, partly: Option<String>) {
+        let mut queue = self.queue.borrow_mut();
+        queue.remove(seq);
+        queue.wait_no_more();
         self.bucket.borrow_mut().take();
         self.count(NotifyResult::Sent, 1);
         self.metrics
             .sent_at(notifier, self.clock.now().wall_ms / 1_000);
         self.lost.set(self.lost.get().saturating_sub(lost));
-        self.failures.set(0);
         self.is_overfull.set(false);
-        if !self.told.take().is_empty() {
-            tracing::info!(notifier, "messages go out again");
+        let was_down = self.setbacks.borrow_mut().over(partly.as_deref());
+        match (was_down, partly) {
+            (true, None) => tracing::info!(notifier, "messages go out again"),
+            (true, Some(why)) => tracing::warn!(notifier, "{why}"),
+            (false, _) => {}
         }
     }
 
-    fn failed(&self, seq: u64, notifier: &str, failure: &Failure, now: Now) {
-        self.tell_fault(notifier, &failure.to_string());
-        let retry_after = match failure.kind {
-            FailureKind::Refused => {
-                self.queue.borrow_mut().remove(seq);
-                self.count(NotifyResult::Refused, 1);
-                return self.lose(1);
-            }
-            FailureKind::Setup => None,
-            FailureKind::Later(retry_after) => retry_after,
+    fn failed(&self, seq: u64, notifier: &str, mut failure: Failure, may_echo: bool) {
+        let now_ms = self.clock.now().at.0;
+        let pause = self.setbacks.borrow_mut().judge(&mut failure);
+        self.tell_fault(notifier, &failure.logged(may_echo));
+        let Some(pause) = pause else {
+            self.queue.borrow_mut().remove(seq);
+            // It was a request like any other.
+            self.bucket.borrow_mut().take();
+            self.count(NotifyResult::Refused, 1);
+            return self.lose(1);
         };
         self.count(NotifyResult::Failed, 1);
-        self.failures.set(self.failures.get().saturating_add(1));
-        let pause = backoff_ms(self.failures.get(), retry_after);
-        self.not_before_ms.set(now.at.0.saturating_add(pause));
+        let is_behind = failure.is_answer && self.queue.borrow_mut().answered(seq, now_ms, pause);
+        if !is_behind {
+            self.setbacks.borrow_mut().pause(now_ms, pause);
+        }
     }
 
     /// Each fault once while it lasts.
     fn tell_fault(&self, notifier: &str, fault: &str) {
-        if *self.told.borrow() != fault {
+        if self.setbacks.borrow_mut().is_news(fault) {
             tracing::warn!(
                 notifier,
                 waiting = self.queue.borrow().len(),
                 "a message did not go out: {fault}"
             );
-            self.told.replace(fault.to_owned());
         }
     }
 
     /// What has waited too long.
     fn give_up(&self, now: Now) {
         let settings = self.settings();
-        let old = self
-            .queue
-            .borrow()
-            .expired(now.wall_ms, settings.max_age_ms);
+        let old = self.queue.borrow().expired(now.at.0, settings.max_age_ms);
         let Ok(count @ 1..) = u32::try_from(old.len()) else {
             return;
         };
@@ -300,18 +298,19 @@ impl Worker {
 }
 
 /// Sends in a task of its own: a panic there costs one try.
-async fn deliver(settings: Rc<Notifier>, message: Message, now_s: u64) -> Result<(), Failure> {
+async fn deliver(settings: Rc<Notifier>, message: Message, now_s: u64) -> Result<Sent, Failure> {
     // Behind the senders' own, for what they do not wait for.
-    let at_most = Duration::from_millis(settings.timeout_ms) + Duration::from_secs(5);
+    let at_most = kinds::longest(&settings) + Duration::from_secs(5);
     let sending =
         tokio::task::spawn_local(async move { kinds::send(&settings, &message, now_s).await });
     let abort = sending.abort_handle();
     match tokio::time::timeout(at_most, sending).await {
         Ok(Ok(sent)) => sent,
-        Ok(Err(_)) => Err(Failure::refused(
-            "a fault of our own while sending",
-            "please report it",
-        )),
+        Ok(Err(_)) => {
+            let kind = FailureKind::Later(None);
+            let what = "a fault of our own while sending";
+            Err(Failure::new(kind, what, "please report it").answered())
+        }
         Err(_) => {
             abort.abort();
             Err(Failure::later("not sent in time"))

@@ -170,6 +170,16 @@ impl ReportDir {
         done
     }
 
+    /// Makes a file that was written, and its name, outlive a power cut.
+    pub(crate) fn sync(&self, name: &str) -> Result<(), ReportError> {
+        let ours = |stat: &Stat| check_owned(stat, |uid| uid == self.own_uid);
+        let failed = |e: io::Error| ReportError::io("make durable", &self.path_of(name), e);
+        if let Some(file) = self.open_checked(name, OFlags::RDONLY, ours)? {
+            file.sync_all().map_err(failed)?;
+        }
+        rustix::fs::fsync(&self.fd).map_err(|e| failed(e.into()))
+    }
+
     /// Appends a line to `name`. A failed write is taken back.
     pub(crate) fn append_line(&self, name: &str, line: &str) -> Result<(), ReportError> {
         let (file, size) = self.open_to_append(name)?;

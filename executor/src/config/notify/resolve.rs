@@ -16,24 +16,25 @@ const NAME_BYTES_MAX: usize = 32;
 /// Most patterns of one notifier.
 const PATTERNS_MAX: usize = 100;
 
-/// By name; those that are switched off are left out.
+/// By name, and the names of those that are switched off.
 pub(in crate::config) fn resolve(
     sections: &BTreeMap<String, NotifierSection>,
-) -> Result<Vec<Notifier>, Fault> {
+) -> Result<(Vec<Notifier>, Vec<String>), Fault> {
     if sections.len() > NOTIFIERS_MAX {
         let why = format!("{} are listed; {NOTIFIERS_MAX} are allowed", sections.len());
         return fault("notify", why);
     }
-    let mut notifiers = Vec::new();
+    let (mut notifiers, mut off) = (Vec::new(), Vec::new());
     for (name, section) in sections {
         check_name(name)?;
         let notifier = notifier(name, section)?;
         // A fault in one that is off is a fault all the same.
-        if section.enabled.unwrap_or(true) {
-            notifiers.push(notifier);
+        match section.enabled.unwrap_or(true) {
+            true => notifiers.push(notifier),
+            false => off.push(notifier.name),
         }
     }
-    Ok(notifiers)
+    Ok((notifiers, off))
 }
 
 fn notifier(name: &str, section: &NotifierSection) -> Result<Notifier, Fault> {

@@ -81,6 +81,7 @@ fn notifications(state: &State, clock: crate::clock::Clock) -> (Notifications, s
     let metrics = crate::metrics::Metrics::new().notify();
     let started = Notifications::start(
         &config.notifiers,
+        &config.notifiers_off,
         &state.path,
         "gpu-host".into(),
         clock,

@@ -12,12 +12,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 
 use super::super::failure::Failure;
-use super::super::message::{cut, one_line};
 use super::super::template::fields;
 use super::{Message, json as bytes};
 
 /// Of what it prints to standard error, for the error; the rest is thrown away.
-const SHOWN_BYTES_MAX: usize = 200;
+const KEPT_BYTES_MAX: usize = 4_096;
 /// Bytes read at once.
 const READ_BYTES: usize = 4_096;
 
@@ -54,18 +53,15 @@ pub(super) async fn run(
             )));
         }
     };
-    let said = if said.is_empty() {
-        said
-    } else {
-        format!(": {said}")
-    };
+    let what = format!("{program}: {status}");
     match status.code() {
         Some(0) => Ok(()),
-        Some(LATER) | None => Err(Failure::later(format!("{program}: {status}{said}"))),
-        Some(_) => Err(Failure::setup(
-            format!("{program}: {status}{said}"),
-            "it has to exit 0 when the message is out (75: try again soon)",
-        )),
+        Some(LATER) => Err(Failure::later(what).saying(said).answered()),
+        None => Err(Failure::later(what).saying(said)),
+        Some(_) => {
+            let advice = "it has to exit 0 when the message is out (75: try again soon)";
+            Err(Failure::setup(what, advice).saying(said))
+        }
     }
 }
 
@@ -132,10 +128,10 @@ async fn drain(pipe: Option<impl AsyncRead + Unpin>) -> String {
     let mut kept = Vec::new();
     let mut buffer = [0; READ_BYTES];
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-        let room = SHOWN_BYTES_MAX.saturating_sub(kept.len());
+        let room = KEPT_BYTES_MAX.saturating_sub(kept.len());
         kept.extend_from_slice(&buffer[..count.min(room)]);
     }
-    cut(&one_line(&String::from_utf8_lossy(&kept)), SHOWN_BYTES_MAX)
+    String::from_utf8_lossy(&kept).into_owned()
 }
 
 /// Kills the program and what it has started when dropped, but not once it has

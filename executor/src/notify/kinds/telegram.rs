@@ -4,8 +4,16 @@
 use serde_json::{Value, json};
 
 use super::super::failure::{Failure, FailureKind};
-use super::super::message::{Severity, cut, one_line};
+use super::super::message::Severity;
 use super::{Answer, Endpoint, Message, Post, Secret, cut_utf16, http, json as bytes, sign};
+
+/// What a 400 says that is about the message and not about where it goes.
+const OF_THE_TEXT: [&str; 4] = [
+    "message is too long",
+    "text must be",
+    "message text is empty",
+    "can't parse entities",
+];
 
 /// The API's limit on `text`, in UTF-16 units.
 pub(super) const TEXT_UNITS_MAX: usize = 4_096;
@@ -49,13 +57,9 @@ pub(super) fn post(
 pub(super) fn judge(shown: &str, answer: &Answer) -> Result<(), Failure> {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let said = body["description"].as_str().unwrap_or_default();
-    let what = format!(
-        "{shown} answers {}: {}",
-        answer.status,
-        cut(&one_line(said), 200)
-    );
+    let what = format!("{shown} answers {}", answer.status);
     let parameters = &body["parameters"];
-    match answer.status {
+    let judged = match answer.status {
         429 => {
             let wait = parameters["retry_after"].as_f64();
             let wait = wait.and_then(http::retry_after_ms);
@@ -66,14 +70,17 @@ pub(super) fn judge(shown: &str, answer: &Answer) -> Result<(), Failure> {
             let new = &parameters["migrate_to_chat_id"];
             Err(Failure::setup(what, format!("set chat_id = {new}")))
         }
-        400 if said.contains("chat not found") || said.contains("thread not found") => {
-            Err(Failure::setup(
-                what,
-                "see chat_id and thread_id, and that somebody has written to the bot or added it",
-            ))
+        400 if OF_THE_TEXT.iter().any(|words| said.contains(words)) => {
+            Err(Failure::refused(what, ""))
         }
+        // Rights, topics and chats: another message would fare no better.
+        400 => Err(Failure::setup(
+            what,
+            "see chat_id and thread_id, that somebody has written to the bot or added it, and              that it may write there",
+        )),
         // A bot whose token is wrong does not exist.
         401 | 404 => Err(Failure::setup(what, "see the bot's token")),
-        _ => http::judge(shown, answer),
-    }
+        _ => return http::judge(shown, answer),
+    };
+    judged.map_err(|failure| failure.saying(said))
 }

@@ -106,6 +106,27 @@ fn telegram_says_in_its_body_how_long_to_wait_and_what_is_wrong() {
             "Bad Request: message is too long",
             FailureKind::Refused,
         ),
+        (
+            400,
+            "Bad Request: text must be encoded in UTF-8",
+            FailureKind::Refused,
+        ),
+        (
+            400,
+            "Bad Request: need administrator rights in the channel chat",
+            FailureKind::Setup,
+        ),
+        (
+            400,
+            "Bad Request: not enough rights to send text messages to the chat",
+            FailureKind::Setup,
+        ),
+        (400, "Bad Request: TOPIC_CLOSED", FailureKind::Setup),
+        (
+            400,
+            "Bad Request: message thread not found",
+            FailureKind::Setup,
+        ),
         (401, "Unauthorized", FailureKind::Setup),
         (
             403,

@@ -28,12 +28,14 @@ fn a_receiver_that_hangs_sends_without_end_or_breaks_off_is_given_up_in_time() {
         (Reply::Hang, false),
         // Its status was 200, and no more is wanted of it.
         (Reply::Endless, true),
+        (Reply::Stall(200), true),
+        (Reply::Stall(500), false),
         (Reply::EndlessHead, false),
         (Reply::Break, false),
     ] {
         let server = Server::start(std::slice::from_ref(&reply));
         let dir = tempfile::tempdir().unwrap();
-        let config = ntfy("n", &server.url(""), "timeout = '1s'");
+        let config = ntfy("n", &server.url(""), "timeout = '4s'");
         let notifier = notifiers(dir.path(), &config).remove(0);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -42,12 +44,150 @@ fn a_receiver_that_hangs_sends_without_end_or_breaks_off_is_given_up_in_time() {
         let begun = Instant::now();
         let local = tokio::task::LocalSet::new();
         let sent = local.block_on(&runtime, trial(&notifier, "h", START_MS));
-        assert!(begun.elapsed() < Duration::from_secs(5), "{reply:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{reply:?}");
         assert_eq!(sent.is_ok(), is_fine, "{reply:?}: {sent:?}");
         if let Err(failure) = sent {
             assert_eq!(failure.kind, FailureKind::Later(None), "{failure}");
+            let has_status = failure.to_string().contains("answers 500: begun");
+            assert_eq!(has_status, matches!(reply, Reply::Stall(_)), "{failure}");
         }
     }
+}
+
+#[test]
+fn one_message_that_a_receiver_cannot_take_does_not_keep_the_others() {
+    let oops = Reply::With(500, "", "oops");
+    let server = Server::start(&vec![oops; 5]);
+    let office = Office::open(&ntfy("n", &server.url(""), ""));
+    office.tell("poison", Step::Held);
+    for (tried, pause) in [(1, 5), (2, 10), (3, 20), (4, 40)] {
+        let count = tried.to_string();
+        until("it is tried", || office.count("n", "failed") == count);
+        office.time.advance(Duration::from_secs(pause));
+        office.tell(&format!("t{tried}"), Step::Held);
+    }
+    // No time passes: the others do not wait for it, and it has its turn then.
+    let seen = server.wait_for(10);
+    let titles: Vec<_> = seen.iter().map(|s| s.json()["title"].clone()).collect();
+    let order = [
+        "poison", "poison", "poison", "poison", "poison", "t1", "t2", "t3", "t4", "poison",
+    ];
+    assert_eq!(titles, order.map(|t| format!("{t} held on gpu-host")));
+    until("nothing is left", || office.queued("n") == 0);
+}
+
+#[test]
+fn a_wall_clock_that_is_set_mutes_nobody_and_gives_nothing_up() {
+    let server = Server::start(&[]);
+    let office = Office::open(&ntfy("n", &server.url(""), "max_age = '1h'"));
+    office.tell("a", Step::Relapsed);
+    server.wait_for(1);
+    // Set back by a day: ten minutes later the cooldown is over.
+    office.time.set_wall_ms(START_MS - 24 * 3_600_000);
+    office.time.advance(Duration::from_secs(600));
+    office.tell("a", Step::Relapsed);
+    server.wait_for(2);
+    // Set forward while something waits.
+    let down = Server::start(&[Reply::With(500, "", "")]);
+    let office = Office::open_in(
+        tempfile::tempdir().unwrap(),
+        &ntfy("n", &down.url(""), "max_age = '1h'"),
+        1_000,
+    );
+    office.tell("b", Step::Held);
+    until("a try was made", || office.count("n", "failed") == "1");
+    office.time.set_wall_ms(START_MS);
+    office.time.advance(Duration::from_secs(5));
+    office.tell("c", Step::Held);
+    let seen = down.wait_for(3);
+    assert_eq!(seen[1].json()["title"], "b held on gpu-host");
+    assert_eq!(office.count("n", "expired"), "0");
+}
+
+#[test]
+fn a_new_incident_is_told_within_the_cooldown_of_the_last() {
+    let server = Server::start(&[]);
+    let office = Office::open(&ntfy("n", &server.url(""), "cooldown = '1h'"));
+    let steps = [
+        ("a", Step::Escalated),
+        ("a", Step::Released),
+        ("a", Step::Escalated),
+        ("", Step::Storm),
+        ("", Step::StormEnded),
+        ("", Step::Storm),
+        ("b", Step::Detected),
+        ("b", Step::Recovered),
+        ("b", Step::Detected),
+    ];
+    for (target, step) in steps {
+        office.tell(target, step);
+    }
+    assert!(futures_flush(&office));
+    assert_eq!(server.seen().len(), steps.len());
+    assert_eq!(office.count("n", "repeated"), "0");
+}
+
+#[test]
+fn a_receiver_that_refuses_everything_costs_three_messages_and_no_more() {
+    let no = Reply::With(400, "", "invalid_payload");
+    let server = Server::start(&vec![no; 4]);
+    let office = Office::open(&ntfy("n", &server.url(""), ""));
+    for n in 0..6 {
+        office.tell(&format!("t{n}"), Step::Held);
+    }
+    until("the fourth is kept", || office.count("n", "failed") == "1");
+    assert_eq!(office.count("n", "refused"), "3");
+    assert!(futures_flush(&office));
+    assert_eq!(office.queued("n"), 3);
+    assert_eq!(server.seen().len(), 4);
+    // Somebody has mended it.
+    let config = configured(office.dir.path(), &ntfy("n", &server.url(""), ""));
+    office
+        .notifications
+        .configure(&config.notifiers, &[])
+        .unwrap();
+    let seen = server.wait_for(7);
+    assert_eq!(seen[4].json()["title"], "t3 held on gpu-host");
+    until("nothing is left", || office.queued("n") == 0);
+}
+
+#[test]
+fn a_refusal_takes_a_token() {
+    let no = Reply::With(400, "", "");
+    let server = Server::start(&[no.clone(), no]);
+    let office = Office::open(&ntfy("n", &server.url(""), "burst = 2\nmax_per_hour = 60"));
+    for n in 1..3 {
+        office.tell(&format!("t{n}"), Step::Held);
+        until("it is refused", || {
+            office.count("n", "refused") == n.to_string()
+        });
+    }
+    office.tell("t3", Step::Held);
+    assert!(futures_flush(&office));
+    assert_eq!(server.seen().len(), 2, "the bucket is empty");
+}
+
+#[test]
+fn what_waits_for_one_that_is_switched_off_stays_and_of_one_that_is_gone_is_counted() {
+    let server = Server::start(&vec![Reply::With(503, "", ""); 2]);
+    let url = server.url("");
+    let office = Office::open(&(ntfy("n", &url, "") + &ntfy("other", &url, "")));
+    office.tell("a", Step::Held);
+    until("both tried", || {
+        office.count("n", "failed") == "1" && office.count("other", "failed") == "1"
+    });
+    let configure = |config: &str| {
+        let config = configured(office.dir.path(), config);
+        let (on, off) = (&config.notifiers, &config.notifiers_off);
+        office.notifications.configure(on, off).unwrap();
+        assert!(futures_flush(&office));
+    };
+    configure(&ntfy("n", &url, "enabled = false"));
+    assert_eq!(office.queued("n"), 1, "it waits");
+    assert!(!super::super::dir(office.dir.path()).join("other").exists());
+    assert_eq!(office.count("other", "dropped"), "1");
+    configure(&ntfy("n", &url, ""));
+    assert_eq!(server.wait_for(3)[2].json()["title"], "a held on gpu-host");
 }
 
 #[test]
@@ -281,8 +421,9 @@ fn a_reload_takes_up_new_notifiers_and_lets_old_ones_go() {
     let office = Office::open("");
     assert!(!office.notifications.is_on());
     let configure = |config: &[String]| {
-        let notifiers = notifiers(office.dir.path(), &config.concat());
-        office.notifications.configure(&notifiers).unwrap();
+        let config = configured(office.dir.path(), &config.concat());
+        let (on, off) = (&config.notifiers, &config.notifiers_off);
+        office.notifications.configure(on, off).unwrap();
     };
     configure(&[
         ntfy("old", &old.url(""), ""),

@@ -48,8 +48,10 @@ fn secured(tcp: TcpStream, config: &Arc<ServerConfig>) -> Box<dyn Stream> {
 struct Manners {
     /// From the first byte, or (false) by STARTTLS.
     tls: Option<(Arc<ServerConfig>, bool)>,
-    /// In place of its reply to this command.
+    /// In place of its reply to this command; `.` is the end of the mail.
     instead: Option<(&'static str, &'static str)>,
+    /// Its reply to receivers that have this in their address.
+    refuses: Option<(&'static str, &'static str)>,
 }
 
 /// A conversation, and the mail.
@@ -114,6 +116,13 @@ fn converse(tcp: TcpStream, manners: &Manners, talk: &Mutex<Talk>) -> std::io::R
         let sign = if is_secure { "*" } else { "" };
         talk.lock().unwrap().commands.push(format!("{sign}{line}"));
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_owned();
+        if let Some((whom, reply)) = manners.refuses
+            && verb == "RCPT"
+            && line.contains(whom)
+        {
+            write!(stream.get_mut(), "{reply}\r\n")?;
+            continue;
+        }
         if let Some((at, reply)) = manners.instead
             && at == verb
         {
@@ -148,7 +157,15 @@ fn converse(tcp: TcpStream, manners: &Manners, talk: &Mutex<Talk>) -> std::io::R
                     }
                 }
                 talk.lock().unwrap().mails.push(mail);
-                stream.get_mut().write_all(b"250 taken\r\n")?;
+                let reply = match manners.instead {
+                    Some((".", "slow")) => {
+                        std::thread::sleep(Duration::from_millis(1_500));
+                        "250 taken after all"
+                    }
+                    Some((".", reply)) => reply,
+                    _ => "250 taken",
+                };
+                write!(stream.get_mut(), "{reply}\r\n")?;
             }
             "QUIT" => return stream.get_mut().write_all(b"221 bye\r\n"),
             _ => stream.get_mut().write_all(b"250 ok\r\n")?,
@@ -221,11 +238,15 @@ fn a_mail_goes_out_with_its_headers_and_no_text_begins_another() {
         "{head}"
     );
     assert!(head.contains("@gpu-host>"), "{head}");
+    let body = body.strip_suffix("\r\n.\r\n").unwrap();
     assert!(
-        !body.contains("\r\n.\r\nÜ"),
+        !body.contains("\r\n.\r\n"),
         "no line ends the mail before its end"
     );
-    assert!(body.ends_with("\r\n.\r\n"));
+    assert!(head.contains("Content-Transfer-Encoding: "), "{head}");
+    let text = decoded(head, body);
+    assert!(text.contains("Über One"), "{text}");
+    assert_eq!(talk.mails.len(), 1);
 }
 
 #[test]
@@ -312,7 +333,37 @@ fn what_a_mail_server_says_decides_what_becomes_of_the_mail() {
             FailureKind::Setup,
             "no such user",
         ),
+        // Who sends what to whom from where: nothing is wrong with the mail.
+        (
+            "EHLO",
+            "554 5.7.1 blocked",
+            FailureKind::Setup,
+            "5.7.1 blocked",
+        ),
+        ("MAIL", "552 over quota", FailureKind::Setup, "over quota"),
+        (
+            "MAIL",
+            "550 5.7.1 not yours",
+            FailureKind::Setup,
+            "answers 550 to the sender",
+        ),
+        (
+            "RCPT",
+            "554 5.7.1 relaying denied",
+            FailureKind::Setup,
+            "denied",
+        ),
+        ("RCPT", "450 later", FailureKind::Later(None), "later"),
         ("DATA", "554 spam", FailureKind::Refused, "spam"),
+        (
+            ".",
+            "554 spam",
+            FailureKind::Refused,
+            "answers 554 to the mail: spam",
+        ),
+        (".", "550 5.7.1 spam", FailureKind::Refused, "spam"),
+        (".", "451 busy", FailureKind::Later(None), "busy"),
+        (".", "530 log in", FailureKind::Setup, "log in"),
         (
             "EHLO",
             "hang",
@@ -350,6 +401,44 @@ fn what_a_mail_server_says_decides_what_becomes_of_the_mail() {
     };
     let failure = send(dir.path(), &nobody.config("tls = 'plain'")).unwrap_err();
     assert!(failure.to_string().contains("cannot connect"), "{failure}");
+}
+
+#[test]
+fn a_mail_that_was_taken_is_out_however_long_that_took_and_whatever_follows() {
+    for instead in [("QUIT", "hang"), ("QUIT", "500 what"), (".", "slow")] {
+        let server = Smtp::start(Manners {
+            instead: Some(instead),
+            ..Manners::default()
+        });
+        let office = Office::open(&server.config("tls = 'plain'\ntimeout = '1s'"));
+        office.tell("app", Step::Held);
+        until("it is out", || office.count("n", "sent") == "1");
+        assert_eq!(office.count("n", "failed"), "0", "{instead:?}");
+        until("nothing waits", || office.queued("n") == 0);
+        assert_eq!(server.talk.lock().unwrap().mails.len(), 1, "{instead:?}");
+    }
+}
+
+#[test]
+fn one_dead_mailbox_takes_nobody_elses_mail_and_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    for reply in ["550 5.1.1 no such user", "452 mailbox full"] {
+        let server = Smtp::start(Manners {
+            refuses: Some(("b@example.org", reply)),
+            ..Manners::default()
+        });
+        let failure = send(dir.path(), &server.config("tls = 'plain'")).unwrap_err();
+        assert_eq!(server.talk.lock().unwrap().mails.len(), 1, "it is out");
+        assert_eq!(failure.kind, FailureKind::Setup);
+        let said = failure.to_string();
+        assert!(said.contains("is out, but not to b@example.org"), "{said}");
+        assert!(said.contains(&reply[4..]), "{said}");
+
+        let office = Office::open(&server.config("tls = 'plain'"));
+        office.tell("app", Step::Held);
+        until("it is out", || office.count("n", "sent") == "1");
+        assert_eq!(office.queued("n"), 0, "and is not sent again");
+    }
 }
 
 #[test]
@@ -399,4 +488,22 @@ fn https_trusts_the_given_certificates_and_no_others() {
         assert_eq!(failure.kind, FailureKind::Setup);
         assert!(failure.to_string().contains(why), "{failure}");
     }
+}
+
+/// The text of a mail, whichever way it was made to fit.
+fn decoded(head: &str, body: &str) -> String {
+    use base64::Engine as _;
+    if head.contains("Content-Transfer-Encoding: base64") {
+        let text = body.replace("\r\n", "");
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+        return String::from_utf8(bytes.unwrap()).unwrap();
+    }
+    let text = body.replace("=\r\n", "");
+    let mut parts = text.split('=');
+    let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).unwrap()
 }

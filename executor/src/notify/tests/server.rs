@@ -41,6 +41,8 @@ pub(super) enum Reply {
     Endless,
     /// A head without end.
     EndlessHead,
+    /// A head with this status, and then not the body that it announces.
+    Stall(u16),
     /// Closes in the middle of the head.
     Break,
 }
@@ -124,6 +126,11 @@ fn serve(stream: Box<dyn Stream>, seen: &Mutex<Vec<Seen>>, replies: &Mutex<VecDe
             out.write_all(format!("{head}content-length: {length}\r\n\r\n{body}").as_bytes())
         }
         Reply::Hang => reader.read_to_end(&mut Vec::new()).map(drop),
+        Reply::Stall(status) => {
+            let head = format!("HTTP/1.1 {status} X\r\ncontent-length: 90\r\n\r\nbegun");
+            let sent = out.write_all(head.as_bytes()).and_then(|()| out.flush());
+            sent.and_then(|()| reader.read_to_end(&mut Vec::new()).map(drop))
+        }
         Reply::Endless => out
             .write_all(b"HTTP/1.1 200 X\r\n\r\n")
             .and_then(|()| pour(out, b"0123456789abcdef")),
