@@ -9,7 +9,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::notify::{Quiet, SecretSource, Severity, Step, Template};
 
@@ -166,6 +166,31 @@ impl NotifierKind {
             Self::Webhook { .. } => "webhook",
             Self::Email(_) => "email",
             Self::Command { .. } => "command",
+        }
+    }
+
+    /// Where it sends to by HTTP.
+    pub(crate) fn url(&self) -> Option<&SecretSource> {
+        match self {
+            Self::Ntfy { url, .. }
+            | Self::Telegram { url, .. }
+            | Self::Slack { url, .. }
+            | Self::Discord { url, .. }
+            | Self::Webhook { url, .. } => Some(url),
+            Self::Email(_) | Self::Command { .. } => None,
+        }
+    }
+
+    /// Certificates that it trusts beside the usual ones.
+    pub(crate) fn ca_file(&self) -> Option<&Path> {
+        match self {
+            Self::Ntfy { ca_file, .. }
+            | Self::Telegram { ca_file, .. }
+            | Self::Slack { ca_file, .. }
+            | Self::Discord { ca_file, .. }
+            | Self::Webhook { ca_file, .. } => ca_file.as_deref(),
+            Self::Email(email) => email.ca_file.as_deref(),
+            Self::Command { .. } => None,
         }
     }
 

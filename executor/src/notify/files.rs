@@ -49,7 +49,7 @@ mod tests {
         let fifo = dir.path().join("fifo");
         let (kind, mode) = (FileType::Fifo, Mode::RUSR | Mode::WUSR);
         rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, mode, 0).unwrap();
-        for other in [&fifo, &dir.path().to_owned(), Path::new("/dev/zero")] as [&Path; 3] {
+        for other in [&*fifo, dir.path(), Path::new("/dev/zero")] {
             assert_eq!(read(other, 3).unwrap_err(), "is no regular file");
         }
     }

@@ -101,6 +101,11 @@ impl Endpoint {
         format!("{scheme}://{}", self.authority())
     }
 
+    pub(super) fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     fn authority(&self) -> String {
         let default = if self.is_tls { 443 } else { 80 };
         let host = match self.host.contains(':') {

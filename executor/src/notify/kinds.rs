@@ -202,6 +202,11 @@ pub(crate) fn check_url(url: &str) -> Result<(), String> {
     Endpoint::parse(url).map(drop)
 }
 
+/// Whether a URL leads to this very host.
+pub(crate) fn is_loopback(url: &str) -> bool {
+    Endpoint::parse(url).is_ok_and(|endpoint| endpoint.is_loopback())
+}
+
 fn bearer(token: &Secret) -> (&'static str, String) {
     ("authorization", format!("Bearer {}", token.expose()))
 }

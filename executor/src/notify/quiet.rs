@@ -33,6 +33,15 @@ impl Quiet {
         Ok(Self { from, to, zone })
     }
 
+    /// How long it is on a day whose clock is not set, ms.
+    pub(crate) fn span_ms(&self) -> u64 {
+        let minutes = |time: Time| {
+            u64::from(time.hour().unsigned_abs()) * 60 + u64::from(time.minute().unsigned_abs())
+        };
+        let day = 24 * 60;
+        (minutes(self.to) + day - minutes(self.from)) % day * 60_000
+    }
+
     /// When the quiet that is on at this time ends, ms since the epoch; none
     /// where none is on.
     pub(super) fn until_ms(&self, wall_ms: u64) -> Option<u64> {

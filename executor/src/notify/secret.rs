@@ -42,8 +42,8 @@ impl Secret {
         [plain, self.0.clone()].map(|text| Self(BASE64.encode(text)))
     }
 
-    /// The secret itself: for the one who sends it.
-    pub(super) fn expose(&self) -> &str {
+    /// The secret itself: for the one who sends it, or looks whether it is one.
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -85,6 +85,11 @@ impl SecretSource {
             Self::File(path) => path.display().to_string(),
             Self::Env(name) => format!("the variable {name}"),
         }
+    }
+
+    /// In the configuration, and so no secret.
+    pub(crate) fn is_inline(&self) -> bool {
+        matches!(self, Self::Inline(_))
     }
 
     /// Reads it.

@@ -1,5 +1,7 @@
 //! Telegram: `sendMessage` of the Bot API, as plain text: without `parse_mode`
-//! nothing in it is markup.
+//! nothing in it is markup. Names (`@name`, which calls people) and commands
+//! (`/command`) are links even so, and are broken up; addresses of pages stay
+//! links, without a preview.
 
 use serde_json::{Value, json};
 
@@ -28,8 +30,8 @@ pub(super) fn post(
     let text = format!(
         "{} {}\n{}",
         sign(message.severity),
-        message.title,
-        message.text()
+        defused(&message.title),
+        defused(&message.text())
     );
     // As Discord's: there is no other place for it, and it is never cut away.
     let footer = format!("\n{} · {}", message.step.as_str(), message.id);
@@ -50,6 +52,32 @@ pub(super) fn post(
         headers: Vec::new(),
         body: bytes(&body),
     }
+}
+
+/// Without names and commands. The place of the evidence is ours, is there to be
+/// copied, and stays as it is.
+fn defused(text: &str) -> String {
+    let line = |line: &str| match line.starts_with("Evidence: ") {
+        true => line.to_owned(),
+        false => broken_up(line),
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// With a word joiner, which nobody sees, after each sign that a name or a command
+/// begins with.
+fn broken_up(line: &str) -> String {
+    const JOINER: char = '\u{2060}';
+    let mut out = String::with_capacity(line.len());
+    let mut before = ' ';
+    for c in line.chars() {
+        out.push(c);
+        if c == '@' || (c == '/' && !before.is_alphanumeric() && before != '/' && before != ':') {
+            out.push(JOINER);
+        }
+        before = c;
+    }
+    out
 }
 
 /// Says more in its body than by its status: how long to wait, and whether the

@@ -80,6 +80,30 @@ fn telegram_gets_plain_text_within_its_limit() {
 }
 
 #[test]
+fn telegram_makes_no_links_of_names_and_commands() {
+    let token = Secret::new("123:abc");
+    let text = |detail: &str| {
+        let detail = detail.to_owned();
+        let message = Message {
+            detail,
+            ..message()
+        };
+        let post = telegram::post(&message, to("/"), &token, "1", None);
+        body(&post)["text"].as_str().unwrap().to_owned()
+    };
+    let told = text("@all /start a@b (/stop) 1/2 https://h/x");
+    assert!(
+        told.contains("@\u{2060}all /\u{2060}start a@\u{2060}b (/\u{2060}stop) 1/2 https://h/x\n"),
+        "{told:?}"
+    );
+    assert!(
+        told.contains("\nEvidence: /var/lib/log-healer/evidence/"),
+        "to be copied"
+    );
+    assert!(!text("Evidence: x\n/start").contains("\n/start"));
+}
+
+#[test]
 fn telegram_says_in_its_body_how_long_to_wait_and_what_is_wrong() {
     let judged = |status: u16, body: &str| {
         let answer = Answer {

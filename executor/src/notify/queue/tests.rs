@@ -188,12 +188,8 @@ fn a_digest_holds_what_every_service_shows_and_leaves_the_rest_for_the_next() {
         shown.extend(text.lines().map(str::to_owned));
     }
     assert_eq!(shown.len(), DIGEST_MAX);
-    for n in 0..DIGEST_MAX {
-        assert!(
-            shown[n].contains(&format!("<job-{n}> held")),
-            "{}",
-            shown[n]
-        );
+    for (n, line) in shown.iter().enumerate() {
+        assert!(line.contains(&format!("<job-{n}> held")), "{line}");
     }
     assert!(queue.len() > 2, "more than one digest");
     let again = open(&dir.path().join("n"));
