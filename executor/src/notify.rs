@@ -78,6 +78,11 @@ pub fn is_fenced() -> bool {
     std::thread::current().name() == Some(hub::THREAD)
 }
 
+/// What is kept by target and rule; a container's name has no space.
+fn of_rule(target: &str, rule: &str) -> String {
+    format!("{target} {rule}")
+}
+
 /// Where queues are.
 pub fn dir(state_dir: &Path) -> PathBuf {
     state_dir.join(DIR)
@@ -185,13 +190,14 @@ impl Notifications {
         self.0.as_ref().is_some_and(|shared| shared.is_on.get())
     }
 
-    /// Keeps a target's newest log line, or what a trigger stands on, where somebody may
-    /// have it. An empty one says that there is none: an older one is of something else.
-    pub fn remember_sample(&self, target: &str, sample: &str) {
+    /// Keeps the newest log line of a target by a rule, or what a trigger stands on, where
+    /// somebody may have it. An empty one says that there is none: an older one is of something else.
+    pub fn remember_sample(&self, target: &str, rule: &str, sample: &str) {
         if let Some(shared) = &self.0
             && shared.wants_samples.get()
         {
-            shared.samples.borrow_mut().remember(target, sample);
+            let mut samples = shared.samples.borrow_mut();
+            samples.remember(&of_rule(target, rule), sample);
         }
     }
 
@@ -202,24 +208,32 @@ impl Notifications {
             .is_some_and(|shared| shared.wants_samples.get())
     }
 
-    /// A target's newest log line.
-    pub fn sample(&self, target: &str) -> Option<String> {
+    /// The newest log line of a target by a rule, in the incident that is open.
+    pub fn sample(&self, target: &str, rule: &str) -> Option<String> {
         let shared = self.0.as_ref()?;
-        shared.samples.borrow().of(target)
+        shared.samples.borrow().of(&of_rule(target, rule))
+    }
+
+    /// An incident is over: its lines say nothing of the next.
+    pub fn forget_samples(&self, target: &str) {
+        if let Some(shared) = &self.0 {
+            let mut samples = shared.samples.borrow_mut();
+            samples.forget(&of_rule(target, ""));
+        }
     }
 
     /// Keeps what a trigger says of a target, which is no log text.
     pub fn remember_why(&self, target: &str, rule: &str, why: &str) {
         if let Some(shared) = self.0.as_ref().filter(|shared| shared.is_on.get()) {
             let mut whys = shared.whys.borrow_mut();
-            whys.remember(&format!("{target} {rule}"), why);
+            whys.remember(&of_rule(target, rule), why);
         }
     }
 
     /// What a trigger said last.
     pub fn why(&self, target: &str, rule: &str) -> Option<String> {
         let shared = self.0.as_ref()?;
-        shared.whys.borrow().of(&format!("{target} {rule}"))
+        shared.whys.borrow().of(&of_rule(target, rule))
     }
 
     /// Keeps what a command of an attempt printed, where somebody may have it.

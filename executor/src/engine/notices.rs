@@ -42,7 +42,11 @@ impl<D: Docker + 'static> Engine<D> {
             why,
         };
         if let Some(notice) = notice(event, facts) {
+            let ends = notice.ends_incident();
             self.notifications.hear(notice);
+            if ends {
+                self.notifications.forget_samples(target);
+            }
         }
     }
 
@@ -77,13 +81,23 @@ impl<D: Docker + 'static> Engine<D> {
         }
         by_command
             .and_then(|a| self.notifications.printed(a.attempt))
-            .or_else(|| self.notifications.sample(target))
+            .or_else(|| {
+                let rule = match event {
+                    Event::Decided { rule, .. }
+                    | Event::Escalated { rule, .. }
+                    | Event::EndedUnseen { rule, .. } => Some(rule),
+                    _ => attempt.and_then(|a| a.rule.as_ref()),
+                };
+                self.notifications.sample(target, rule?)
+            })
     }
 
     /// Keeps an intent's log line for what is told of its target.
     pub(super) fn remember_sample(&self, waiting: &WaitingIntent, look: &Look) {
         if let (Some(sample), Look::Found(facts)) = (&waiting.sample, look) {
-            self.notifications.remember_sample(&facts.name, sample);
+            let rule = &waiting.input.rule;
+            self.notifications
+                .remember_sample(&facts.name, rule, sample);
         }
     }
 }

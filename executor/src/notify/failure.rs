@@ -96,3 +96,22 @@ impl Failure {
         format!("{bare} (its words may repeat log text: `healer notify test` shows them)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_receiver_says_is_not_logged_where_it_was_sent_log_text() {
+        let failure = Failure::refused("h answers 400", "see body").saying("bad: CUDA oom");
+        assert_eq!(
+            failure.to_string(),
+            "h answers 400: bad: CUDA oom; see body"
+        );
+        assert_eq!(failure.logged(false), failure.to_string());
+        let logged = failure.logged(true);
+        assert!(logged.starts_with("h answers 400; see body (") && !logged.contains("CUDA"));
+        let silent = Failure::later("h: cannot connect");
+        assert_eq!(silent.logged(true), "h: cannot connect");
+    }
+}

@@ -96,7 +96,7 @@ impl Incidents {
 }
 
 /// Well again, or in a person's hands.
-fn ends(step: Step) -> bool {
+pub(super) fn ends(step: Step) -> bool {
     matches!(
         step,
         Step::Recovered

@@ -50,6 +50,13 @@ pub struct Notice {
     pub(super) sample: Option<String>,
 }
 
+impl Notice {
+    /// Whether its incident ends with it.
+    pub fn ends_incident(&self) -> bool {
+        super::incident::ends(self.step)
+    }
+}
+
 /// The target that an event is about; empty where it is about all.
 pub fn target_of(event: &Event) -> &str {
     match event {

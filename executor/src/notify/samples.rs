@@ -30,6 +30,12 @@ impl Samples {
         }
     }
 
+    /// Those whose key begins so.
+    pub(super) fn forget(&mut self, start: &str) {
+        self.order.retain(|known| !known.starts_with(start));
+        self.lines.retain(|known, _| !known.starts_with(start));
+    }
+
     pub(super) fn of(&self, target: &str) -> Option<String> {
         self.lines.get(target).cloned()
     }

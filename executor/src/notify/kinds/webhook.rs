@@ -85,12 +85,9 @@ mod tests {
         );
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(key(&Secret::new("plain words")).unwrap(), b"plain words");
-        let why = key(&Secret::new("whsec_not base64"))
+        let why = key(&Secret::new("whsec_hunter2 hunter2"))
             .unwrap_err()
             .to_string();
-        assert!(
-            !why.contains("not base64 at all") && why.contains("whsec_"),
-            "{why}"
-        );
+        assert!(!why.contains("hunter2") && why.contains("whsec_"), "{why}");
     }
 }

@@ -67,9 +67,24 @@ fn log_text_goes_only_to_those_who_may_have_it_and_is_not_even_stored_for_others
     assert!(office.notifications.wants_samples());
     office.notifications.remember_sample(
         "app",
+        "oom",
         &format!("token=abcdef0123456789 {}", "x".repeat(4_000)),
     );
-    let sample = office.notifications.sample("app");
+    assert_eq!(
+        office.notifications.sample("app", "xid"),
+        None,
+        "another rule"
+    );
+    assert_eq!(office.notifications.sample("ap", "oom"), None);
+    let sample = office.notifications.sample("app", "oom");
+    office.notifications.forget_samples("ap");
+    assert!(office.notifications.sample("app", "oom").is_some());
+    office.notifications.forget_samples("app");
+    assert_eq!(
+        office.notifications.sample("app", "oom"),
+        None,
+        "another incident"
+    );
     office.notifications.hear(Notice {
         at_ms: START_MS,
         sample,
@@ -96,8 +111,8 @@ fn log_text_goes_only_to_those_who_may_have_it_and_is_not_even_stored_for_others
     );
     // Where nobody may have one, none is kept.
     let none = Office::open(&ntfy("n", &may_not, ""));
-    none.notifications.remember_sample("app", "text");
-    assert_eq!(none.notifications.sample("app"), None);
+    none.notifications.remember_sample("app", "oom", "text");
+    assert_eq!(none.notifications.sample("app", "oom"), None);
 }
 
 #[test]
