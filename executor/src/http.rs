@@ -12,6 +12,8 @@ mod health;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -62,6 +64,8 @@ pub struct Site {
     pub health: Health,
     /// What others tell of targets.
     pub board: Board,
+    /// The names of the containers that are watched: those that may be healed.
+    pub watched: RefCell<BTreeSet<String>>,
     /// Whom somebody is asking to end.
     pub stops: Stops,
     /// `/beat/TARGET`

@@ -157,3 +157,21 @@ fn a_bad_configuration_is_wrong_use_with_its_place() {
         "{run:?}"
     );
 }
+
+#[test]
+fn a_labelled_container_is_in_the_status_before_anything_has_happened_to_it() {
+    let Some(engine) = engine() else { return };
+    let executor = Executor::start(Setup::new(engine.socket()));
+    let labelled = Spec::app().label("healer.enable", "true");
+    let container = engine.run("labelled", &labelled);
+    executor.eventually_is(&container.name, "idle");
+    let target = executor.target(&container.name);
+    assert_eq!(target["budget_left"], target["max_per_window"], "{target}");
+    container.remove();
+    executor.eventually("its going", |executor| {
+        let status = executor.status();
+        let targets = status["targets"].as_array()?;
+        let mut names = targets.iter().map(|target| &target["name"]);
+        names.all(|name| *name != *container.name).then_some(())
+    });
+}

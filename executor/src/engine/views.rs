@@ -1,5 +1,7 @@
 //! What `healer status` and `healer history` show, from the policy's views.
 
+use std::collections::BTreeMap;
+
 use executor_api::{HeldBack, HistoryEntry, Pause, Status, Storm, TargetStatus, Window};
 use policy::{AttemptView, HeldBackStatus, HistoryItem, HistoryOf, Now, TargetState, WindowStatus};
 
@@ -32,12 +34,20 @@ impl<D: Docker + 'static> Engine<D> {
                 .into_iter()
                 .map(|one| held_back_view(now, one))
                 .collect(),
-            targets: status
-                .targets
-                .into_iter()
-                .map(|target| target_view(now, target))
-                .collect(),
+            targets: self.targets_view(now, status.targets),
         }
+    }
+
+    /// Those that the policy knows, and those that it has not met yet.
+    fn targets_view(&self, now: Now, known: Vec<policy::TargetStatus>) -> Vec<TargetStatus> {
+        let watched = self.site.watched.borrow();
+        let mut all: BTreeMap<String, policy::TargetStatus> = watched
+            .iter()
+            .map(|name| (name.clone(), self.policy.target_status(now, name)))
+            .collect();
+        all.extend(known.into_iter().map(|one| (one.target.clone(), one)));
+        let views = all.into_values().map(|target| target_view(now, target));
+        views.collect()
     }
 
     pub(super) fn history_view(&self, of: &HistoryOf, limit: usize) -> Vec<HistoryEntry> {

@@ -174,7 +174,7 @@ impl Watcher {
                 Order::Tell(signal) => self.tell(signal),
             }
         }
-        self.site.metrics.triggers().set_watched(self.fleet.len());
+        self.show_watched();
         let due = self.fleet.next_due().map(|due| {
             let ms = due.since(clock.at).max(1);
             now + Duration::from_millis(ms)
@@ -185,6 +185,15 @@ impl Watcher {
             .into_iter()
             .flatten()
             .fold(latest, Instant::min)
+    }
+
+    /// For `healer status`; a new name in the place of another comes with the next list.
+    fn show_watched(&self) {
+        let count = self.fleet.len();
+        self.site.metrics.triggers().set_watched(count);
+        if self.site.watched.borrow().len() != count {
+            *self.site.watched.borrow_mut() = self.fleet.names().collect();
+        }
     }
 
     fn open(&self) {
@@ -320,6 +329,7 @@ impl Watcher {
         self.is_listing = false;
         let beyond = self.fleet.list_ended(listed.is_ok());
         self.site.metrics.triggers().listed(listed.is_ok());
+        *self.site.watched.borrow_mut() = self.fleet.names().collect();
         let pause = if listed.is_ok() {
             LIST_EVERY
         } else {

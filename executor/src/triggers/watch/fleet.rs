@@ -130,6 +130,11 @@ impl Fleet {
         }
     }
 
+    /// Of those that are watched.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.watched.values().map(|watched| watched.name.clone())
+    }
+
     /// Takes effect on each container with the next list.
     pub(super) fn configure(&mut self, settings: Rc<Settings>) {
         for watched in self.watched.values_mut() {
