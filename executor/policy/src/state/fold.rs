@@ -30,19 +30,8 @@ impl State {
                 started_at,
             } => self.restarted(record, *attempt, *started_at),
             Entry::Executed { attempt, end } => self.executed(record, *attempt, *end),
-            Entry::NextMeasure {
-                attempt,
-                step,
-                why,
-                refired,
-            } => {
-                let stepped = Stepped {
-                    at: record.at,
-                    wall_ms: record.wall_ms,
-                    why: why.clone(),
-                    refired: *refired,
-                };
-                self.next_measure(*attempt, *step, stepped);
+            Entry::NextMeasure { attempt, step, .. } => {
+                self.next_measure(record, *attempt, *step);
             }
             Entry::Outcome {
                 attempt,
@@ -201,13 +190,21 @@ impl State {
         }
     }
 
-    fn next_measure(&mut self, id: u64, step: usize, stepped: Stepped) {
+    fn next_measure(&mut self, record: &Record, id: u64, step: usize) {
+        let Entry::NextMeasure { why, refired, .. } = &record.entry else {
+            return;
+        };
         let open = self.attempts.get_mut(&id).filter(|a| a.end.is_none());
         let Some(attempt) = open else {
             return;
         };
         attempt.step = step;
-        attempt.stepped = Some(stepped);
+        attempt.stepped = Some(Stepped {
+            at: record.at,
+            wall_ms: record.wall_ms,
+            why: why.clone(),
+            refired: *refired,
+        });
         attempt.sent.clear();
         attempt.restarted = None;
         if let Some(target) = self.targets.get_mut(&attempt.charge.target) {
