@@ -248,3 +248,57 @@ impl<'a> Hub<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use policy::{Now, Timestamp};
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_has_ended_begins_anew_without_being_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = Now {
+            at: Timestamp(1_000),
+            wall_ms: 1_000,
+        };
+        let config = "[notify.n]\ntype = 'ntfy'\nurl = 'https://127.0.0.1:1/t'\n";
+        let notifiers = super::super::tests::notifiers(dir.path(), config);
+        let setup = Setup {
+            dir: dir.path().join("notify"),
+            host: "gpu-host".into(),
+            clock: Clock::manual(now).0,
+            metrics: Metrics::new().notify(),
+            left_out: Arc::default(),
+        };
+        let (_open, mut commands) = mpsc::channel(1);
+        let mut settings = Settings::default();
+        let hub = Hub::new(&setup, notifiers);
+        let workers = Rc::clone(&hub.workers);
+        let has_ended = || {
+            let workers = workers.borrow();
+            let task = workers["n"].task.as_ref();
+            task.is_none_or(JoinHandle::is_finished)
+        };
+        let look = async {
+            sleep(Duration::from_millis(1)).await;
+            assert!(!has_ended());
+            let abort = |r: &Running| r.task.as_ref().map(JoinHandle::abort);
+            abort(&workers.borrow()["n"]);
+            sleep(Duration::from_millis(1)).await;
+            assert!(has_ended());
+            sleep(TICK).await;
+            assert!(!has_ended());
+        };
+        let serve = hub.serve(&mut commands, &mut settings);
+        let both = async {
+            tokio::select! {
+                () = serve => panic!("nobody has closed it"),
+                () = look => {}
+            }
+        };
+        LocalSet::new().run_until(both).await;
+    }
+}

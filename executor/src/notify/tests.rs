@@ -96,7 +96,7 @@ impl Office {
 }
 
 /// The notifiers of a configuration file with this text.
-fn notifiers(dir: &Path, config: &str) -> Vec<Notifier> {
+pub(super) fn notifiers(dir: &Path, config: &str) -> Vec<Notifier> {
     configured(dir, config).notifiers
 }
 
