@@ -53,6 +53,8 @@ pub(crate) struct Container {
 struct Command {
     attempt: AttemptId,
     epoch: u64,
+    /// What it does may be done long before it ends.
+    acts_at: Option<u64>,
     /// None: never by itself.
     ends_at: Option<u64>,
     called: Called,
@@ -388,7 +390,7 @@ impl Docker {
         let jobs = self.containers.values().filter_map(|c| c.job.as_ref());
         let commands = self.containers.values().flat_map(|c| &c.commands);
         jobs.map(|j| j.stops_at.unwrap_or(j.starts_at))
-            .chain(commands.filter_map(|c| c.ends_at))
+            .chain(commands.filter_map(|c| c.acts_at.or(c.ends_at)))
             .min()
     }
 
@@ -562,8 +564,7 @@ impl Container {
     /// Nothing runs on in a container that ends.
     fn kill_commands(&mut self, clock: Clock) {
         for command in &mut self.commands {
-            command.ends_at = Some(clock.t);
-            command.effect = Effect::None;
+            (command.acts_at, command.ends_at) = (None, Some(clock.t));
             command.called = failed("exit code 137");
         }
     }
@@ -571,25 +572,14 @@ impl Container {
     /// Those whose time has come: what they do, and what is answered.
     fn end_commands(&mut self, clock: Clock) -> Vec<Answer> {
         let mut answers = Vec::new();
-        while let Some(n) = self
-            .commands
-            .iter()
-            .position(|c| c.ends_at.is_some_and(|at| at <= clock.t))
-        {
+        let is_due = |at: Option<u64>| at.is_some_and(|at| at <= clock.t);
+        while let Some(n) = self.commands.iter().position(|c| is_due(c.acts_at)) {
+            self.commands[n].acts_at = None;
+            let effect = self.commands[n].effect;
+            self.affect(effect, clock);
+        }
+        while let Some(n) = self.commands.iter().position(|c| is_due(c.ends_at)) {
             let command = self.commands.remove(n);
-            let is_up = self.state == ContainerState::Running;
-            match command.effect {
-                Effect::Cures => (self.sick, self.is_hung) = (false, false),
-                Effect::EndsIt if is_up => self.stop(clock, StoppedBy::Nobody),
-                Effect::StartsItAnew { cured } if is_up => {
-                    self.stop(clock, StoppedBy::Nobody);
-                    self.start(clock);
-                    if cured {
-                        (self.sick, self.is_hung) = (false, false);
-                    }
-                }
-                Effect::None | Effect::EndsIt | Effect::StartsItAnew { .. } => {}
-            }
             if !command.answered {
                 answers.push(Answer {
                     epoch: command.epoch,
@@ -599,6 +589,27 @@ impl Container {
             }
         }
         answers
+    }
+}
+
+impl Container {
+    /// What a command does.
+    fn affect(&mut self, effect: Effect, clock: Clock) {
+        let is_up = self.state == ContainerState::Running;
+        match effect {
+            // Nothing happens in what is paused.
+            Effect::EndsIt | Effect::StartsItAnew { .. } if !is_up => {}
+            Effect::None => {}
+            Effect::Cures => (self.sick, self.is_hung) = (false, false),
+            Effect::EndsIt => self.stop(clock, StoppedBy::Nobody),
+            Effect::StartsItAnew { cured } => {
+                self.stop(clock, StoppedBy::Nobody);
+                self.start(clock);
+                if cured {
+                    (self.sick, self.is_hung) = (false, false);
+                }
+            }
+        }
     }
 }
 
@@ -633,9 +644,15 @@ impl Command {
             (false, true) => Effect::Cures,
             (false, false) => Effect::None,
         };
+        let acts_ms = if rng.chance(500) {
+            rng.range(0, takes_ms)
+        } else {
+            takes_ms
+        };
         Self {
             attempt,
             epoch,
+            acts_at: (!hangs || acts_ms < takes_ms).then_some(clock.t + acts_ms),
             ends_at: (!hangs).then_some(clock.t + takes_ms),
             called,
             effect,

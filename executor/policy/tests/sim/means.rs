@@ -33,7 +33,7 @@ pub(crate) struct Means {
 impl Means {
     /// `names` in their order: a container depends on earlier ones only.
     pub(crate) fn draw(rng: &mut Rng, names: &[&str]) -> Self {
-        let has_remedies = rng.chance(450);
+        let has_remedies = rng.chance(550);
         let has_parents = rng.chance(350);
         let mut sometimes = |low: u64, high: u64| {
             if rng.chance(300) {
@@ -45,7 +45,11 @@ impl Means {
         let (fails, hangs, unclear) = (sometimes(50, 600), sometimes(10, 200), sometimes(10, 200));
         let (cures, ends, blind) = (sometimes(50, 900), sometimes(20, 300), sometimes(5, 200));
         Self {
-            remedies: if has_remedies { rng.range(200, 900) } else { 0 },
+            remedies: if has_remedies {
+                rng.range(400, 1_000)
+            } else {
+                0
+            },
             fails,
             hangs,
             unclear,
@@ -118,7 +122,7 @@ fn remedies(rng: &mut Rng) -> Remedies {
         "probe-api",
         "died",
     ] {
-        if rng.chance(350) {
+        if rng.chance(450) {
             remedies.by_rule.insert(rule.to_owned(), remedy(rng));
         }
     }
@@ -136,7 +140,7 @@ fn remedy(rng: &mut Rng) -> Remedy {
         1 => return Remedy::Escalate,
         _ => {}
     }
-    let commands = rng.pick(&[0, 0, 1, 1, 1, 2, 2, 3, 6]);
+    let commands = rng.pick(&[0, 1, 1, 1, 1, 2, 2, 3, 6]);
     let mut plan: Vec<Measure> = (0..commands).map(|n| command(rng, n)).collect();
     match rng.range(0, 9) {
         0 => plan.push(Measure::Stop),

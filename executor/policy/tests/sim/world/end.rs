@@ -247,14 +247,16 @@ impl World {
     }
 
     /// What was stopped so that it stays down is started by nobody of ours. Where a power
-    /// cut has taken what was known of that, nobody can tell.
+    /// cut has taken what was known of that, nobody can tell; nor can a later attempt whose
+    /// own restart an engine that was late with the stop has met.
     pub(super) fn check_stopped(&self, container: &Container, by: AttemptId) {
         let StoppedBy::Healer(attempt) = container.stopped_by else {
             return;
         };
         let is_lost = attempt == 0 || self.exec.marks_lost.contains(&attempt);
+        let is_met = by != attempt && !self.exec.history.restarts_sent_wall_ms(by).is_empty();
         assert!(
-            is_lost || self.has_jumped,
+            is_lost || is_met,
             "stopped: {} was, by attempt {attempt}, and is started by {by}",
             container.name
         );
