@@ -7,8 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::docker::Listed;
-
 /// Compose's project of a container.
 const PROJECT: &str = "com.docker.compose.project";
 /// Its service there.
@@ -17,6 +15,10 @@ const SERVICE: &str = "com.docker.compose.service";
 const DEPENDS_ON: &str = "com.docker.compose.depends_on";
 /// The condition of what is to have run to its end: it is down when all is well.
 const COMPLETED: &str = "service_completed_successfully";
+/// The condition of what only has to have been started; also where none is named.
+const STARTED: &str = "service_started";
+/// Whether `docker compose run` made it, beside the containers of its service: `True`.
+const ONE_OFF: &str = "com.docker.compose.oneoff";
 /// Before the id in `HostConfig.NetworkMode`.
 const NETWORK_OF: &str = "container:";
 
@@ -59,47 +61,116 @@ fn cycle_from<'a>(
     found
 }
 
+/// How a service has to be, by Compose's label, for one that depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// To have been started is enough: it may have done its work and ended.
+    Started,
+    /// It has to be up.
+    Up,
+}
+
+/// What Compose's labels say of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    project: String,
+    service: String,
+    needs: Vec<(String, Condition)>,
+    is_one_off: bool,
+}
+
+/// What is kept of a container to know which one needs which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    name: String,
+    place: Place,
+}
+
+impl Member {
+    /// None where Compose has not made it: then nothing is to be kept.
+    pub fn of(name: &str, labels: &BTreeMap<String, String>) -> Option<Self> {
+        Some(Self {
+            name: name.to_owned(),
+            place: Place::of(labels)?,
+        })
+    }
+}
+
+impl Place {
+    fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
+        Some(Self {
+            project: labels.get(PROJECT)?.clone(),
+            service: labels.get(SERVICE)?.clone(),
+            needs: needed(labels.get(DEPENDS_ON).map_or("", String::as_str)),
+            is_one_off: is_one_off(labels),
+        })
+    }
+
+    fn key(&self) -> (&str, &str) {
+        (&self.project, &self.service)
+    }
+}
+
+/// Whether `docker compose run` made a container with these labels: no part of its service.
+pub fn is_one_off(labels: &BTreeMap<String, String>) -> bool {
+    labels
+        .get(ONE_OFF)
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// The services of the label, without those that are to have run to their end.
+fn needed(label: &str) -> Vec<(String, Condition)> {
+    let entries = label.split(',').filter_map(|entry| {
+        let mut parts = entry.split(':').map(str::trim);
+        let service = parts.next().filter(|service| !service.is_empty())?;
+        let condition = match parts.next() {
+            Some(COMPLETED) => return None,
+            Some(STARTED | "") | None => Condition::Started,
+            Some(_) => Condition::Up,
+        };
+        Some((service.to_owned(), condition))
+    });
+    entries.collect()
+}
+
 /// Whether Compose says that a container with these labels depends on anything.
 pub fn has_compose_parents(labels: &BTreeMap<String, String>) -> bool {
-    labels.contains_key(PROJECT) && labels.contains_key(SERVICE) && !services(labels).is_empty()
+    Place::of(labels).is_some_and(|place| !place.needs.is_empty())
+}
+
+/// The project that Compose's labels name.
+pub fn project(labels: &BTreeMap<String, String>) -> Option<&str> {
+    labels.get(PROJECT).map(String::as_str)
 }
 
 /// Names of containers that lead round in a circle, the first of them again at the end; the
 /// least name comes first, so that one circle is always the same.
 pub type Circle = Vec<String>;
 
-/// All containers, and what each needs by Compose's labels and the configuration.
+/// What each container needs by Compose's labels and the configuration. One-off containers
+/// are nobody's parents.
 #[derive(Debug)]
 pub struct Family {
-    all: Vec<Listed>,
-    needs: Needs,
+    /// By name.
+    members: Vec<Member>,
+    /// Where they are in `members`, by project and service, without one-off ones.
+    by_service: Vec<usize>,
+    configured: Needs,
 }
 
 impl Family {
     /// Of all that are there, with what the configuration lists beside the labels.
-    pub fn new(all: Vec<Listed>, configured: &Needs) -> Self {
-        let mut needs = configured.clone();
-        let mut services_of: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-        for one in &all {
-            if let Some(key) = project_and_service(&one.labels) {
-                services_of.entry(key).or_default().push(&one.name);
-            }
+    pub fn new(mut members: Vec<Member>, configured: &Needs) -> Self {
+        members.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut by_service: Vec<usize> = (0..members.len())
+            .filter(|at| !members[*at].place.is_one_off)
+            .collect();
+        by_service.sort_by(|a, b| members[*a].place.key().cmp(&members[*b].place.key()));
+        Self {
+            members,
+            by_service,
+            configured: configured.clone(),
         }
-        for one in &all {
-            let Some((project, _)) = project_and_service(&one.labels) else {
-                continue;
-            };
-            let parents = services(&one.labels).into_iter();
-            let parents = parents.filter_map(|service| services_of.get(&(project, service)));
-            let parents = parents.flatten().map(|name| (*name).to_owned());
-            needs.entry(one.name.clone()).or_default().extend(parents);
-        }
-        Self { all, needs }
-    }
-
-    /// All of them, as the engine listed them.
-    pub fn all(&self) -> &[Listed] {
-        &self.all
     }
 
     /// The containers that one with these labels depends on, by Compose's label. What leads
@@ -108,16 +179,29 @@ impl Family {
         &self,
         name: &str,
         labels: &BTreeMap<String, String>,
-    ) -> BTreeSet<String> {
-        let mut parents = self.labelled(labels);
-        parents.retain(|parent| self.way(parent, name).is_none());
+    ) -> BTreeMap<String, Condition> {
+        let Some(place) = Place::of(labels) else {
+            return BTreeMap::new();
+        };
+        let parents = place.needs.iter().flat_map(|(service, condition)| {
+            let of_it = self.of_service(&place.project, service);
+            of_it.map(|parent| (parent, *condition))
+        });
+        let parents = parents.filter(|(parent, _)| self.way(parent, name).is_none());
         parents
+            .map(|(parent, condition)| (parent.to_owned(), condition))
+            .collect()
     }
 
     /// A circle for which a parent of this container was left out; none where none was.
     pub fn circle(&self, name: &str, labels: &BTreeMap<String, String>) -> Option<Circle> {
-        let ways = self.labelled(labels).into_iter();
-        let mut way = ways.filter_map(|parent| self.way(&parent, name)).min()?;
+        self.circle_at(name, &Place::of(labels)?)
+    }
+
+    fn circle_at(&self, name: &str, place: &Place) -> Option<Circle> {
+        let parents = place.needs.iter();
+        let parents = parents.flat_map(|(service, _)| self.of_service(&place.project, service));
+        let mut way = parents.filter_map(|parent| self.way(parent, name)).min()?;
         // From a parent to the child itself, which is not named twice.
         let least = (0..way.len()).min_by_key(|at| &way[*at])?;
         way.rotate_left(least);
@@ -127,45 +211,43 @@ impl Family {
 
     /// All circles for which Compose's labels were left out, each once.
     pub fn circles(&self) -> BTreeSet<Circle> {
-        let circles = self.all.iter();
+        let circles = self.members.iter();
         circles
-            .filter_map(|one| self.circle(&one.name, &one.labels))
+            .filter_map(|one| self.circle_at(&one.name, &one.place))
             .collect()
     }
 
     /// Services that the label names and that no container has.
-    pub fn missing_services<'a>(&self, labels: &'a BTreeMap<String, String>) -> Vec<&'a str> {
-        let Some((project, _)) = project_and_service(labels) else {
+    pub fn missing_services(&self, labels: &BTreeMap<String, String>) -> Vec<String> {
+        let Some(place) = Place::of(labels) else {
             return Vec::new();
         };
-        let mut missing = services(labels);
-        let is_there = |service: &str| {
-            let mut all = self.all.iter();
-            all.any(|one| project_and_service(&one.labels) == Some((project, service)))
-        };
-        missing.retain(|service| !is_there(service));
-        missing
+        let mut needs = place.needs;
+        needs.retain(|(service, _)| self.of_service(&place.project, service).next().is_none());
+        needs.into_iter().map(|(service, _)| service).collect()
     }
 
-    /// By Compose's label, whatever comes of it.
-    fn labelled(&self, labels: &BTreeMap<String, String>) -> BTreeSet<String> {
-        let Some((project, _)) = project_and_service(labels) else {
-            return BTreeSet::new();
-        };
-        let wanted: BTreeSet<&str> = services(labels).into_iter().collect();
-        let is_parent = |one: &&Listed| {
-            project_and_service(&one.labels)
-                .is_some_and(|(of, service)| of == project && wanted.contains(service))
-        };
-        let parents = self.all.iter().filter(is_parent);
-        parents.map(|one| one.name.clone()).collect()
+    /// The names of a service's containers.
+    fn of_service<'a>(
+        &'a self,
+        project: &'a str,
+        service: &'a str,
+    ) -> impl Iterator<Item = &'a str> {
+        let all = &self.by_service;
+        let key = (project, service);
+        let from = all.partition_point(|at| self.members[*at].place.key() < key);
+        let its = all[from..].iter().map(|at| &self.members[*at]);
+        its.take_while(move |member| member.place.key() == key)
+            .map(|member| &*member.name)
     }
 
     /// A shortest way from one to another, both named; none where there is none.
-    fn way(&self, from: &str, to: &str) -> Option<Circle> {
+    fn way<'a>(&'a self, from: &'a str, to: &str) -> Option<Circle> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
         let mut seen = BTreeSet::from([from]);
+        // However many containers need a service, and it has: once through is enough.
+        let mut services_seen = BTreeSet::new();
         while let Some(name) = next.pop_front() {
             if name == to {
                 let way = std::iter::successors(Some(name), |name| before.get(name).copied());
@@ -173,7 +255,12 @@ impl Family {
                 way.reverse();
                 return Some(way);
             }
-            for parent in self.needs.get(name).into_iter().flatten() {
+            let configured = self.configured.get(name).into_iter().flatten();
+            let labelled = self.services_of(name);
+            let labelled = labelled.filter(|key| services_seen.insert(*key));
+            let labelled =
+                labelled.flat_map(|(project, service)| self.of_service(project, service));
+            for parent in configured.map(String::as_str).chain(labelled) {
                 if seen.insert(parent) {
                     before.insert(parent, name);
                     next.push_back(parent);
@@ -182,21 +269,17 @@ impl Family {
         }
         None
     }
-}
 
-fn project_and_service(labels: &BTreeMap<String, String>) -> Option<(&str, &str)> {
-    Some((labels.get(PROJECT)?, labels.get(SERVICE)?))
-}
-
-/// The services of the label, without those that are to have run to their end.
-fn services(labels: &BTreeMap<String, String>) -> Vec<&str> {
-    let label = labels.get(DEPENDS_ON).map_or("", String::as_str);
-    let entries = label.split(',').filter_map(|entry| {
-        let mut parts = entry.split(':').map(str::trim);
-        let service = parts.next().filter(|service| !service.is_empty())?;
-        (parts.next() != Some(COMPLETED)).then_some(service)
-    });
-    entries.collect()
+    /// (Project, service) that a container's label names.
+    fn services_of(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let at = self.members.binary_search_by(|one| (*one.name).cmp(name));
+        let member = at.ok().map(|at| &self.members[at]);
+        member.into_iter().flat_map(|member| {
+            let project = &*member.place.project;
+            let needs = member.place.needs.iter();
+            needs.map(move |(service, _)| (project, &**service))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -212,19 +295,32 @@ mod tests {
             .collect()
     }
 
+    #[derive(Clone)]
+    struct Listed {
+        name: String,
+        labels: BTreeMap<String, String>,
+    }
+
     fn listed(service: &str, depends_on: &str) -> Listed {
         Listed {
-            id: service.to_owned(),
             name: format!("app-{service}-1"),
-            state: "running".into(),
             labels: [
                 (PROJECT, "app"),
                 (SERVICE, service),
                 (DEPENDS_ON, depends_on),
+                (ONE_OFF, "False"),
             ]
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
         }
+    }
+
+    fn family(all: &[Listed], configured: &Needs) -> Family {
+        let members = all.iter().map(|one| Member::of(&one.name, &one.labels));
+        Family::new(
+            members.map(|one| one.expect("Compose's")).collect(),
+            configured,
+        )
     }
 
     #[test]
@@ -260,10 +356,15 @@ mod tests {
             listed("migrate", ""),
             other,
         ];
-        let family = Family::new(all.to_vec(), &Needs::new());
+        let family = family(&all, &Needs::new());
         let parents = family.compose_parents(&web.name, &web.labels);
-        let parents: Vec<&str> = parents.iter().map(String::as_str).collect();
-        assert_eq!(parents, ["app-cache-1", "app-db-1"]);
+        assert_eq!(
+            parents.into_iter().collect::<Vec<_>>(),
+            [
+                ("app-cache-1".to_owned(), Condition::Started),
+                ("app-db-1".to_owned(), Condition::Up)
+            ]
+        );
         assert_eq!(family.missing_services(&web.labels), ["gone"]);
         assert_eq!(family.circles(), BTreeSet::new());
         // One that was made since the list.
@@ -292,9 +393,9 @@ mod tests {
             listed("c", "a:service_started:true"),
             listed("d", "d:service_started:true"),
         ];
-        let family = Family::new(all.to_vec(), &Needs::new());
+        let family = family(&all, &Needs::new());
         let parents = family.compose_parents(&a.name, &a.labels);
-        assert_eq!(parents.into_iter().collect::<Vec<_>>(), ["app-d-1"]);
+        assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-d-1"]);
         // Each once, however many are in it.
         let circles: Vec<String> = family.circles().iter().map(|one| one.join(" ")).collect();
         assert_eq!(
@@ -310,14 +411,51 @@ mod tests {
         let web = listed("web", "db:service_started:true");
         let db = listed("db", "");
         let configured = needs(&[("app-db-1", &["other"]), ("other", &["app-web-1"])]);
-        let family = Family::new(vec![web.clone(), db.clone()], &configured);
+        let family = family(&[web.clone(), db.clone()], &configured);
         assert_eq!(
             family.compose_parents(&web.name, &web.labels),
-            BTreeSet::new()
+            BTreeMap::new()
         );
         let circle = family.circle(&web.name, &web.labels).unwrap();
         assert_eq!(circle.join(" "), "app-db-1 other app-web-1 app-db-1");
         assert_eq!(family.circle(&db.name, &db.labels), None);
+    }
+
+    #[test]
+    fn what_compose_run_has_left_behind_is_nobodys_parent() {
+        let web = listed("web", "db:service_started:true");
+        let db = listed("db", "");
+        let mut left = listed("db", "web:service_started:true");
+        left.name = "app-db-run-0123456789ab".into();
+        left.labels.insert(ONE_OFF.into(), "True".into());
+        let both = family(&[web.clone(), db, left.clone()], &Needs::new());
+        let parents = both.compose_parents(&web.name, &web.labels);
+        assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-db-1"]);
+        assert_eq!(both.circles(), BTreeSet::new());
+        // It may have parents of its own.
+        let parents = both.compose_parents(&left.name, &left.labels);
+        assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-web-1"]);
+        let alone = family(&[web.clone(), left], &Needs::new());
+        assert_eq!(alone.missing_services(&web.labels), ["db"]);
+    }
+
+    #[test]
+    fn a_service_that_is_scaled_wide_is_gone_through_once() {
+        let mut all = Vec::new();
+        for (service, needs) in [("a", "b:service_started:true"), ("b", "c"), ("c", "a")] {
+            for n in 0..300 {
+                let mut one = listed(service, needs);
+                one.name = format!("app-{service}-{n:03}");
+                all.push(one);
+            }
+        }
+        let family = family(&all, &Needs::new());
+        assert_eq!(
+            family.compose_parents(&all[0].name, &all[0].labels).len(),
+            0
+        );
+        let circle = family.circle(&all[0].name, &all[0].labels).unwrap();
+        assert_eq!(circle.join(" "), "app-a-000 app-b-000 app-c-000 app-a-000");
     }
 
     #[test]

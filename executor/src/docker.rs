@@ -43,6 +43,8 @@ use std::time::Duration;
 
 use policy::{Call, Called};
 
+use crate::dependencies::Member;
+
 pub use archive::AtPath;
 pub use client::Client;
 pub use command::{Ended, OUTPUT_BYTES_MAX, Ran};
@@ -50,7 +52,7 @@ pub use error::{DockerError, Phase, SocketProblem};
 pub use events::{Event, Events, What};
 pub use exec::{ExecEnd, ExecOutput, ExecState, Processes};
 pub use frames::Frames;
-pub use inspected::Inspected;
+pub use inspected::{Exit, Inspected};
 pub use network::Network;
 pub use reading::Reading;
 pub use rfc3339::parse_rfc3339;
@@ -85,8 +87,9 @@ pub trait Docker {
         deadline: Duration,
     ) -> Result<Option<Inspected>, DockerError>;
 
-    /// All containers, running or not: `GET /containers/json?all=1`, ordered by name.
-    async fn list(&self, deadline: Duration) -> Result<Vec<Listed>, DockerError>;
+    /// All containers that Compose has made, running or not, read row by row
+    /// (`GET /containers/json?all=1`): of each no more is kept than who needs whom.
+    async fn members(&self, deadline: Duration) -> Result<Vec<Member>, DockerError>;
 
     /// A reply's body as it came, for evidence: nothing is decided by it.
     async fn read(&self, what: &Reading, deadline: Duration) -> Result<Vec<u8>, DockerError>;

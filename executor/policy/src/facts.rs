@@ -42,8 +42,8 @@ pub struct Facts {
     /// True for the executor's own container, or the container of the intent
     /// socket's peer (worked out by the executor).
     pub is_self_or_peer: bool,
-    /// The containers that it depends on, as seen at the same time; those of which nothing
-    /// could be learnt are left out.
+    /// The containers that it depends on, as seen at the same time; one that could not be seen
+    /// is [`Seen::Unknown`] where that is to be waited for, and left out elsewhere.
     pub parents: Vec<Parent>,
     /// When it was last asked to end, by whomever, where it has not started anew since: by the
     /// engine's events, on the policy's clock. None where nothing is known of it.
@@ -55,7 +55,8 @@ pub struct Facts {
 /// A container that another one depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
-    /// Canonical name; the id where it is gone and was known by that alone.
+    /// Canonical name; the id where it is gone and was known by that alone; words for people
+    /// where not even its name is known.
     pub name: String,
     /// How.
     pub relation: Relation,
@@ -77,6 +78,10 @@ pub enum Relation {
 pub enum Seen {
     /// There is no such container.
     Gone,
+    /// It has done its work: it was to run once, and has ended with exit code 0.
+    Done,
+    /// Docker did not show it in the short time that there was.
+    Unknown,
     /// `State.Status` and `State.Health.Status`.
     Found {
         /// See above.

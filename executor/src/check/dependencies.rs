@@ -7,7 +7,7 @@ use policy::{ContainerState, Facts, Timestamp, standing};
 
 use super::finding::Findings;
 use crate::config::Config;
-use crate::dependencies::{Family, network_parent};
+use crate::dependencies::{Family, Member, network_parent};
 use crate::docker::{Inspected, Listed};
 
 const ABOUT: &str = "dependencies";
@@ -15,13 +15,15 @@ const ABOUT: &str = "dependencies";
 /// `healed`: running containers that may be restarted, out of all that are `listed`.
 pub(super) fn check(
     config: &Config,
-    listed: Vec<Listed>,
+    listed: &[Listed],
     healed: &[Inspected],
     findings: &mut Findings,
 ) {
     let targets = config.policy.targets.iter();
     let configured = targets.map(|(name, target)| (name.clone(), target.depends_on.clone()));
-    let family = Family::new(listed, &configured.collect());
+    let members = listed.iter();
+    let members = members.filter_map(|one| Member::of(&one.name, &one.labels));
+    let family = Family::new(members.collect(), &configured.collect());
     let is_healed = |name: &String| healed.iter().any(|one| one.name == *name);
     for circle in family.circles() {
         if !circle.iter().any(is_healed) {
@@ -37,13 +39,20 @@ pub(super) fn check(
         );
     }
     for child in healed {
-        parents(config, &family, child, findings);
+        parents(config, listed, &family, child, findings);
     }
 }
 
-fn parents(config: &Config, family: &Family, child: &Inspected, findings: &mut Findings) {
+fn parents(
+    config: &Config,
+    listed: &[Listed],
+    family: &Family,
+    child: &Inspected,
+    findings: &mut Findings,
+) {
     let name = &child.name;
-    let mut needed: BTreeSet<String> = family.compose_parents(name, &child.labels);
+    let by_label = family.compose_parents(name, &child.labels);
+    let mut needed: BTreeSet<String> = by_label.into_keys().collect();
     for service in family.missing_services(&child.labels) {
         findings.warn(
             ABOUT,
@@ -54,8 +63,7 @@ fn parents(config: &Config, family: &Family, child: &Inspected, findings: &mut F
         );
     }
     if let Some(parent) = network_parent(&child.network.mode) {
-        match family
-            .all()
+        match listed
             .iter()
             .find(|one| one.id == parent || one.name == parent)
         {
@@ -78,7 +86,7 @@ fn parents(config: &Config, family: &Family, child: &Inspected, findings: &mut F
         .get(name)
         .map(|target| &target.depends_on);
     for parent in configured.into_iter().flatten() {
-        if !family.all().iter().any(|one| one.name == *parent) {
+        if !listed.iter().any(|one| one.name == *parent) {
             findings.warn(
                 ABOUT,
                 format!("targets.{name}.depends_on names {parent}, and no container has that name: it is not waited for"),
@@ -88,7 +96,7 @@ fn parents(config: &Config, family: &Family, child: &Inspected, findings: &mut F
         }
         needed.insert(parent.clone());
     }
-    for parent in family.all().iter().filter(|one| needed.contains(&one.name)) {
+    for parent in listed.iter().filter(|one| needed.contains(&one.name)) {
         match why_not_healed(config, parent) {
             None => findings.ok(ABOUT, format!("{name} waits for {}", parent.name)),
             Some(why) => findings.warn(

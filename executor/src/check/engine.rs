@@ -107,7 +107,7 @@ async fn containers(
         ),
     }
     clock(newest, findings);
-    dependencies::check(config, listed, &healed, findings);
+    dependencies::check(config, &listed, &healed, findings);
 }
 
 /// How one container stands; true where it may be restarted.

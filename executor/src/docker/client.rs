@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use policy::{Call, Called};
+use tokio::sync::mpsc;
 
 use super::Docker;
 use super::ask::{self, Ask};
@@ -13,8 +14,13 @@ use super::error::DockerError;
 use super::exchange::{Deadline, Reply, exchange};
 use super::inspected::Inspected;
 use super::reading::Reading;
+use super::rows::Row;
 use super::version::{ApiVersion, Refusal};
 use super::wire::{self, EngineVersion, Listed};
+use crate::dependencies::Member;
+
+/// Most pieces of a list that wait to be taken in.
+const PIECES_MAX: usize = 2;
 
 /// Speaks to the engine behind one Unix socket.
 #[derive(Debug)]
@@ -36,6 +42,14 @@ impl Client {
     /// The socket's path.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// All containers, running or not, whole: `GET /containers/json?all=1`, ordered by name.
+    /// For commands that end soon; what goes on for days takes [`Client::each_listed`].
+    pub async fn list(&self, deadline: Duration) -> Result<Vec<Listed>, DockerError> {
+        let ask = Ask::list();
+        let reply = self.ask(&ask, Deadline::after(deadline)).await?;
+        wire::read_list(&ask, reply)
     }
 
     /// The version agreed last, none before the first and after a failed request.
@@ -138,10 +152,17 @@ impl Docker for Client {
         wire::read_inspect(&ask, reference, reply)
     }
 
-    async fn list(&self, deadline: Duration) -> Result<Vec<Listed>, DockerError> {
-        let ask = Ask::list();
-        let reply = self.ask(&ask, Deadline::after(deadline)).await?;
-        wire::read_list(&ask, reply)
+    async fn members(&self, deadline: Duration) -> Result<Vec<Member>, DockerError> {
+        let (rows, mut taken) = mpsc::channel::<Vec<Row>>(PIECES_MAX);
+        let mut members = Vec::new();
+        let keeping = async {
+            while let Some(rows) = taken.recv().await {
+                let rows = rows.iter();
+                members.extend(rows.filter_map(|row| Member::of(&row.name, &row.labels)));
+            }
+        };
+        let (listed, ()) = tokio::join!(self.each_listed(deadline, rows), keeping);
+        listed.map(|()| members)
     }
 
     async fn read(&self, what: &Reading, deadline: Duration) -> Result<Vec<u8>, DockerError> {

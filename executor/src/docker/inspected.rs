@@ -32,6 +32,18 @@ pub struct Inspected {
     pub stop_timeout_s: Option<i64>,
     /// Where it can be reached.
     pub network: Network,
+    /// How it ends.
+    pub exit: Exit,
+}
+
+/// How a container ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exit {
+    /// `State.ExitCode`; means something only where it has ended.
+    pub code: i64,
+    /// Whether its own restart policy brings it back whatever that code (`always`,
+    /// `unless-stopped`): then it is not one that runs once and is done.
+    pub is_always_restarted: bool,
 }
 
 impl Inspected {
@@ -75,6 +87,13 @@ impl Inspected {
             health: read_health(json.state.health, json.config.healthcheck)?,
             labels: json.config.labels.unwrap_or_default(),
             stop_timeout_s: json.config.stop_timeout,
+            exit: Exit {
+                code: json.state.exit_code,
+                is_always_restarted: json
+                    .host_config
+                    .as_ref()
+                    .is_some_and(HostConfigJson::is_always_restarted),
+            },
             network: read_network(json.host_config, json.network_settings),
             id: json.id,
         })
@@ -100,6 +119,8 @@ struct StateJson {
     status: String,
     started_at: String,
     finished_at: String,
+    #[serde(default)]
+    exit_code: i64,
     #[serde(default)]
     health: Option<HealthJson>,
 }
@@ -264,6 +285,7 @@ mod tests {
                 labels: BTreeMap::from([("healer.enable".to_owned(), "true".to_owned())]),
                 stop_timeout_s: Some(-1),
                 network: Network::default(),
+                exit: Exit::default(),
             }
         );
     }
@@ -310,6 +332,34 @@ mod tests {
                 interval_ms: HEALTH_INTERVAL_DEFAULT_MS,
             })
         );
+    }
+
+    #[test]
+    fn reads_how_it_ends() {
+        let exit = |name: &str| {
+            let body = format!(
+                r#"{{"Id":"{ID}","Name":"/web","State":{{"Status":"exited","StartedAt":"",
+                "FinishedAt":"","ExitCode":3}},"Config":{{}},
+                "HostConfig":{{"RestartPolicy":{{"Name":{name},"MaximumRetryCount":0}}}}}}"#
+            );
+            Inspected::parse(body.as_bytes()).unwrap().exit
+        };
+        for (name, is_always_restarted) in [
+            ("\"always\"", true),
+            ("\"unless-stopped\"", true),
+            ("\"on-failure\"", false),
+            ("\"no\"", false),
+            ("null", false),
+        ] {
+            let code = 3;
+            assert_eq!(
+                exit(name),
+                Exit {
+                    code,
+                    is_always_restarted
+                }
+            );
+        }
     }
 
     #[test]

@@ -19,6 +19,25 @@ pub struct Network {
 pub(super) struct HostConfigJson {
     #[serde(default)]
     network_mode: Option<String>,
+    #[serde(default)]
+    restart_policy: Option<RestartPolicyJson>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct RestartPolicyJson {
+    name: Option<String>,
+}
+
+impl HostConfigJson {
+    /// Whether its own restart policy brings it back whatever its exit code.
+    pub(super) fn is_always_restarted(&self) -> bool {
+        let name = self
+            .restart_policy
+            .as_ref()
+            .and_then(|it| it.name.as_deref());
+        matches!(name, Some("always" | "unless-stopped"))
+    }
 }
 
 #[derive(Deserialize, Default)]

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Facts, Look, PendingKey, Timestamp};
+use policy::{Facts, Look, PendingKey, Seen, Timestamp};
 use tokio::time::Instant;
 
 use super::flights::Flights;
@@ -51,7 +51,7 @@ pub(super) struct Looks<D> {
     brief: Flights,
     long: Flights,
     cache: RefCell<BTreeMap<String, (Timestamp, Facts)>>,
-    pub(super) relatives: Relatives,
+    pub(super) relatives: Rc<Relatives>,
 }
 
 /// How long a look may take.
@@ -127,7 +127,7 @@ impl<D: Docker + 'static> Looks<D> {
             brief: Flights::new(LOOKS_MAX),
             long: Flights::new(LOOKS_MAX),
             cache: RefCell::default(),
-            relatives: Relatives::default(),
+            relatives: Rc::default(),
         }
     }
 
@@ -158,7 +158,7 @@ impl<D: Docker + 'static> Looks<D> {
         if is_first {
             let (looks, reference) = (Rc::clone(self), reference.clone());
             tokio::task::spawn_local(async move {
-                let look = async |left| looks.look(&reference, left, longest).await;
+                let look = async |left| looks.look(&reference, left, patience).await;
                 looks.flights(patience).fly(&reference, look).await;
             });
         }
@@ -176,11 +176,12 @@ impl<D: Docker + 'static> Looks<D> {
         }
     }
 
-    /// One look, which begins now. `left` is what is left of its `longest` time.
-    async fn look(&self, reference: &Reference, left: Duration, longest: Duration) -> Look {
+    /// One look, which begins now. `left` is what is left of its time.
+    async fn look(&self, reference: &Reference, left: Duration, patience: Patience) -> Look {
         let asked_at = self.clock.now().at;
-        match tokio::time::timeout(left, self.ask(reference, asked_at, longest)).await {
-            Err(_) => unanswered(longest),
+        let asking = self.ask(reference, asked_at, Instant::now() + left, patience);
+        match tokio::time::timeout(left, asking).await {
+            Err(_) => unanswered(patience.longest()),
             Ok(Err(e)) => {
                 self.note_error(&e);
                 Look::Unavailable { why: e.to_string() }
@@ -212,17 +213,24 @@ impl<D: Docker + 'static> Looks<D> {
         &self,
         reference: &Reference,
         asked_at: Timestamp,
-        within: Duration,
+        until: Instant,
+        patience: Patience,
     ) -> Result<Option<Facts>, DockerError> {
+        let longest = patience.longest();
         for text in reference.texts() {
-            let Some(inspected) = self.docker.inspect(text, within).await? else {
+            let Some(inspected) = self.docker.inspect(text, longest).await? else {
                 continue;
             };
-            // Half of the time: what is known of the container itself must not be lost by it.
+            // Less than all: what is known of the container itself must not be lost by it.
+            let parents_until = until - longest / 10;
             let parents = self
                 .relatives
-                .parents(&*self.docker, &inspected, asked_at, within / 2);
-            let parents = parents.await;
+                .parents(&self.docker, &inspected, parents_until);
+            let mut parents = parents.await;
+            if patience == Patience::Long {
+                self.relatives
+                    .give_up_on_unknown(&inspected.name, &mut parents);
+            }
             let mut facts = inspected.into_facts(asked_at, false);
             if !reference.accepts(&facts) {
                 continue;
@@ -242,7 +250,15 @@ impl<D: Docker + 'static> Looks<D> {
         facts
     }
 
+    /// What was not seen whole is not remembered: the next look may see more.
     fn remember(&self, reference: &Reference, facts: &Facts) {
+        if facts
+            .parents
+            .iter()
+            .any(|parent| parent.seen == Seen::Unknown)
+        {
+            return;
+        }
         let Some(text) = reference.texts().first() else {
             return;
         };

@@ -1,38 +1,57 @@
 //! What Docker shows of the containers that one depends on, read together with it.
 //!
-//! Keeps true: it takes its share of a look's time and no more; a parent of which nothing
-//! could be learnt in it is left out, and so is no reason to wait.
+//! Keeps true:
+//! - it takes its share of a look's time and no more; a parent of which nothing could be learnt
+//!   in it is said to be unknown;
+//! - of the list of all containers no more is kept than who needs whom, only one is under way
+//!   however many look, and it is dropped [`LIST_KEPT`] after it came.
 
-use std::cell::RefCell;
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Parent, Relation, Seen, Timestamp};
+use policy::{ContainerState, Parent, Relation, Seen};
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::dependencies::{Circle, Family, Needs, has_compose_parents, network_parent};
+use crate::dependencies::{
+    Circle, Condition, Family, Needs, has_compose_parents, network_parent, project,
+};
 use crate::docker::{Docker, Inspected};
 
 /// Most parents of one container that are looked at.
 const PARENTS_MAX: usize = 16;
 /// Most circles that are told, each once.
 const CIRCLES_TOLD_MAX: usize = 64;
-/// A list of all containers serves for so long, ms: names seldom change.
-const LIST_MAX_MS: u64 = 5_000;
 /// Containers without their network's that are remembered; of more nobody is told.
 const LOST_MAX: usize = 1_024;
+/// Longest wait for the list, by whoever asked for it first and beyond that look's own end.
+const LIST_MAX: Duration = Duration::from_secs(30);
+/// A list serves for so long: names seldom change.
+const LIST_KEPT: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Relatives {
     /// By the configuration.
     needs: RefCell<Needs>,
-    listed: RefCell<Option<(Timestamp, Rc<Family>)>>,
+    /// The one that is under way, or good still.
+    list: RefCell<Option<List>>,
     circles_told: RefCell<BTreeSet<Circle>>,
     /// By name those that share the network of a container that is no more, and whether
     /// that has been told.
     lost: RefCell<BTreeMap<String, bool>>,
+    /// That something was not seen even in a long time, until it was.
+    is_unknown_told: Cell<bool>,
 }
+
+/// What all who wait for a list are given; none inside while it is under way.
+type List = watch::Receiver<Option<Family>>;
 
 impl Relatives {
     /// What the configuration lists, from now on.
@@ -40,42 +59,41 @@ impl Relatives {
         let targets = config.targets.iter();
         let needs = targets.map(|(name, target)| (name.clone(), target.depends_on.clone()));
         self.needs.replace(needs.collect());
-        self.listed.replace(None);
+        self.list.replace(None);
     }
 
-    /// The parents of a container, as far as they can be seen within that time.
-    pub(super) async fn parents<D: Docker>(
-        &self,
-        docker: &D,
+    /// The parents of a container, as far as they can be seen until then.
+    pub(super) async fn parents<D: Docker + 'static>(
+        self: &Rc<Self>,
+        docker: &Rc<D>,
         child: &Inspected,
-        now: Timestamp,
-        within: Duration,
+        until: Instant,
     ) -> Vec<Parent> {
-        let until = tokio::time::Instant::now() + within;
-        let left = || until.saturating_duration_since(tokio::time::Instant::now());
         let mut parents = Vec::new();
         if let Some(id) = network_parent(&child.network.mode) {
-            let seen = look(docker, id, left()).await;
-            if let Some((_, seen)) = &seen {
-                self.note_loss(&child.name, *seen == Seen::Gone);
+            let parent = look(&**docker, id, Relation::Network, None, until).await;
+            if parent.seen != Seen::Unknown {
+                self.note_loss(&child.name, parent.seen == Seen::Gone);
             }
-            parents.extend(seen.map(|(name, seen)| parent(name, Relation::Network, seen)));
+            parents.push(parent);
         }
-        let mut names = self
-            .needs
-            .borrow()
-            .get(&child.name)
-            .cloned()
-            .unwrap_or_default();
-        if has_compose_parents(&child.labels)
-            && let Some(family) = self.list(docker, now, left()).await
-        {
-            names.extend(family.compose_parents(&child.name, &child.labels));
-            self.tell(family.circle(&child.name, &child.labels));
+        // What the configuration lists has to be up.
+        let needs = self.needs.borrow().get(&child.name).cloned();
+        let needs = needs.into_iter().flatten();
+        let mut names: BTreeMap<String, Condition> =
+            needs.map(|name| (name, Condition::Up)).collect();
+        if has_compose_parents(&child.labels) {
+            match self.compose_parents(docker, child, until).await {
+                Some(labelled) => {
+                    for (name, condition) in labelled {
+                        names.entry(name).or_insert(condition);
+                    }
+                }
+                None => parents.push(unlisted(child)),
+            }
         }
-        for name in others(names, child, &parents) {
-            let seen = look(docker, &name, left()).await;
-            parents.extend(seen.map(|(name, seen)| parent(name, Relation::Needs, seen)));
+        for (name, condition) in others(names, child, &parents) {
+            parents.push(look(&**docker, &name, Relation::Needs, Some(condition), until).await);
         }
         parents
     }
@@ -97,21 +115,65 @@ impl Relatives {
         is_told.is_some_and(|is_told| !std::mem::replace(is_told, true))
     }
 
-    async fn list<D: Docker>(
-        &self,
-        docker: &D,
-        now: Timestamp,
-        within: Duration,
-    ) -> Option<Rc<Family>> {
-        if let Some((at, family)) = &*self.listed.borrow()
-            && now.since(*at) <= LIST_MAX_MS
-        {
-            return Some(Rc::clone(family));
+    /// Takes out what was not seen in a long time: a Docker that says nothing of a parent must
+    /// not keep its child down. It is told once, until all is seen again.
+    pub(super) fn give_up_on_unknown(&self, child: &str, parents: &mut Vec<Parent>) {
+        let is_unknown = |parent: &&Parent| parent.seen == Seen::Unknown;
+        let unknown: Vec<&str> = parents
+            .iter()
+            .filter(is_unknown)
+            .map(|p| &*p.name)
+            .collect();
+        let was_told = self.is_unknown_told.replace(!unknown.is_empty());
+        if !unknown.is_empty() && !was_told {
+            tracing::warn!(
+                "Docker has not shown what '{child}' depends on ({}): it does not wait for that",
+                unknown.join(", ")
+            );
         }
-        let all = docker.list(within).await.ok()?;
-        let family = Rc::new(Family::new(all, &self.needs.borrow()));
-        self.listed.replace(Some((now, Rc::clone(&family))));
-        Some(family)
+        parents.retain(|parent| parent.seen != Seen::Unknown);
+    }
+
+    /// None where the list was not there in time.
+    async fn compose_parents<D: Docker + 'static>(
+        self: &Rc<Self>,
+        docker: &Rc<D>,
+        child: &Inspected,
+        until: Instant,
+    ) -> Option<BTreeMap<String, Condition>> {
+        let known = self.list.borrow().clone();
+        let mut list = known.unwrap_or_else(|| self.begin_list(docker));
+        let listed = timeout_at(until, list.wait_for(Option::is_some)).await;
+        // An error: it failed, and there will be none.
+        let listed = listed.ok()?.ok()?;
+        let family = listed.as_ref()?;
+        self.tell(family.circle(&child.name, &child.labels));
+        Some(family.compose_parents(&child.name, &child.labels))
+    }
+
+    /// It goes on when whoever asked has given up: the next look has use for it.
+    fn begin_list<D: Docker + 'static>(self: &Rc<Self>, docker: &Rc<D>) -> List {
+        let (listed, list) = watch::channel(None);
+        self.list.replace(Some(list.clone()));
+        let (relatives, docker, begun) = (Rc::clone(self), Rc::clone(docker), list.clone());
+        spawn_local(async move {
+            match docker.members(LIST_MAX).await {
+                Ok(members) => {
+                    let family = Family::new(members, &relatives.needs.borrow());
+                    listed.send_replace(Some(family));
+                    sleep(LIST_KEPT).await;
+                }
+                Err(e) => tracing::debug!("who depends on whom is not known: {e}"),
+            }
+            let mut current = relatives.list.borrow_mut();
+            if current
+                .as_ref()
+                .is_some_and(|list| list.same_channel(&begun))
+            {
+                *current = None;
+            }
+        });
+        list
     }
 
     /// Whose order of healing is not kept, once for each circle.
@@ -130,14 +192,43 @@ impl Relatives {
 }
 
 /// Neither itself nor what is known already.
-fn others(names: BTreeSet<String>, child: &Inspected, known: &[Parent]) -> Vec<String> {
+fn others(
+    names: BTreeMap<String, Condition>,
+    child: &Inspected,
+    known: &[Parent],
+) -> Vec<(String, Condition)> {
     let is_other =
         |name: &String| *name != child.name && !known.iter().any(|parent| parent.name == *name);
     let left = PARENTS_MAX.saturating_sub(known.len());
-    names.into_iter().filter(is_other).take(left).collect()
+    let others = names.into_iter().filter(|(name, _)| is_other(name));
+    others.take(left).collect()
 }
 
-fn parent(name: String, relation: Relation, seen: Seen) -> Parent {
+/// What stands for the parents that could not even be named.
+fn unlisted(child: &Inspected) -> Parent {
+    let project = project(&child.labels).unwrap_or_default();
+    Parent {
+        name: format!("services of its Compose project '{project}'"),
+        relation: Relation::Needs,
+        seen: Seen::Unknown,
+    }
+}
+
+async fn look<D: Docker>(
+    docker: &D,
+    text: &str,
+    relation: Relation,
+    condition: Option<Condition>,
+    until: Instant,
+) -> Parent {
+    let within = until.saturating_duration_since(Instant::now());
+    let short = text.get(..12).filter(|_| relation == Relation::Network);
+    let text_name = || short.unwrap_or(text).to_owned();
+    let (name, seen) = match timeout_at(until, docker.inspect(text, within)).await {
+        Ok(Ok(Some(found))) => (found.name.clone(), seen(&found, condition)),
+        Ok(Ok(None)) => (text_name(), Seen::Gone),
+        Ok(Err(_)) | Err(_) => (text_name(), Seen::Unknown),
+    };
     Parent {
         name,
         relation,
@@ -145,42 +236,15 @@ fn parent(name: String, relation: Relation, seen: Seen) -> Parent {
     }
 }
 
-/// None where Docker did not say.
-async fn look<D: Docker>(docker: &D, text: &str, within: Duration) -> Option<(String, Seen)> {
-    let asked = docker.inspect(text, within);
-    match tokio::time::timeout(within, asked).await {
-        Ok(Ok(Some(found))) => Some((
-            found.name,
-            Seen::Found {
-                state: found.state,
-                health: found.health.map(|health| health.status),
-            },
-        )),
-        Ok(Ok(None)) => Some((text.get(..12).unwrap_or(text).to_owned(), Seen::Gone)),
-        Ok(Err(_)) | Err(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_network_is_news_once_until_it_is_there_again() {
-        let relatives = Relatives::default();
-        assert!(!relatives.is_loss_news("app"));
-        for _ in 0..2 {
-            for news in [true, false, false] {
-                relatives.note_loss("app", true);
-                assert_eq!(relatives.is_loss_news("app"), news);
-            }
-            relatives.note_loss("app", false);
-            assert!(!relatives.is_loss_news("app"));
-        }
-        for n in 0..=LOST_MAX {
-            relatives.note_loss(&n.to_string(), true);
-        }
-        assert!(relatives.is_loss_news("0"));
-        assert!(!relatives.is_loss_news(&LOST_MAX.to_string()));
+fn seen(found: &Inspected, condition: Option<Condition>) -> Seen {
+    let has_done = found.state == ContainerState::Exited
+        && found.exit.code == 0
+        && !found.exit.is_always_restarted;
+    match condition {
+        Some(Condition::Started) if has_done => Seen::Done,
+        _ => Seen::Found {
+            state: found.state,
+            health: found.health.map(|health| health.status),
+        },
     }
 }

@@ -18,9 +18,8 @@ use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use super::inbox::Handle;
 use super::{Engine, Parts, Settings};
 use crate::config::{self, Config};
-use crate::docker::{
-    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
-};
+use crate::dependencies::Member;
+use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Ran, Reading};
 use crate::http::Site;
 use crate::journal::faults::Faults;
 use crate::journal::tests::{FAIL_CLOSED_MS, State};
@@ -70,6 +69,7 @@ impl Docker for Fake {
             labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
             stop_timeout_s: None,
             network: Default::default(),
+            exit: Default::default(),
         }))
     }
 
@@ -77,7 +77,7 @@ impl Docker for Fake {
         unreachable!("no remedy runs a command here")
     }
 
-    async fn list(&self, _deadline: Duration) -> Result<Vec<Listed>, DockerError> {
+    async fn members(&self, _deadline: Duration) -> Result<Vec<Member>, DockerError> {
         Ok(Vec::new())
     }
 

@@ -12,9 +12,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::clock::ManualTime;
-use crate::docker::{
-    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
-};
+use crate::dependencies::Member;
+use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Ran, Reading};
 
 const CHARGED_S: u64 = 1_760_978_852;
 const NEVER: Duration = Duration::from_secs(1_000_000);
@@ -80,7 +79,7 @@ impl Docker for Fake {
         unreachable!("no remedy runs a command here")
     }
 
-    async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {
+    async fn members(&self, _: Duration) -> Result<Vec<Member>, DockerError> {
         unreachable!("not asked for")
     }
 

@@ -3,7 +3,8 @@
 use super::{Ask, Refusal, Who};
 use crate::state::Target;
 use crate::{
-    ContainerState, DEPENDENCY_LOOK_MS, Gate, HealthStatus, Parent, PendingKey, Relation, Seen,
+    ContainerState, DEPENDENCY_LOOK_MS, Gate, HealthStatus, LOOK_WAIT_MIN_MS, Parent, PendingKey,
+    Relation, Seen,
 };
 
 /// A match waits for the first parent that is sick; a person knows what they ask for. What
@@ -22,9 +23,17 @@ pub(super) fn dependency(ask: &Ask<'_>) -> Option<Refusal> {
         );
         return Some(Refusal::new(Gate::Dependency, detail));
     }
-    let (parent, why) = parents().find_map(|p| Some((p, sick(ask, p)?)))?;
-    let detail = format!("Waits for '{}', which {why}", parent.name);
-    Some(Refusal::new(Gate::Dependency, detail).until(ask.now.at.plus(DEPENDENCY_LOOK_MS)))
+    if let Some((parent, why)) = parents().find_map(|p| Some((p, sick(ask, p)?))) {
+        let detail = format!("Waits for '{}', which {why}", parent.name);
+        let until = ask.now.at.plus(DEPENDENCY_LOOK_MS);
+        return Some(Refusal::new(Gate::Dependency, detail).until(until));
+    }
+    let unknown = parents().find(|p| p.seen == Seen::Unknown)?;
+    let detail = format!(
+        "No facts from Docker in time about what it needs ({}): it is looked at for longer next",
+        unknown.name
+    );
+    Some(Refusal::new(Gate::Dependency, detail).until(ask.now.at.plus(LOOK_WAIT_MIN_MS)))
 }
 
 /// Healed just now: what Docker shows of it counts once it has had the time to fall again. The

@@ -52,6 +52,24 @@ fn what_a_parent_shows_decides_whether_its_child_waits() {
 }
 
 #[test]
+fn a_parent_that_has_done_its_work_is_no_reason_to_wait_and_one_that_was_not_seen_is() {
+    let seen = |seen| Parent { seen, ..well() };
+    let answer = Bench::new().matched(&child(vec![seen(Seen::Done)]));
+    assert_eq!(answer.verdict, Verdict::Restart);
+    let mut bench = Bench::new();
+    let answer = bench.matched(&child(vec![seen(Seen::Unknown), well()]));
+    assert_eq!(
+        (answer.verdict, answer.gate),
+        (Verdict::Pending, Some(Gate::Dependency))
+    );
+    assert!(answer.detail.contains("about what it needs (db)"));
+    // What is known to be sick is said rather than what is not known.
+    let sick = parent(ContainerState::Exited, None);
+    let answer = Bench::new().matched(&child(vec![seen(Seen::Unknown), sick]));
+    assert_eq!(answer.detail, "Waits for 'db', which is exited");
+}
+
+#[test]
 fn a_parent_that_is_gone_is_no_reason_to_wait_but_its_network_cannot_come_back() {
     let gone = |relation| Parent {
         name: "0123456789ab".into(),

@@ -183,6 +183,8 @@ impl History {
         for parent in parents {
             let is_well = match parent.seen {
                 Seen::Gone => parent.relation == Relation::Needs,
+                Seen::Done => true,
+                Seen::Unknown => false,
                 Seen::Found { state, health } => {
                     let is_healthy = health.is_none_or(|h| h == HealthStatus::Healthy);
                     state == ContainerState::Running && is_healthy

@@ -35,6 +35,7 @@ impl Docker for Obedient {
             labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
             stop_timeout_s: None,
             network: Default::default(),
+            exit: Default::default(),
         }))
     }
 
@@ -42,7 +43,7 @@ impl Docker for Obedient {
         unreachable!("no remedy runs a command here")
     }
 
-    async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {
+    async fn members(&self, _: Duration) -> Result<Vec<Member>, DockerError> {
         Ok(Vec::new())
     }
 

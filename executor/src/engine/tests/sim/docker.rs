@@ -12,9 +12,8 @@ use tokio::time::{Duration, sleep, timeout};
 
 use super::Rng;
 use crate::clock;
-use crate::docker::{
-    ApiVersion, Docker, DockerError, EngineVersion, Inspected, Listed, Ran, Reading,
-};
+use crate::dependencies::Member;
+use crate::docker::{ApiVersion, Docker, DockerError, EngineVersion, Inspected, Ran, Reading};
 use crate::journal::Journal;
 use crate::journal::faults::Faults;
 use crate::journal::tests::State;
@@ -284,6 +283,7 @@ impl Docker for Socket {
             labels: BTreeMap::from([("healer.enable".into(), "true".into())]),
             stop_timeout_s: None,
             network: Default::default(),
+            exit: Default::default(),
         }))
     }
 
@@ -291,7 +291,7 @@ impl Docker for Socket {
         unreachable!("no remedy runs a command here")
     }
 
-    async fn list(&self, _: Duration) -> Result<Vec<Listed>, DockerError> {
+    async fn members(&self, _: Duration) -> Result<Vec<Member>, DockerError> {
         Ok(Vec::new())
     }
 

@@ -199,6 +199,7 @@ fn seen(state: ContainerState) -> Seen {
             labels: labels_of(&[]),
             stop_timeout_s: None,
             network: Default::default(),
+            exit: Default::default(),
         },
         exit_code: 0,
         is_oom_killed: false,
