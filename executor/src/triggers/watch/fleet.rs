@@ -31,7 +31,7 @@ use self::ending::Ending;
 pub(in crate::triggers) use self::ending::is_ending;
 use self::health::Health;
 use self::network::Network;
-use self::projects::Projects;
+use self::projects::{Place, Projects};
 use self::starts::Starts;
 use self::unfinished::Unfinished;
 use crate::config::{Watch, WatchTarget};
@@ -97,7 +97,7 @@ pub(super) struct Fleet {
 struct Watched {
     name: String,
     /// Of compose.
-    project: Option<String>,
+    place: Option<Place>,
     settings: WatchTarget,
     health: Health,
     ending: Ending,
@@ -396,7 +396,7 @@ impl Fleet {
             .entry(id.to_owned())
             .or_insert_with(|| Watched {
                 name: String::new(),
-                project: projects::of(labels),
+                place: Place::of(id, labels),
                 settings,
                 health: Health::default(),
                 ending: Ending::default(),

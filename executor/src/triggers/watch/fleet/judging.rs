@@ -44,8 +44,8 @@ impl Fleet {
         let Some(watched) = self.watched.get_mut(id) else {
             return;
         };
-        let project = watched.project.as_deref();
-        let beside = project.and_then(|name| self.projects.stopped_beside(name, id));
+        let place = watched.place.as_ref();
+        let beside = place.and_then(|place| self.projects.stopped_beside(place));
         let settings = &watched.settings;
         let is_wanted = self.settings.watch.unfinished.contains_key(&watched.name);
         match watched
@@ -93,8 +93,8 @@ impl Fleet {
             if watched.look_out || !is_due {
                 continue;
             }
-            let project = watched.project.as_deref();
-            let beside = project.and_then(|name| self.projects.stopped_beside(name, id));
+            let place = watched.place.as_ref();
+            let beside = place.and_then(|place| self.projects.stopped_beside(place));
             if beside.is_some_and(|at| watched.unfinished.is_explained_by(at)) {
                 watched.unfinished.put_off(now.at);
                 continue;

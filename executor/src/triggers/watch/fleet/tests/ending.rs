@@ -174,6 +174,76 @@ fn an_end_that_is_not_the_one_that_was_told_of_is_left_alone() {
     bench.finds(&later).is_quiet();
 }
 
+/// A container of the project `shop`, as Compose labels it.
+fn of_shop(service: &'static str, one_off: &'static str) -> [(&'static str, &'static str); 4] {
+    [
+        ("com.docker.compose.project", "shop"),
+        ("com.docker.compose.service", service),
+        ("com.docker.compose.container-number", "1"),
+        ("com.docker.compose.oneoff", one_off),
+    ]
+}
+
+/// Of which container, what, and its labels.
+type Told<'a> = (u8, What, &'a [(&'a str, &'a str)]);
+
+/// What happens to containers 2 and 3 before the first ends by itself; whether it is started.
+fn is_started_after(events: &[Told<'_>]) -> bool {
+    let web = of_shop("web", "False");
+    let mut bench = Bench::new();
+    bench.event_of(1, What::Start, &web);
+    for (n, what, labels) in events {
+        bench.event_of(*n, *what, labels);
+    }
+    bench.pass(3_000);
+    let down = down(&bench, 1);
+    bench.event_of(1, DIE, &web).pass(2_000);
+    for _ in 0..40 {
+        if !bench.looks.is_empty() {
+            bench.finds(&down);
+        }
+        bench.pass(2_000);
+    }
+    !bench.told.is_empty()
+}
+
+#[test]
+fn a_service_that_was_created_anew_explains_no_end_and_one_taken_down_does() {
+    let db = of_shop("db", "False");
+    let db: &[(&str, &str)] = &db;
+    let stop = [(2, TERM, db), (2, DIE, db), (2, What::Stop, db)];
+    let (create, start) = ((3, What::Create, db), (3, What::Start, db));
+    let destroy = (2, What::Destroy, db);
+    // As Compose 2 does it, and Compose 1.
+    let second = [&[create][..], &stop, &[destroy, start]].concat();
+    let first = [&stop[..], &[create, start, destroy]].concat();
+    assert!(is_started_after(&second));
+    assert!(is_started_after(&first));
+    let down = [&stop[..], &[destroy]].concat();
+    assert!(!is_started_after(&down));
+    // The other stops first, and this one is still on its way down.
+    assert!(!is_started_after(&stop[..1]));
+    // Down again after it was created anew.
+    let again = [(3, TERM, db), (3, DIE, db)];
+    assert!(!is_started_after(&[&second[..], &again].concat()));
+}
+
+#[test]
+fn what_compose_run_makes_and_what_is_tidied_up_explains_no_end() {
+    let one_off = of_shop("db", "True");
+    let one_off: &[(&str, &str)] = &one_off;
+    let run = [
+        (2, What::Create, one_off),
+        (2, What::Start, one_off),
+        (2, TERM, one_off),
+        (2, DIE, one_off),
+        (2, What::Destroy, one_off),
+    ];
+    assert!(is_started_after(&run));
+    let db = of_shop("db", "False");
+    assert!(is_started_after(&[(2, What::Destroy, &db)]));
+}
+
 #[test]
 fn siblings_that_were_stopped_explain_an_end_unless_they_come_back() {
     let compose = [("com.docker.compose.project", "shop")];
