@@ -10,7 +10,7 @@ use super::file::TargetSection;
 use super::resolve::{Fault, check_name, duration, fault};
 use super::values::Millis;
 use crate::dependencies::cycle;
-use crate::triggers::{DIED, OOM_KILLED, UNFINISHED};
+use crate::triggers::{CRASH_LOOP, DIED, OOM_KILLED, UNFINISHED};
 
 /// Most actions of one configuration.
 const ACTIONS_MAX: usize = 100;
@@ -240,11 +240,19 @@ fn may_follow(last: &Measure, next: &Measure) -> bool {
     }
 }
 
-/// What has ended cannot be stopped, and nothing can be run in it.
+/// What has ended cannot be stopped, and nothing can be run in it. A crash loop is restarted by
+/// Docker already, and is down in between.
 fn fits(rule: &str, remedy: &Remedy) -> Result<(), String> {
     let Remedy::Heal(measures) = remedy else {
         return Ok(());
     };
+    if rule == CRASH_LOOP {
+        return Err(
+            "is for people: its own restart policy starts the container again and again already, \
+             and no measure of ours ends that; \"escalate\" and \"note\" may stand here"
+                .to_owned(),
+        );
+    }
     let cannot = |m: &Measure| matches!(m, Measure::Exec(_) | Measure::Stop);
     match measures.iter().find(|m| cannot(m)) {
         Some(measure) if [DIED, OOM_KILLED, UNFINISHED].contains(&rule) => Err(format!(
@@ -393,6 +401,15 @@ mod tests {
             ("a = 3", "a text, or a list of texts"),
             ("died = \"exec:reload\"", "has ended"),
             ("oom-killed = \"stop\"", "has ended"),
+            (
+                "crash-loop = \"restart\"",
+                "remedies.crash-loop: is for people",
+            ),
+            ("crash-loop = \"stop\"", "is for people"),
+            (
+                "crash-loop = [\"exec:reload\", \"escalate\"]",
+                "\"escalate\" and \"note\" may stand here",
+            ),
             ("unfinished = \"exec:reload\"", "has ended"),
             ("\"a b\" = \"restart\"", "targets.web.remedies.a b"),
         ] {
