@@ -13,10 +13,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, spawn_local};
 
-use self::probe::PROBES_AT_ONCE;
+use self::probe::Slots;
 use self::reach::Reach;
 use self::subject::Subject;
 pub use self::trial::{Trial, Tried};
@@ -38,7 +37,7 @@ struct Context {
     site: Rc<Site>,
     metrics: CheckMetrics,
     reach: Reach,
-    slots: Semaphore,
+    slots: Slots,
 }
 
 /// The checks under way. Dropping it ends them.
@@ -87,7 +86,7 @@ impl Checks {
             engine,
             metrics: site.metrics.checks(),
             site,
-            slots: Semaphore::new(PROBES_AT_ONCE),
+            slots: Slots::new(),
         };
         Self {
             context: Rc::new(context),

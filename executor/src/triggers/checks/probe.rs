@@ -2,14 +2,15 @@
 //!
 //! Keeps true:
 //! - a probe is begun at its own times, one at a time, and what it missed is not made up;
-//! - each has an end; at most [`PROBES_AT_ONCE`] run together, so that a host with many
-//!   has neither a peak nor a growing queue;
+//! - each has an end; so many run together as [`slots`] has room for, so that a host with many
+//!   has neither a peak nor a growing queue, and what hangs leaves room for what does not;
 //! - what the executor itself cannot try (the engine is away, a name has no address) is
 //!   neither a failure nor a success: it is told once, and counted apart.
 
 mod exec;
 mod http;
 mod process;
+mod slots;
 mod state;
 mod tcp;
 
@@ -29,9 +30,8 @@ use super::{Context, spread};
 use crate::config::{Probe, ProbeKind};
 use crate::docker::{Client, Network};
 use crate::triggers::PROBE_PREFIX;
+pub(super) use slots::Slots;
 
-/// Most probes under way at once.
-pub(super) const PROBES_AT_ONCE: usize = 32;
 /// Their first rounds are spread over this time, or their interval where that is shorter.
 const SPREAD_MAX: Duration = Duration::from_secs(30);
 
@@ -75,6 +75,8 @@ struct Watch {
     teller: Teller,
     /// Why it could not be tried, as far as that was told.
     unable_told: Option<String>,
+    /// It took long when it was last tried: it may hang again.
+    was_slow: bool,
 }
 
 /// Tries for as long as it is not dropped.
@@ -87,6 +89,7 @@ pub(super) async fn watch(context: Rc<Context>, subject: Rc<Subject>, probe: Pro
         exec: Exec::default(),
         teller: Teller::new(&context, &subject.name, rule, probe.remedy),
         unable_told: None,
+        was_slow: false,
         context,
         subject,
         probe,
@@ -108,12 +111,13 @@ fn next_after(due: Instant, interval: Duration, now: Instant) -> Instant {
 impl Watch {
     async fn round(&mut self, next: Instant) {
         let context = Rc::clone(&self.context);
-        let Ok(slot) = context.slots.acquire().await else {
-            return;
-        };
-        let running = match self.subject.look().await {
+        let slot = context.slots.take(self.was_slow).await;
+        let taken = Instant::now();
+        let looked = self.subject.look().await;
+        self.was_slow = self.is_slow(taken);
+        let running = match looked {
             Ok(Some(running)) => running,
-            Ok(None) => return self.state.sleep(),
+            Ok(None) => return self.sleep(),
             Err(why) => return self.unable(why),
         };
         let (began, started) = (self.context.clock.now(), Instant::now());
@@ -125,6 +129,7 @@ impl Watch {
         };
         let kind = self.probe.kind.word();
         self.context.metrics.probed(kind, word, started.elapsed());
+        self.was_slow = self.is_slow(taken);
         drop(slot);
         match result {
             Result::Unable { why } => self.unable(why),
@@ -134,6 +139,18 @@ impl Watch {
                     .await;
             }
         }
+    }
+
+    fn is_slow(&self, since: Instant) -> bool {
+        since.elapsed() >= Duration::from_millis(self.probe.pace.timeout_ms) / 2
+    }
+
+    /// What does not run is not failing, either.
+    fn sleep(&mut self) {
+        self.state.sleep();
+        let rule = format!("{PROBE_PREFIX}{}", self.probe.name);
+        let metrics = &self.context.metrics;
+        metrics.set_failing(&self.subject.name, &rule, false);
     }
 
     async fn run(&mut self, running: &Running) -> Result {
@@ -221,11 +238,10 @@ pub(super) async fn from_outside(
         }
         ProbeKind::Exec(_) => return None,
     };
-    let found = tokio::time::timeout(FIND_MAX, reach.find(place, network));
-    let address = match found.await {
-        Ok(Ok(address)) => address,
-        Ok(Err(why)) => return Some(Result::unable(why)),
-        Err(_) => return Some(Result::unable("its address was not found in time")),
+    let find_until = Instant::now() + FIND_MAX;
+    let address = match reach.find(place, network, find_until).await {
+        Ok(address) => address,
+        Err(why) => return Some(Result::unable(why)),
     };
     let asked = async {
         match kind {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::Place;
 use crate::docker::{Client, Docker, Network};
 use crate::resolve::OwnContainer;
 
-/// Names that are looked up at once: each may hang in a thread of its own.
+/// Names that are looked up at once: each may hang in a thread of its own. Further ones wait
+/// for their turn: probes of one target begin in the same instant.
 const LOOKUPS_MAX: usize = 4;
 /// How long what was learnt of our own networks is good.
 const OWN_FRESH: Duration = Duration::from_secs(60);
@@ -42,17 +43,20 @@ impl Reach {
         }
     }
 
-    /// Where to connect to; or why that is not known.
+    /// Where to connect to; or why that is not known until then.
     pub(super) async fn find(
         &self,
         place: &Place,
         network: &Network,
+        until: Instant,
     ) -> Result<SocketAddr, String> {
         let ip = match &place.host {
-            None => self.container(network).await?,
+            None => timeout_at(until, self.container(network))
+                .await
+                .map_err(|_| "its address was not found in time".to_owned())??,
             Some(host) => match host.parse() {
                 Ok(ip) => ip,
-                Err(_) => self.named(host).await?,
+                Err(_) => self.named(host, until).await?,
             },
         };
         Ok(SocketAddr::new(ip, place.port))
@@ -118,8 +122,9 @@ impl Reach {
     }
 
     /// The system's own resolver, which may hang: in a thread, and with a slot, until it ends.
-    async fn named(&self, host: &str) -> Result<IpAddr, String> {
-        let Ok(slot) = Arc::clone(&self.lookups).try_acquire_owned() else {
+    async fn named(&self, host: &str, until: Instant) -> Result<IpAddr, String> {
+        let slot = timeout_at(until, Arc::clone(&self.lookups).acquire_owned()).await;
+        let Ok(Ok(slot)) = slot else {
             return Err(format!("{LOOKUPS_MAX} look-ups of names hang already"));
         };
         let (found, waiting) = oneshot::channel();
@@ -135,10 +140,51 @@ impl Reach {
         thread
             .spawn(looking_up)
             .map_err(|e| format!("no thread to look up {host} in: {e}"))?;
-        match waiting.await {
-            Ok(Ok(Some(ip))) => Ok(ip),
-            Ok(Ok(None)) | Err(_) => Err(format!("{host} has no address")),
-            Ok(Err(e)) => Err(format!("{host} cannot be looked up: {e}")),
+        match timeout_at(until, waiting).await {
+            Ok(Ok(Ok(Some(ip)))) => Ok(ip),
+            Ok(Ok(Ok(None)) | Err(_)) => Err(format!("{host} has no address")),
+            Ok(Ok(Err(e))) => Err(format!("{host} cannot be looked up: {e}")),
+            Err(_) => Err(format!("{host} was not looked up in time")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reach() -> Reach {
+        let docker = Rc::new(Client::new("/nowhere/docker.sock"));
+        Reach::new(docker, OwnContainer::default())
+    }
+
+    async fn find(reach: &Reach, within: Duration) -> Result<SocketAddr, String> {
+        let place = Place {
+            host: Some("localhost".to_owned()),
+            port: 80,
+        };
+        let until = Instant::now() + within;
+        reach.find(&place, &Network::default(), until).await
+    }
+
+    #[tokio::test]
+    async fn more_names_than_are_looked_up_at_once_wait_for_their_turn() {
+        let reach = reach();
+        let one = || find(&reach, Duration::from_secs(30));
+        let all = tokio::join!(one(), one(), one(), one(), one(), one());
+        for found in [all.0, all.1, all.2, all.3, all.4, all.5] {
+            assert!(found.is_ok_and(|address| address.ip().is_loopback()));
+        }
+    }
+
+    #[tokio::test]
+    async fn look_ups_that_hang_are_told_once_the_time_is_over() {
+        let reach = reach();
+        let hanging = Arc::clone(&reach.lookups);
+        let hanging = hanging.acquire_many(LOOKUPS_MAX as u32).await.unwrap();
+        let found = find(&reach, Duration::from_millis(50)).await;
+        assert_eq!(found.unwrap_err(), "4 look-ups of names hang already");
+        drop(hanging);
+        assert!(find(&reach, Duration::from_secs(30)).await.is_ok());
     }
 }

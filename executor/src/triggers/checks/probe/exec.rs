@@ -23,7 +23,7 @@ const END_PAUSE: Duration = Duration::from_millis(20);
 /// Of one probe, over its rounds.
 #[derive(Debug, Default)]
 pub(super) struct Exec {
-    /// A command that has outlived its time.
+    /// A command that has outlived its time, or of which it is not known whether it has ended.
     orphan: Option<String>,
 }
 
@@ -50,6 +50,8 @@ impl Exec {
             Ok(None) => return Result::unable("the container is gone"),
             Err(e) => return refused(&e),
         };
+        // Whatever breaks from here on, it may have begun: none other is before that is known.
+        self.orphan = Some(id.clone());
         let began = Instant::now();
         let ran = match docker.exec_start(&id, OUTPUT_BYTES_MAX, timeout).await {
             Ok(ran) => ran,
@@ -60,9 +62,12 @@ impl Exec {
             ExecEnd::OutputEnded => END_MAX.min(timeout.saturating_sub(began.elapsed())),
             ExecEnd::TimedOut | ExecEnd::Flood => Duration::ZERO,
         };
-        match ended(docker, &id, left).await {
+        let ended = ended(docker, &id, left).await;
+        if let Ok(Some(_)) = ended {
+            self.orphan = None;
+        }
+        match ended {
             Ok(None) => {
-                self.orphan = Some(id);
                 metrics.exec_outlived();
                 let why = match ran.end {
                     ExecEnd::Flood => "prints without end".to_owned(),
