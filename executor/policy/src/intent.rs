@@ -63,6 +63,12 @@ impl Policy {
             is_dry: self.config.dry_run || self.config.shadow_rules.contains(&intent.rule),
         };
         match look {
+            Look::Gone if is_missed_by_name(&arrival) => {
+                let mut step = Step::default();
+                let answer = self.say_unchecked(&mut step, &arrival, "there is none");
+                arrival.settle(&mut step, "", answer);
+                Some(step)
+            }
             Look::Gone => {
                 let detail = format!("No container '{}'", intent.wire_target);
                 let refusal = Refusal::new(Gate::UnknownTarget, detail);
@@ -353,6 +359,14 @@ impl Arrival<'_> {
             name
         }
     }
+}
+
+/// Something that is watched by a name alone is for a person to know: that there is no such
+/// container is part of it.
+fn is_missed_by_name(arrival: &Arrival<'_>) -> bool {
+    arrival.remedy != RuleRemedy::Restart
+        && arrival.intent.wire_id.is_none()
+        && matches!(arrival.rule.sign, Sign::Watched { .. })
 }
 
 /// The canonical name; where it is unknown, empty beside a container id, else

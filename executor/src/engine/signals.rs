@@ -48,7 +48,10 @@ impl<D: Docker + 'static> Engine<D> {
         tracing::warn!(target, rule, "{}", fired.why);
         self.notifications.remember_why(target, rule, &fired.why);
         self.said.remember(&fired);
-        let reference = Reference::Ids(vec![fired.container_id.clone()]);
+        let reference = match &*fired.container_id {
+            "" => Reference::Name(fired.target.clone()),
+            id => Reference::Ids(vec![id.to_owned()]),
+        };
         // What it stands on beside our own words, as log text is of a line.
         let sample = Some(fired.sample.clone()).filter(|_| self.notifications.wants_samples());
         let waiting = WaitingIntent {
@@ -78,7 +81,8 @@ impl<D: Docker + 'static> Engine<D> {
 fn input(id: String, fired: Fired) -> IntentInput {
     IntentInput {
         id,
-        wire_id: Some(fired.container_id),
+        // What is watched by name alone has no container.
+        wire_id: Some(fired.container_id).filter(|id| !id.is_empty()),
         wire_target: fired.target,
         rule: fired.rule,
         known: Some(RuleFacts {
@@ -93,7 +97,10 @@ fn input(id: String, fired: Fired) -> IntentInput {
 
 /// One firing is one match, however often it is told: of the same find only by its round.
 fn id_of(fired: &Fired) -> String {
-    let short = fired.container_id.get(..12).unwrap_or(&fired.container_id);
+    let short = match &*fired.container_id {
+        "" => &fired.target,
+        id => id.get(..12).unwrap_or(id),
+    };
     let nanos = fired.found.nanos.unwrap_or_default();
     let round = match fired.round {
         0 => String::new(),

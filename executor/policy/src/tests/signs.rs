@@ -420,3 +420,24 @@ fn people_are_told_of_what_is_watched_whether_it_runs_at_this_moment_or_not() {
         }
     }
 }
+
+#[test]
+fn what_is_missed_by_name_is_told_where_there_is_no_container_and_restarts_nothing() {
+    for (remedy, by_name, verdict) in [
+        (RuleRemedy::Escalate, true, Verdict::Escalated),
+        (RuleRemedy::Note, true, Verdict::Noted),
+        (RuleRemedy::Restart, true, Verdict::Refused),
+        (RuleRemedy::Escalate, false, Verdict::Refused),
+    ] {
+        let mut bench = Bench::new();
+        let sign = Sign::Watched { clear_within_ms: 1 };
+        let found = bench.wall_now();
+        let mut intent = fired(&mut bench, "no-beat", sign, found);
+        intent.known = intent.known.map(|known| RuleFacts { remedy, ..known });
+        if by_name {
+            intent.wire_id = None;
+        }
+        let answer = bench.decide(&intent, &Look::Gone);
+        assert_eq!(answer.verdict, verdict, "{remedy:?} {by_name}: {answer:?}");
+    }
+}

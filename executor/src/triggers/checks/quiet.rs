@@ -16,7 +16,7 @@ use policy::{Now, RuleRemedy, Sign, Timestamp, WallTime};
 use tokio::time::Instant;
 
 use self::state::{Limits, State};
-use super::subject::{Running, Subject};
+use super::subject::Subject;
 use super::tell::{Finding, Teller};
 use super::verdict::{Start, Verdict};
 use super::{Context, spread};
@@ -41,6 +41,9 @@ struct Quiet {
     context: Rc<Context>,
     subject: Rc<Subject>,
     what: What,
+    /// Whether what does not run is waited for, too: a backup's container that is down, or gone,
+    /// sends no beat either, and a person wants to know. A restart is nothing for it.
+    while_down: bool,
     state: State,
     teller: Teller,
     looked: Option<Instant>,
@@ -111,6 +114,7 @@ impl Quiet {
             teller: Teller::new(&context, &subject.name, rule.to_owned(), remedy),
             context,
             subject,
+            while_down: matches!(what, What::Beats) && remedy != RuleRemedy::Restart,
             what,
             state: State::new(limits),
             looked: None,
@@ -166,7 +170,7 @@ impl Quiet {
         let is_time = self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
         let is_unheard = self.state.listens_to().is_none();
         if (is_new && !self.state.has_heard() || is_due || is_time || is_unheard)
-            && self.look(now).await.is_none()
+            && !self.look(now).await
         {
             return;
         }
@@ -208,17 +212,22 @@ impl Quiet {
             .then_some(came)
     }
 
-    /// Listens to it; none where it does not run, or the engine does not say.
-    async fn look(&mut self, now: Now) -> Option<Running> {
+    /// Listens to it; false where nothing is to be heard of it, or the engine does not say.
+    async fn look(&mut self, now: Now) -> bool {
         self.looked = Some(Instant::now());
         match self.subject.look().await {
             Err(why) => {
                 self.be_deaf(&why);
-                None
+                false
+            }
+            Ok(None) if self.while_down => {
+                self.deaf_told = None;
+                self.state.absent(&self.subject.known_id(), now.at);
+                true
             }
             Ok(None) => {
                 self.state.deaf();
-                None
+                false
             }
             Ok(Some(running)) => {
                 if self.deaf_told.take().is_some() {
@@ -230,7 +239,7 @@ impl Quiet {
                     self.taken = None;
                 }
                 self.state.listen(&running.start, now.at);
-                Some(running)
+                true
             }
         }
     }
@@ -258,7 +267,7 @@ impl Quiet {
     /// Fires where it is due, after one more look.
     async fn poll(&mut self, patience: Duration) {
         let now = self.context.clock.now();
-        if !self.is_due(now.at) || self.look(now).await.is_none() {
+        if !self.is_due(now.at) || !self.look(now).await {
             return;
         }
         if let Some(verdict) = self.state.poll(now.at) {
@@ -278,6 +287,10 @@ impl Quiet {
         let (name, rule) = (&self.subject.name, self.teller.rule());
         let metrics = &self.context.metrics;
         metrics.set_failing(name, rule, self.state.is_failing());
+        if container_id.is_empty() && verdict == Verdict::Cleared {
+            // There is no container of which anything could be over.
+            return;
+        }
         let until = Instant::now() + patience;
         if !self.teller.tell(container_id, found, finding, until).await {
             self.state.untold();

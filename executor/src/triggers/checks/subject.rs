@@ -34,6 +34,9 @@ pub(super) struct Subject {
     /// One look at a time.
     looking: Mutex<()>,
     seen: RefCell<Option<(Instant, Seen)>>,
+    /// The id of the container by that name when last looked at, running or not; empty where
+    /// there was none.
+    id: RefCell<String>,
 }
 
 /// None where it does not run; or why the engine did not say.
@@ -46,6 +49,7 @@ impl Subject {
             docker,
             looking: Mutex::new(()),
             seen: RefCell::new(None),
+            id: RefCell::default(),
         }
     }
 
@@ -63,19 +67,26 @@ impl Subject {
         seen
     }
 
+    /// The id of the container that the last look found, running or not; empty where there was
+    /// none.
+    pub(super) fn known_id(&self) -> String {
+        self.id.borrow().clone()
+    }
+
     async fn ask(&self) -> Seen {
         let inspected = self.docker.inspect(&self.name, LOOK_MAX).await;
-        let Some(container) = inspected.map_err(|e| e.to_string())? else {
+        let found = inspected.map_err(|e| e.to_string())?;
+        // A name is meant, never the beginning of an id.
+        let found = found.filter(|container| container.name == self.name);
+        let id = found.as_ref().map(|container| container.id.clone());
+        self.id.replace(id.unwrap_or_default());
+        let Some(container) = found else {
             return Ok(None);
         };
         let (ContainerState::Running, Some(started_at)) = (container.state, container.started_at)
         else {
             return Ok(None);
         };
-        if container.name != self.name {
-            // A name is meant, never the beginning of an id.
-            return Ok(None);
-        }
         Ok(Some(Running {
             start: Start {
                 container_id: container.id,

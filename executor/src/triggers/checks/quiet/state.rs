@@ -6,7 +6,7 @@
 //! - every start is judged anew;
 //! - one silence fires once, and again every [`AGAIN_AFTER`] while it goes on.
 
-use policy::Timestamp;
+use policy::{Timestamp, WallTime};
 
 use crate::triggers::AGAIN_AFTER;
 use crate::triggers::checks::verdict::{Start, Told, Verdict};
@@ -40,6 +40,8 @@ pub(crate) struct State {
     has_heard: bool,
     /// Whether anything that it says would be heard.
     listens: bool,
+    /// It does not run, and is waited for all the same.
+    is_absent: bool,
     told: Told,
 }
 
@@ -52,13 +54,18 @@ impl State {
             since: Timestamp(0),
             has_heard: false,
             listens: false,
+            is_absent: false,
             told: Told::default(),
         }
     }
 
     /// It runs, and whatever it says is heard from now on.
     pub(crate) fn listen(&mut self, start: &Start, now: Timestamp) {
-        if !self.is_of(start) {
+        let goes_on = std::mem::take(&mut self.is_absent) && self.listens;
+        if goes_on {
+            // What was waited for while it was down is waited for still.
+            self.start = Some(start.clone());
+        } else if !self.is_of(start) {
             *self = Self {
                 start: Some(start.clone()),
                 since: now,
@@ -73,6 +80,24 @@ impl State {
     /// Whether this is the start that was listened to last.
     pub(crate) fn is_of(&self, start: &Start) -> bool {
         self.start.as_ref() == Some(start)
+    }
+
+    /// It does not run, and what is waited for may come all the same: the silence goes on.
+    /// `container_id` is empty where there is no such container.
+    pub(crate) fn absent(&mut self, container_id: &str, now: Timestamp) {
+        let started_at = self.start.as_ref().map(|start| start.started_at);
+        if started_at.is_none() || !self.listens {
+            self.since = self.since.max(now);
+        }
+        self.start = Some(Start {
+            container_id: container_id.to_owned(),
+            started_at: started_at.unwrap_or(WallTime {
+                secs: 0,
+                nanos: None,
+            }),
+        });
+        self.is_absent = true;
+        self.listens = true;
     }
 
     /// It does not run, or nobody would hear it.

@@ -17,7 +17,7 @@ fn start(secs: u64) -> Start {
 }
 
 /// One letter for each second, looked at at its end: `h` heard, `.` not, `d` deaf, `r`
-/// restarted, `u` untold. What was told, in its place: `F`, `C` or `.`.
+/// restarted, `u` untold, `a` absent and waited for. What was told, in its place: `F`, `C` or `.`.
 fn told(seconds: &str) -> String {
     let mut state = State::new(LIMITS);
     let mut current = start(1);
@@ -27,6 +27,10 @@ fn told(seconds: &str) -> String {
         let mut verdict = None;
         match event {
             'd' => state.deaf(),
+            'a' => {
+                state.absent("", now);
+                verdict = state.poll(now);
+            }
             _ => {
                 if event == 'r' {
                     current = start(second);
@@ -48,6 +52,20 @@ fn told(seconds: &str) -> String {
         });
     }
     out
+}
+
+#[test]
+fn what_is_waited_for_while_it_is_down_is_waited_for_over_its_next_start() {
+    // Down, and gone from the beginning.
+    assert_eq!(told(&format!("h{}", "a".repeat(8))).find('F'), Some(5));
+    assert_eq!(told(&"a".repeat(30)).find('F'), Some(20));
+    // Each night it starts, and sends nothing.
+    assert_eq!(told("haaar.....").find('F'), Some(5));
+    assert_eq!(told("haaarh.....").find('F'), Some(10));
+    // A start that was not seen to follow a time without it is a start like any other.
+    assert_eq!(told(&format!("h..r{}", ".".repeat(25))).find('F'), Some(23));
+    // Nor is what nobody could have heard.
+    assert_eq!(told(&format!("haada{}", "a".repeat(9))).find('F'), Some(9));
 }
 
 #[test]
