@@ -2,6 +2,7 @@
 //! real processes to their containers.
 
 mod archive;
+mod checks;
 mod events;
 mod faults;
 mod outage;

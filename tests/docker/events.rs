@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::engine::eventually;
 use crate::support::fake_engine::{FakeEngine, Fault, now};
-use crate::support::healer::{Executor, Setup};
+use crate::support::healer::{Executor, Setup, by_id, oom};
 
 /// Memory that an executor may take in a debug build, KiB.
 const RESIDENT_KIB_MAX: u64 = 40 << 10;
@@ -212,7 +212,24 @@ fn two_thousand_watched_containers_take_little_memory() {
             container
                 .labels
                 .insert("healer.enable".to_owned(), "true".to_owned());
-            // As compose and image makers label theirs.
+            // As compose and image makers label theirs: each needs two others.
+            for (key, value) in [
+                ("project", "shop"),
+                ("service", &format!("service-{n}")),
+                ("container-number", "1"),
+                ("oneoff", "False"),
+                (
+                    "depends_on",
+                    &format!(
+                        "service-{}:service_started:false,service-{}:service_healthy:true",
+                        n + 1,
+                        n + 2
+                    ),
+                ),
+            ] {
+                let key = format!("com.docker.compose.{key}");
+                container.labels.insert(key, value.to_owned());
+            }
             for label in 0..20 {
                 let key = format!("org.example.label.of.some.length.{label}");
                 container.labels.insert(key, "x".repeat(60));
@@ -236,11 +253,31 @@ fn two_thousand_watched_containers_take_little_memory() {
         });
         eventually("it is open", || (fake.streams_open() == 1).then_some(()));
     }
+    // Who needs whom is asked for, from the whole list, over and over.
+    let lists = || {
+        let requests = fake.requests();
+        let is_list = |line: &&String| line.contains("/containers/json");
+        requests.iter().filter(is_list).count()
+    };
+    let before = lists();
+    std::thread::scope(|scope| {
+        for part in 0..8 {
+            let (fake, executor) = (&fake, &executor);
+            scope.spawn(move || {
+                for n in 0..25 {
+                    executor.decide(&oom(by_id(&id_of(fake, part * 25 + n))));
+                }
+            });
+        }
+    });
+    eventually("some looks at those that wait", || {
+        (lists() >= before + 2).then_some(())
+    });
     let after = resident_kib(&executor, "RssAnon:");
     let whole = resident_kib(&executor, "VmRSS:");
     crate::support::healer::tell(&format!(
         "2,000 containers watched: {listed} KiB of its own once listed, {after} KiB after five \
-         rounds of events; {whole} KiB with the pages of its program"
+         rounds of events and 200 that ask for their parents; {whole} KiB with the pages of its program"
     ));
     assert!(after < 7 << 10, "{after} KiB");
     // A debug build has more pages than that by itself: `make soak` has a released one, too.
