@@ -437,7 +437,8 @@ fn what_is_missed_by_name_is_told_where_there_is_no_container_and_restarts_nothi
         if by_name {
             intent.wire_id = None;
         }
-        let answer = bench.decide(&intent, &Look::Gone);
+        let step = bench.decide(&intent, &Look::Gone);
+        let answer = step.answer.expect("answered");
         assert_eq!(answer.verdict, verdict, "{remedy:?} {by_name}: {answer:?}");
     }
 }

@@ -163,6 +163,7 @@ mod tests {
             health: None,
             labels: Default::default(),
             stop_timeout_s: None,
+            exit: Default::default(),
             network: Network::default(),
         };
         let mut child = std::process::Command::new("sleep")
