@@ -111,6 +111,11 @@ impl Bench {
     fn new() -> Self {
         let bench = Self::default();
         bench.docker.migrate_condition.set("service_started");
+        let failed = Exit {
+            code: 1,
+            ..Exit::default()
+        };
+        bench.docker.migrate.set(failed);
         bench
     }
 
