@@ -14,8 +14,10 @@ use crate::config::show_duration_ms;
 
 /// So many bytes of a command's output are kept.
 pub const OUTPUT_BYTES_MAX: usize = 4 << 10;
-/// Wait for a command's exit code once its output has come to its end.
+/// Longest wait for the engine to say how a command stands whose output has come to its end.
 const CODE_WAIT: Duration = Duration::from_secs(5);
+/// Longest wait for it to notice that it has ended.
+const END_MAX: Duration = Duration::from_secs(1);
 
 /// What came of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +105,7 @@ impl Client {
 
     /// The output is at its end, so the command is, but for those that have closed it.
     async fn exit_code(&self, exec_id: &str) -> Ended {
-        let why = match self.exec_state(exec_id, CODE_WAIT).await {
+        let why = match self.exec_ended(exec_id, END_MAX, CODE_WAIT).await {
             Ok(Some(ExecState {
                 is_running: false,
                 exit_code: Some(code),

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::ask::{self, Ask};
 use super::client::Client;
@@ -18,6 +18,9 @@ use super::wire;
 
 /// A command that prints more than this while it is listened to is listened to no longer.
 const EXEC_OUTPUT_BYTES_MAX: usize = 4 << 20;
+
+/// Between two questions whether the engine has noticed a command's end.
+const END_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a command printed, and whether it has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +148,25 @@ impl Client {
             is_running: state.running,
             exit_code: state.exit_code.filter(|_| !state.running),
         }))
+    }
+
+    /// How a command stands whose output has ended: the engine notices its end a moment later,
+    /// for which it is given `patience`. None as for [`Self::exec_state`], each of whose answers
+    /// is waited for at most `deadline`.
+    pub async fn exec_ended(
+        &self,
+        exec_id: &str,
+        patience: Duration,
+        deadline: Duration,
+    ) -> Result<Option<ExecState>, DockerError> {
+        let until = Instant::now() + patience;
+        loop {
+            let state = self.exec_state(exec_id, deadline).await?;
+            if state.is_none_or(|state| !state.is_running) || Instant::now() >= until {
+                return Ok(state);
+            }
+            sleep(END_PAUSE).await;
+        }
     }
 
     /// Its processes: `GET /containers/{id}/top`. None where there is no such container.

@@ -18,7 +18,6 @@ const OUTPUT_BYTES_MAX: usize = 4 << 10;
 const ENGINE_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the engine to notice the end of a command whose output has ended.
 const END_MAX: Duration = Duration::from_secs(1);
-const END_PAUSE: Duration = Duration::from_millis(20);
 
 /// Of one probe, over its rounds.
 #[derive(Debug, Default)]
@@ -95,19 +94,12 @@ async fn ended(
     exec_id: &str,
     patience: Duration,
 ) -> std::result::Result<Option<i64>, String> {
-    let until = Instant::now() + patience;
-    loop {
-        match docker.exec_state(exec_id, ENGINE_MAX).await {
-            Err(e) => return Err(e.to_string()),
-            // With its container, which the next look will say.
-            Ok(None) => return Err("the engine does not know the command any more".to_owned()),
-            Ok(Some(state)) if state.is_running => {}
-            Ok(Some(state)) => return Ok(Some(state.exit_code.unwrap_or(-1))),
-        }
-        if Instant::now() >= until {
-            return Ok(None);
-        }
-        tokio::time::sleep(END_PAUSE).await;
+    match docker.exec_ended(exec_id, patience, ENGINE_MAX).await {
+        Err(e) => Err(e.to_string()),
+        // With its container, which the next look will say.
+        Ok(None) => Err("the engine does not know the command any more".to_owned()),
+        Ok(Some(state)) if state.is_running => Ok(None),
+        Ok(Some(state)) => Ok(Some(state.exit_code.unwrap_or(-1))),
     }
 }
 
