@@ -138,11 +138,12 @@ fn an_executor_that_was_stopped_for_a_while_takes_nobody_for_silent() {
     executor.signal(rustix::process::Signal::CONT);
 
     // Had it fired, it would have been at once: a later silence does.
+    let started_before = container.started_at();
     container.exec(&["touch", "/stuck"]);
     let log = executor.eventually_logs("no progress \"Processed batch\" for ");
     assert!(log.contains("for 2s since"), "{log}");
     assert_eq!(log.matches("no progress").count(), 1, "{log}");
-    container.eventually("a restart", |state| state["Status"] == "running");
+    eventually_restarted(&container, &started_before);
     assert_started(engine, &container, 2);
 }
 
