@@ -70,19 +70,20 @@ pub enum Condition {
     Up,
 }
 
-/// What Compose's labels say of a container.
+/// What Compose's labels say of a container; as short as can be, since it is kept of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
-    project: String,
-    service: String,
-    needs: Vec<(String, Condition)>,
+    project: Box<str>,
+    service: Box<str>,
+    /// The label as it is.
+    depends_on: Box<str>,
     is_one_off: bool,
 }
 
 /// What is kept of a container to know which one needs which.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    name: String,
+    name: Box<str>,
     place: Place,
 }
 
@@ -90,7 +91,7 @@ impl Member {
     /// None where Compose has not made it: then nothing is to be kept.
     pub fn of(name: &str, labels: &BTreeMap<String, String>) -> Option<Self> {
         Some(Self {
-            name: name.to_owned(),
+            name: name.into(),
             place: Place::of(labels)?,
         })
     }
@@ -99,10 +100,24 @@ impl Member {
 impl Place {
     fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
         Some(Self {
-            project: labels.get(PROJECT)?.clone(),
-            service: labels.get(SERVICE)?.clone(),
-            needs: needed(labels.get(DEPENDS_ON).map_or("", String::as_str)),
+            project: labels.get(PROJECT)?.as_str().into(),
+            service: labels.get(SERVICE)?.as_str().into(),
+            depends_on: labels.get(DEPENDS_ON).map_or("", String::as_str).into(),
             is_one_off: is_one_off(labels),
+        })
+    }
+
+    /// The services that it names, without those that are to have run to their end.
+    fn needs(&self) -> impl Iterator<Item = (&str, Condition)> {
+        self.depends_on.split(',').filter_map(|entry| {
+            let mut parts = entry.split(':').map(str::trim);
+            let service = parts.next().filter(|service| !service.is_empty())?;
+            let condition = match parts.next() {
+                Some(COMPLETED) => return None,
+                Some(STARTED | "") | None => Condition::Started,
+                Some(_) => Condition::Up,
+            };
+            Some((service, condition))
         })
     }
 
@@ -118,24 +133,9 @@ pub fn is_one_off(labels: &BTreeMap<String, String>) -> bool {
         .is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// The services of the label, without those that are to have run to their end.
-fn needed(label: &str) -> Vec<(String, Condition)> {
-    let entries = label.split(',').filter_map(|entry| {
-        let mut parts = entry.split(':').map(str::trim);
-        let service = parts.next().filter(|service| !service.is_empty())?;
-        let condition = match parts.next() {
-            Some(COMPLETED) => return None,
-            Some(STARTED | "") | None => Condition::Started,
-            Some(_) => Condition::Up,
-        };
-        Some((service.to_owned(), condition))
-    });
-    entries.collect()
-}
-
 /// Whether Compose says that a container with these labels depends on anything.
 pub fn has_compose_parents(labels: &BTreeMap<String, String>) -> bool {
-    Place::of(labels).is_some_and(|place| !place.needs.is_empty())
+    Place::of(labels).is_some_and(|place| place.needs().next().is_some())
 }
 
 /// The project that Compose's labels name.
@@ -183,9 +183,9 @@ impl Family {
         let Some(place) = Place::of(labels) else {
             return BTreeMap::new();
         };
-        let parents = place.needs.iter().flat_map(|(service, condition)| {
+        let parents = place.needs().flat_map(|(service, condition)| {
             let of_it = self.of_service(&place.project, service);
-            of_it.map(|parent| (parent, *condition))
+            of_it.map(move |parent| (parent, condition))
         });
         let parents = parents.filter(|(parent, _)| self.way(parent, name).is_none());
         parents
@@ -199,8 +199,9 @@ impl Family {
     }
 
     fn circle_at(&self, name: &str, place: &Place) -> Option<Circle> {
-        let parents = place.needs.iter();
-        let parents = parents.flat_map(|(service, _)| self.of_service(&place.project, service));
+        let parents = place
+            .needs()
+            .flat_map(|(service, _)| self.of_service(&place.project, service));
         let mut way = parents.filter_map(|parent| self.way(parent, name)).min()?;
         // From a parent to the child itself, which is not named twice.
         let least = (0..way.len()).min_by_key(|at| &way[*at])?;
@@ -222,9 +223,11 @@ impl Family {
         let Some(place) = Place::of(labels) else {
             return Vec::new();
         };
-        let mut needs = place.needs;
-        needs.retain(|(service, _)| self.of_service(&place.project, service).next().is_none());
-        needs.into_iter().map(|(service, _)| service).collect()
+        let services = place.needs().map(|(service, _)| service);
+        services
+            .filter(|service| self.of_service(&place.project, service).next().is_none())
+            .map(str::to_owned)
+            .collect()
     }
 
     /// The names of a service's containers.
@@ -275,9 +278,8 @@ impl Family {
         let at = self.members.binary_search_by(|one| (*one.name).cmp(name));
         let member = at.ok().map(|at| &self.members[at]);
         member.into_iter().flat_map(|member| {
-            let project = &*member.place.project;
-            let needs = member.place.needs.iter();
-            needs.map(move |(service, _)| (project, &**service))
+            let needs = member.place.needs();
+            needs.map(move |(service, _)| (&*member.place.project, service))
         })
     }
 }

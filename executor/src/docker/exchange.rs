@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
@@ -24,6 +25,10 @@ pub(super) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Longest wait for a body once its head is there.
 pub(super) const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Most that is read ahead of whoever takes a reply's body, and the longest head. Left to
+/// itself it grows with the reply: to 408 KiB while a long list is read.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
 
 /// When a request has to be over.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +74,8 @@ pub(super) async fn exchange(
 ) -> Result<Reply, DockerError> {
     let stream = connect(socket, ask, deadline).await?;
     let request = request(ask, version)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+    let (mut sender, connection) = http1()
+        .handshake(stream)
         .await
         .map_err(|error| broken(ask, &error))?;
     let talking = async move {
@@ -80,6 +86,12 @@ pub(super) async fn exchange(
         Ok(read(ask, head, deadline).await)
     };
     alongside(talking, connection).await
+}
+
+pub(super) fn http1() -> http1::Builder {
+    let mut http1 = http1::Builder::new();
+    http1.max_buf_size(BUFFER_BYTES_MAX);
+    http1
 }
 
 pub(super) async fn connect(

@@ -10,7 +10,7 @@ use tokio::time::timeout_at;
 
 use super::ask::Ask;
 use super::error::{DockerError, Phase};
-use super::exchange::{Deadline, Reply, broken, connect, read, request, timed_out};
+use super::exchange::{Deadline, Reply, broken, connect, http1, read, request, timed_out};
 use super::version::ApiVersion;
 
 /// A reply's body, piece by piece. Dropping it closes the connection.
@@ -44,7 +44,8 @@ pub(super) async fn open(
 ) -> Result<Opened, DockerError> {
     let stream = connect(socket, ask, deadline).await?;
     let request = request(ask, version)?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+    let (mut sender, connection) = http1()
+        .handshake(stream)
         .await
         .map_err(|error| broken(ask, &error))?;
     let mut connection: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {

@@ -263,9 +263,8 @@ impl<D: Docker + 'static> Looks<D> {
             return;
         };
         let mut cache = self.cache.borrow_mut();
-        if cache.len() >= CACHED_MAX {
-            cache.retain(|_, (read_at, _)| facts.read_at.since(*read_at) <= CACHE_MAX_MS);
-        }
+        // Each is as large as what its container's labels hold: none is kept in vain.
+        cache.retain(|_, (read_at, _)| facts.read_at.since(*read_at) <= CACHE_MAX_MS);
         if cache.len() < CACHED_MAX {
             cache.insert(text.clone(), (facts.read_at, facts.clone()));
         }

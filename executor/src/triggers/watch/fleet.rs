@@ -72,7 +72,8 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Fleet {
     settings: Rc<Settings>,
-    watched: BTreeMap<String, Watched>,
+    /// By id. Boxed, since a map's nodes have room for more than there are.
+    watched: BTreeMap<String, Box<Watched>>,
     projects: Projects,
     /// Since when the stream of events is open and nothing has been missed.
     unbroken_since: Option<Timestamp>,
@@ -356,6 +357,10 @@ impl Fleet {
             self.tells_out += 1;
             orders.push(Order::Tell(signal));
         }
+        if self.tells.is_empty() {
+            // As long as the list of containers, where that was the first one.
+            self.tells.shrink_to_fit();
+        }
         self.has_changed = false;
         self.due = self.next();
         orders
@@ -394,20 +399,7 @@ impl Fleet {
         let watched = self
             .watched
             .entry(id.to_owned())
-            .or_insert_with(|| Watched {
-                name: String::new(),
-                place: Place::of(id, labels),
-                settings,
-                health: Health::default(),
-                ending: Ending::default(),
-                unfinished: Unfinished::default(),
-                starts: Starts::default(),
-                network: Network::default(),
-                look_at: None,
-                look_out: false,
-                failures: 0,
-                heard_at: Timestamp(0),
-            });
+            .or_insert_with(|| Box::new(Watched::new(Place::of(id, labels), settings)));
         if watched.name != name {
             name.clone_into(&mut watched.name);
         }
@@ -426,6 +418,24 @@ impl Fleet {
 }
 
 impl Watched {
+    /// Nothing is known of it yet, its name neither.
+    fn new(place: Option<Place>, settings: WatchTarget) -> Self {
+        Self {
+            name: String::new(),
+            place,
+            settings,
+            health: Health::default(),
+            ending: Ending::default(),
+            unfinished: Unfinished::default(),
+            starts: Starts::default(),
+            network: Network::default(),
+            look_at: None,
+            look_out: false,
+            failures: 0,
+            heard_at: Timestamp(0),
+        }
+    }
+
     /// Any event but those of its start and its health.
     fn heard(&mut self, now: Timestamp, what: What, at: WallTime) {
         if let Some(decide_at) = self.ending.heard(now, what, at) {
