@@ -49,11 +49,7 @@ impl Policy {
         let mut arrival = Arrival {
             intent,
             rule,
-            remedy: if self.config.may_heal(&intent.rule, rule.remedy, rule.sign) {
-                RuleRemedy::Restart
-            } else {
-                rule.remedy
-            },
+            remedy: self.calls_for(intent, rule).0,
             line: no_later(intent.line, now),
             times: times_no_later(intent, rule, now),
             awaits: rule.confirm.clone().map(|confirm| Awaits {
@@ -94,6 +90,21 @@ impl Policy {
                 Some(step)
             }
         }
+    }
+
+    /// What it may call for before anything is known of its container, and whether it is sure
+    /// to call for that.
+    fn calls_for(&self, intent: &IntentInput, rule: &RuleFacts) -> (RuleRemedy, bool) {
+        let (config, name) = (&self.config, &intent.rule);
+        if is_by_name(intent, rule) {
+            let remedy = config.remedy(&intent.wire_target, name, rule.remedy, rule.sign);
+            return (remedy.kind(), true);
+        }
+        if !config.may_heal(name, rule.remedy, rule.sign) {
+            return (rule.remedy, false);
+        }
+        let is_sure = config.always_heals(name, rule.remedy, rule.sign);
+        (RuleRemedy::Restart, is_sure)
     }
 
     /// Remedy `restart`, with facts.
@@ -191,9 +202,7 @@ impl Policy {
         // Whose it is is not known: what may only be told must not stand in for what heals.
         let is_apart = arrival.awaits.is_some()
             || self.config.shadow_rules.contains(&intent.rule)
-            || !self
-                .config
-                .always_heals(&intent.rule, rule.remedy, rule.sign);
+            || !self.calls_for(intent, rule).1;
         let key = match &intent.wire_id {
             _ if is_apart => PendingKey::Rule {
                 target: intent
@@ -364,9 +373,13 @@ impl Arrival<'_> {
 /// Something that is watched by a name alone is for a person to know: that there is no such
 /// container is part of it.
 fn is_missed_by_name(arrival: &Arrival<'_>) -> bool {
-    arrival.remedy != RuleRemedy::Restart
-        && arrival.intent.wire_id.is_none()
-        && matches!(arrival.rule.sign, Sign::Watched { .. })
+    arrival.remedy != RuleRemedy::Restart && is_by_name(arrival.intent, arrival.rule)
+}
+
+/// Watched by a name alone: that is the canonical one, as the configuration has it. (Another
+/// sender's may be the beginning of an id.)
+fn is_by_name(intent: &IntentInput, rule: &RuleFacts) -> bool {
+    intent.wire_id.is_none() && matches!(rule.sign, Sign::Watched { .. })
 }
 
 /// The canonical name; where it is unknown, empty beside a container id, else

@@ -442,3 +442,45 @@ fn what_is_missed_by_name_is_told_where_there_is_no_container_and_restarts_nothi
         assert_eq!(answer.verdict, verdict, "{remedy:?} {by_name}: {answer:?}");
     }
 }
+
+/// Missed by name, escalated by the rule itself, and healed at these targets.
+fn missed_by_name(healed: &[&str]) -> (Bench, IntentInput) {
+    let mut config = config();
+    for name in healed {
+        let mut target = target_config();
+        let heals = Remedy::Heal(vec![Measure::Restart]);
+        target.remedies.by_rule.insert("no-beat".into(), heals);
+        config.targets.insert((*name).to_owned(), target);
+    }
+    let mut bench = Bench::with(config);
+    let sign = Sign::Watched { clear_within_ms: 1 };
+    let found = bench.wall_now();
+    let mut intent = fired(&mut bench, "no-beat", sign, found);
+    intent.wire_id = None;
+    intent.wire_target = "job".into();
+    let remedy = RuleRemedy::Escalate;
+    intent.known = intent.known.map(|known| RuleFacts { remedy, ..known });
+    (bench, intent)
+}
+
+#[test]
+fn what_is_missed_by_name_is_told_even_where_another_target_heals_it() {
+    for look in [Look::Gone, away()] {
+        let (mut bench, intent) = missed_by_name(&["other"]);
+        let step = bench.decide(&intent, &look);
+        let answer = step.answer.as_ref().expect("answered");
+        assert_eq!(answer.verdict, Verdict::Escalated, "{look:?} {answer:?}");
+        let tells =
+            |event: &&Event| matches!(event, Event::Escalated { target, .. } if target == "job");
+        assert!(told(&step).iter().any(tells), "{look:?} {step:?}");
+    }
+}
+
+#[test]
+fn what_is_missed_by_name_and_healed_there_waits_as_that_target() {
+    let (mut bench, intent) = missed_by_name(&["job"]);
+    let answer = bench.decide(&intent, &away()).answer.expect("answered");
+    assert_eq!(answer.verdict, Verdict::Pending, "{answer:?}");
+    let keys: Vec<&PendingKey> = bench.policy.state.pendings.keys().collect();
+    assert_eq!(keys, [&PendingKey::Target("job".into())]);
+}
