@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{AttemptId, AttemptView};
+use policy::{AttemptId, AttemptView, MeasureView};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
@@ -227,6 +227,7 @@ impl Drop for UnderWay {
 }
 
 fn subject(attempt: &AttemptView) -> Subject {
+    let is_command = |measure: &MeasureView| matches!(measure, MeasureView::Exec(_));
     Subject {
         attempt: attempt.attempt,
         target: attempt.target.clone(),
@@ -235,7 +236,7 @@ fn subject(attempt: &AttemptView) -> Subject {
         rule: attempt.rule.clone(),
         line: attempt.line,
         said: None,
-        has_commands: attempt.measures.iter().any(|m| m.starts_with("exec ")),
+        has_commands: attempt.measures.iter().any(is_command),
     }
 }
 

@@ -384,7 +384,7 @@ fn acting(id: AttemptId, attempt: &Attempt) -> Event {
             attempt: id,
             target,
             container_id,
-            measure: measure.in_words(),
+            measure: measure.into(),
         },
         Some(Measure::Restart | Measure::Escalate) | None => Event::Restarting {
             attempt: id,

@@ -15,7 +15,7 @@ impl Policy {
                 && pending.line.is_before(found)
         });
         for pending in over {
-            step.end_pending(pending, "recovered by itself");
+            step.end_pending(&self.config, pending, "recovered by itself");
         }
         for (id, live) in &mut self.live.attempts {
             let is_meant = self.state.open(*id).is_some_and(|attempt| {

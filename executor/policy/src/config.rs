@@ -128,6 +128,11 @@ impl Config {
         self.target(target).remedies.of(rule, own, sign)
     }
 
+    /// Whether a match of `rule` at a target is run dry; a label may say so, too.
+    pub(crate) fn is_dry(&self, target: &str, rule: &str) -> bool {
+        self.dry_run || self.target(target).dry_run || self.shadow_rules.contains(rule)
+    }
+
     /// Whether a match of `rule` may call for something to be done, at any target.
     pub(crate) fn may_heal(&self, rule: &str, own: RuleRemedy, sign: Sign) -> bool {
         let heals =

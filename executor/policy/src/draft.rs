@@ -2,7 +2,8 @@
 
 use crate::state::Attempt;
 use crate::{
-    Action, AttemptId, Cause, Decided, Entry, Event, Gate, Outcome, Pending, Policy, Step, Verdict,
+    Action, AttemptId, Cause, Config, Decided, Entry, Event, Gate, Outcome, Pending, Policy, Step,
+    Verdict,
 };
 
 impl Step {
@@ -11,17 +12,18 @@ impl Step {
     }
 
     /// Answers with `decided`, and tells it.
-    pub(crate) fn answer(&mut self, target: &str, rule: &str, decided: Decided) {
-        self.decided(target, rule, decided.clone());
+    pub(crate) fn answer(&mut self, target: &str, rule: &str, decided: Decided, dry: bool) {
+        self.decided(target, rule, decided.clone(), dry);
         self.answer = Some(decided);
     }
 
     /// Tells a decision.
-    pub(crate) fn decided(&mut self, target: &str, rule: &str, decided: Decided) {
+    pub(crate) fn decided(&mut self, target: &str, rule: &str, decided: Decided, dry: bool) {
         self.tell(Event::Decided {
             target: target.to_owned(),
             rule: rule.to_owned(),
             decided,
+            dry,
         });
     }
 
@@ -32,30 +34,44 @@ impl Step {
     }
 
     /// Ends a pending target, other than by a charge.
-    pub(crate) fn end_pending(&mut self, pending: &Pending, why: &str) {
-        self.end_pending_as(pending, why, Verdict::Refused);
+    pub(crate) fn end_pending(&mut self, config: &Config, pending: &Pending, why: &str) {
+        self.end_pending_as(config, pending, why, Verdict::Refused);
     }
 
     /// The same, with another answer for its intents.
-    pub(crate) fn end_pending_as(&mut self, pending: &Pending, why: &str, decision: Verdict) {
-        self.pending_ended(pending, why, decision, false);
+    pub(crate) fn end_pending_as(
+        &mut self,
+        config: &Config,
+        pending: &Pending,
+        why: &str,
+        decision: Verdict,
+    ) {
+        self.pending_ended(config, pending, why, (decision, false));
     }
 
     /// Gives it up.
-    pub(crate) fn expire_pending(&mut self, pending: &Pending, why: &str) {
-        self.pending_ended(pending, why, Verdict::Refused, true);
+    pub(crate) fn expire_pending(&mut self, config: &Config, pending: &Pending, why: &str) {
+        self.pending_ended(config, pending, why, (Verdict::Refused, true));
     }
 
-    fn pending_ended(&mut self, pending: &Pending, why: &str, decision: Verdict, expired: bool) {
+    fn pending_ended(
+        &mut self,
+        config: &Config,
+        pending: &Pending,
+        why: &str,
+        (decision, expired): (Verdict, bool),
+    ) {
+        let target = pending.key.as_str();
         self.entries.push(Entry::PendingEnded {
             key: pending.key.clone(),
             why: why.to_owned(),
             decision,
         });
         self.tell(Event::PendingEnded {
-            target: pending.key.as_str().to_owned(),
+            target: target.to_owned(),
             why: why.to_owned(),
             expired,
+            dry: config.is_dry(target, &pending.rule),
         });
     }
 }
@@ -67,6 +83,8 @@ pub(crate) struct Ending {
     pub(crate) detail: String,
     /// The container may be down, or nobody knows: a person has to look.
     pub(crate) hold: bool,
+    /// To give it to a person is the measure that comes next.
+    pub(crate) escalates: bool,
     /// What called for the attempt has matched again.
     pub(crate) refired: bool,
 }
@@ -78,6 +96,7 @@ impl Ending {
             gate: None,
             detail: detail.into(),
             hold: false,
+            escalates: false,
             refired: false,
         }
     }
@@ -101,10 +120,11 @@ impl Policy {
             gate,
             detail,
             hold,
+            escalates,
             refired: _,
         } = ending;
         let target = &attempt.charge.target;
-        let held = if hold {
+        let held = if hold || escalates {
             Some(format!("attempt {id} ended {}: {detail}", outcome.as_str()))
         } else {
             self.given_up(id, target, outcome)
@@ -138,6 +158,7 @@ impl Policy {
             step.tell(Event::Held {
                 target: target.clone(),
                 why: why.clone(),
+                escalates,
             });
         }
         held

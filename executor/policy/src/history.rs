@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::state::{Attempt, Spent};
 use crate::status::count;
-use crate::{AttemptId, Cause, Gate, Happened, Limits, Outcome, Policy, WallTime};
+use crate::{AttemptId, Cause, Gate, Happened, Limits, MeasureView, Outcome, Policy, WallTime};
 
 /// One attempt, for history and report files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,9 +38,8 @@ pub struct AttemptView {
     pub gate: Option<Gate>,
     /// How it ended, for people.
     pub detail: String,
-    /// What it does about it, in order, in a few words each; each where the one before did
-    /// not cure.
-    pub measures: Vec<String>,
+    /// What it does about it, in order; each where the one before did not cure.
+    pub measures: Vec<MeasureView>,
     /// Why the measure before the newest did not cure; none while it is at its first.
     pub stepped: Option<String>,
     /// The limits in force for it.
@@ -178,7 +177,7 @@ impl Policy {
             outcome: end.map(|e| e.outcome),
             gate: end.and_then(|e| e.gate),
             detail: end.map_or_else(String::new, |e| e.detail.clone()),
-            measures: charge.in_words(),
+            measures: charge.measures(),
             stepped: attempt.stepped.as_ref().map(|s| s.why.clone()),
             limits: charge.limits,
             window_count: count(window_epochs.len()),

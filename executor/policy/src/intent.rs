@@ -358,7 +358,7 @@ impl Arrival<'_> {
             attempt: answer.attempt,
             dry: self.is_dry,
         });
-        step.answer(self.shown(name), &self.intent.rule, answer);
+        step.answer(self.shown(name), &self.intent.rule, answer, self.is_dry);
     }
 
     pub(crate) fn shown<'a>(&'a self, name: &'a str) -> &'a str {
@@ -414,7 +414,7 @@ fn refuse_unseen(intent: &IntentInput, refusal: &Refusal) -> Step {
         attempt: None,
         dry: false,
     });
-    step.answer(&intent.wire_target, &intent.rule, answer);
+    step.answer(&intent.wire_target, &intent.rule, answer, false);
     step
 }
 

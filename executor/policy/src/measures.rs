@@ -80,14 +80,15 @@ impl Policy {
     ) -> Option<String> {
         let next = attempt.step + 1;
         match attempt.charge.measure(next) {
-            Some(Measure::Escalate) => ending.hold = true,
+            Some(Measure::Escalate) => ending.escalates = true,
             Some(measure) if goes_on && attempt.is_by_exec() => {
                 self.take_next(step, id, attempt, (next, measure), ending);
                 return None;
             }
             Some(_) | None => {}
         }
-        let has_failed = ending.outcome == Outcome::Failed && !ending.hold;
+        let is_held = ending.hold || ending.escalates;
+        let has_failed = ending.outcome == Outcome::Failed && !is_held;
         if has_failed && !self.gives_up(id, &attempt.charge.target, Outcome::Failed) {
             self.try_again_later(step, now, attempt, None);
         }
@@ -105,7 +106,7 @@ impl Policy {
         step.tell(Event::NextMeasure {
             attempt: id,
             target: attempt.charge.target.clone(),
-            measure: measure.in_words(),
+            measure: measure.into(),
             why: ending.detail.clone(),
         });
         step.entries.push(Entry::NextMeasure {

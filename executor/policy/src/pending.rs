@@ -44,13 +44,13 @@ impl Policy {
                 step.actions
                     .push(Action::LookForPending { key: key.clone() });
             }
-            Look::Gone => step.end_pending(&pending, "the container is gone"),
+            Look::Gone => step.end_pending(&self.config, &pending, "the container is gone"),
             Look::Found(facts) => {
                 let settings = settings(&self.config, facts);
                 let pending = self.renamed(&mut step, pending, &facts.name);
                 let remedy = self.remedy_of(&pending, &facts.name);
                 match ended(&pending, facts, remedy.kind()) {
-                    Some(why) => step.end_pending(&pending, why),
+                    Some(why) => step.end_pending(&self.config, &pending, why),
                     None => self.decide_again(&mut step, now, key, &pending, facts, &settings),
                 }
                 self.tell_labels(&mut step, facts, &settings);
@@ -138,8 +138,9 @@ impl Policy {
                     let is_dry = (asking.is_dry_run(), asking.is_shadow_rule());
                     let what = (remedy, pending.sign);
                     let answer = self.say(step, facts, &pending.rule, what, is_dry);
-                    step.end_pending_as(pending, &answer.detail, answer.verdict);
-                    return step.decided(&facts.name, &pending.rule, answer);
+                    let (detail, verdict) = (&answer.detail, answer.verdict);
+                    step.end_pending_as(&self.config, pending, detail, verdict);
+                    return step.decided(&facts.name, &pending.rule, answer, is_dry.0);
                 }
             },
         };
@@ -151,7 +152,8 @@ impl Policy {
                 let cause = cause_of(pending);
                 let attempt = self.charge(step, facts, cause, (limits, shadow), plan);
                 answer.attempt = Some(attempt);
-                step.decided(&facts.name, &pending.rule, answer);
+                let is_dry = asking.is_dry_run();
+                step.decided(&facts.name, &pending.rule, answer, is_dry);
             }
             Ruling::Refused(refusal) => {
                 let key = waiting_key(&asking, refusal.gate);
@@ -167,7 +169,8 @@ impl Policy {
                     answer.verdict = Verdict::Pending;
                 }
                 note_news(step, &asking, pending, &answer);
-                self.refused_again(step, now, settings, pending, renewed, &refusal);
+                let at = (now, asking.is_dry_run());
+                self.refused_again(step, at, settings, pending, renewed, &refusal);
             }
         }
     }
@@ -176,7 +179,7 @@ impl Policy {
     fn refused_again(
         &mut self,
         step: &mut Step,
-        now: Now,
+        (now, is_dry): (Now, bool),
         settings: &Settings,
         pending: &Pending,
         mut renewed: Pending,
@@ -186,8 +189,8 @@ impl Policy {
         let mut answer = refused(refusal);
         let is_waiting = matches!(refusal.gate, Gate::Unconfirmed | Gate::Dependency);
         let Some(due) = refusal.until.filter(|_| self.is_kept(refusal.gate)) else {
-            step.decided(&target, &pending.rule, answer);
-            return step.end_pending(pending, &refusal.detail);
+            step.decided(&target, &pending.rule, answer, is_dry);
+            return step.end_pending(&self.config, pending, &refusal.detail);
         };
         if is_waiting && pending.gate == refusal.gate {
             // Nothing new: neither written nor told.
@@ -198,7 +201,7 @@ impl Policy {
             return;
         }
         answer.verdict = Verdict::Pending;
-        step.decided(&target, &pending.rule, answer);
+        step.decided(&target, &pending.rule, answer, is_dry);
         renewed.due = due;
         if refusal.gate == Gate::Maintenance && self.config.pending_max_ms.is_none() {
             // Not given up before it could be decided.

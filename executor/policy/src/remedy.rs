@@ -6,8 +6,9 @@
 //! next measure is taken when the one before it did not cure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Call, Cause, Charge, RuleRemedy, STOP_MARGIN_MS, Sign};
 
@@ -71,15 +72,52 @@ pub enum ExecEnd {
     Unknown,
 }
 
+/// A measure as an attempt takes it; shown in a few words: `exec 'reload'`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum MeasureView {
+    Restart,
+    /// Of what has ended by itself, in place of a restart.
+    Start,
+    Stop,
+    /// By the command's name.
+    Exec(String),
+    Escalate,
+}
+
 impl Measure {
     /// In a few words: `exec 'reload'`.
     pub fn in_words(&self) -> String {
-        match self {
-            Self::Restart => "restart".to_owned(),
-            Self::Stop => "stop".to_owned(),
-            Self::Exec(exec) => format!("exec '{}'", exec.name),
-            Self::Escalate => "escalate".to_owned(),
+        MeasureView::from(self).to_string()
+    }
+}
+
+impl From<&Measure> for MeasureView {
+    fn from(measure: &Measure) -> Self {
+        match measure {
+            Measure::Restart => Self::Restart,
+            Measure::Stop => Self::Stop,
+            Measure::Exec(exec) => Self::Exec(exec.name.clone()),
+            Measure::Escalate => Self::Escalate,
         }
+    }
+}
+
+impl fmt::Display for MeasureView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Restart => f.write_str("restart"),
+            Self::Start => f.write_str("start"),
+            Self::Stop => f.write_str("stop"),
+            Self::Exec(name) => write!(f, "exec '{name}'"),
+            Self::Escalate => f.write_str("escalate"),
+        }
+    }
+}
+
+impl Serialize for MeasureView {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 
@@ -144,13 +182,13 @@ impl Charge {
         }
     }
 
-    /// Its measures, in a few words each.
-    pub(crate) fn in_words(&self) -> Vec<String> {
+    /// Its measures, in order.
+    pub(crate) fn measures(&self) -> Vec<MeasureView> {
         let measures = (0..).map_while(|step| Some((step, self.measure(step)?)));
         measures
             .map(|(step, measure)| match measure {
-                Measure::Restart if self.call(step) == Call::Start => "start".to_owned(),
-                _ => measure.in_words(),
+                Measure::Restart if self.call(step) == Call::Start => MeasureView::Start,
+                _ => measure.into(),
             })
             .collect()
     }

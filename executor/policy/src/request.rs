@@ -3,7 +3,7 @@
 use crate::draft::decided;
 use crate::gates::{self, Ask, Refusal, Who};
 use crate::intent::{charged, refused};
-use crate::judge::{Ruling, grown};
+use crate::judge::{Ruling, Shadow, grown};
 use crate::labels::{Settings, settings};
 use crate::{
     Cause, Decided, Entry, Facts, Gate, KEEP_MS, Limits, Look, Now, Policy, RequestInput,
@@ -73,7 +73,7 @@ impl Policy {
         let mut answer = charged(&facts.name, shadow, &plan);
         let attempt = self.charge(&mut step, facts, Cause::Person, (limits, shadow), plan);
         answer.attempt = Some(attempt);
-        step.answer(&facts.name, "", answer);
+        step.answer(&facts.name, "", answer, shadow != Shadow::No);
         step
     }
 
@@ -127,6 +127,6 @@ fn refuse(now: Now, target: &str, answer: Decided) -> Step {
         attempt: None,
         dry: false,
     });
-    step.answer(target, "", answer);
+    step.answer(target, "", answer, false);
     step
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use crate::figures::left;
 use crate::state::{Spent, Target};
 use crate::{
-    AttemptView, Gate, HeldBack, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, PendingKey, Policy,
-    Possible, Timestamp, UNKNOWN_RULE_MS, WallTime,
+    AttemptView, Gate, HeldBack, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Pending, PendingKey,
+    Policy, Possible, Timestamp, UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -312,6 +312,24 @@ impl Policy {
         self.state
             .target(target)
             .is_some_and(|t| t.in_progress.is_some())
+    }
+
+    /// Whether something is being done about this target: an attempt is made or watched, or
+    /// what calls for one waits to be decided again. Dry runs do nothing.
+    pub fn is_being_healed(&self, name: &str) -> bool {
+        let target = self.state.target(name);
+        let has_attempt = |t: &Target| t.in_progress.is_some() || t.verified.is_some();
+        let key = PendingKey::Target(name.to_owned());
+        let waits = |pending: &Pending| {
+            !matches!(pending.gate, Gate::NoFacts | Gate::Unconfirmed)
+                && !self.config.is_dry(name, &pending.rule)
+        };
+        target.is_some_and(has_attempt) || self.state.pendings.get(&key).is_some_and(waits)
+    }
+
+    /// Whether this target is held.
+    pub fn is_held(&self, name: &str) -> bool {
+        self.state.target(name).is_some_and(|t| t.held.is_some())
     }
 
     /// One target, as in [`Policy::status`].

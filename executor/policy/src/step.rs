@@ -1,6 +1,8 @@
 //! What a `handle_*` method answers: entries to write, actions to perform.
 
-use crate::{AttemptId, Call, Entry, Exec, ExecEnd, Gate, Outcome, PendingKey, Verdict};
+use crate::{
+    AttemptId, Call, Entry, Exec, ExecEnd, Gate, MeasureView, Outcome, PendingKey, Verdict,
+};
 
 /// See the crate's calling order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -91,8 +93,7 @@ pub enum Event {
         attempt: AttemptId,
         target: String,
         container_id: String,
-        /// `exec 'reload'`, `stop`.
-        measure: String,
+        measure: MeasureView,
     },
     /// A command's end.
     Executed {
@@ -107,8 +108,7 @@ pub enum Event {
     NextMeasure {
         attempt: AttemptId,
         target: String,
-        /// `restart`.
-        measure: String,
+        measure: MeasureView,
         why: String,
     },
     /// An attempt's end.
@@ -123,6 +123,8 @@ pub enum Event {
         target: String,
         rule: String,
         decided: Decided,
+        /// By a dry run of its rule, its target or of everything: it leads to nothing.
+        dry: bool,
     },
     /// A pending target's end without a charge.
     PendingEnded {
@@ -130,6 +132,8 @@ pub enum Event {
         why: String,
         /// Given up: what it called for may still be needed.
         expired: bool,
+        /// As in `Decided`, by the settings alone: its container's labels are not asked.
+        dry: bool,
     },
     /// Remedy `escalate`; and whether the target is held by it.
     Escalated {
@@ -141,7 +145,12 @@ pub enum Event {
     /// nothing is held. Once for each end.
     EndedUnseen { target: String, rule: String },
     /// A target is held.
-    Held { target: String, why: String },
+    Held {
+        target: String,
+        why: String,
+        /// That is its remedy's own measure, [`crate::Measure::Escalate`].
+        escalates: bool,
+    },
     /// A held target is free again.
     Released { target: String, by: String },
     /// No more restarts of any target.

@@ -85,7 +85,7 @@ impl Policy {
                 let again = now.at.plus(LOOK_WAIT_MIN_MS);
                 (live.end_not_before, live.not_before) = (again, again);
                 let why = format!("expired: {} has refused until then", pending.gate.as_str());
-                step.expire_pending(pending, &why);
+                step.expire_pending(&self.config, pending, &why);
             } else if looks < PENDING_LOOKS_MAX {
                 looks += 1;
                 live.lost_at = Some(now.at.plus(LOOK_LOST_MS));

@@ -63,7 +63,7 @@ impl Policy {
             return self.say_unseen(step, name, rule, facts.finished_at);
         }
         let needs = needs_a_person(rule);
-        let is_held = self.state.target(name).is_some_and(|t| t.held.is_some());
+        let is_held = self.is_held(name);
         let is_news = self.live.is_escalation_news(name, rule);
         if !is_held && !is_dry {
             let mut why = needs.clone();

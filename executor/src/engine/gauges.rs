@@ -1,6 +1,6 @@
 //! What the metrics say of how things stand, and of how incidents end.
 
-use policy::{Event, TargetState};
+use policy::{Event, Outcome};
 
 use super::Engine;
 use crate::docker::Docker;
@@ -23,35 +23,55 @@ impl<D: Docker + 'static> Engine<D> {
     /// Counts what an event ends, and whom it hands over.
     pub(super) fn count_incident(&mut self, event: &Event) {
         let metrics = self.site.metrics.measures();
-        let is_for_a_person = matches!(event, Event::Escalated { .. } | Event::EndedUnseen { .. });
-        if is_for_a_person || self.escalates(event) {
+        if is_for_a_person(event) {
             metrics.escalated();
         }
-        let now = self.clock.now();
-        let is_under_way = match event {
-            Event::PendingEnded { target, .. } => {
-                let state = self.policy.target_status(now, target).state;
-                matches!(state, TargetState::Restarting | TargetState::Watched)
+        let goes_on = match event {
+            // The hold that is told next ends it.
+            Event::Ended {
+                target,
+                outcome: Outcome::Unknown,
+                ..
+            } => self.policy.is_held(target) || self.policy.is_being_healed(target),
+            Event::Ended { target, .. } | Event::PendingEnded { target, .. } => {
+                self.policy.is_being_healed(target)
             }
             _ => false,
         };
-        if let Some((end, ms)) = self.incidents.hear(now.at, event, is_under_way) {
+        let now = self.clock.now();
+        if let Some((end, ms)) = self.incidents.hear(now.at, event, goes_on) {
             metrics.incident_ended(end, ms as f64 / 1_000.0);
         }
     }
+}
 
-    /// Whether a hold is the last measure of an attempt's remedy.
-    fn escalates(&self, event: &Event) -> bool {
-        let Event::Ended {
-            attempt, target, ..
-        } = event
-        else {
-            return false;
+/// Whether it hands a target over by what its remedy says, not because nothing has helped.
+fn is_for_a_person(event: &Event) -> bool {
+    match event {
+        Event::Escalated { .. } | Event::EndedUnseen { .. } => true,
+        Event::Held { escalates, .. } => *escalates,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_counts_as_an_escalation_only_where_its_remedy_says_so() {
+        let held = |escalates| Event::Held {
+            target: "app".into(),
+            why: "1 restart without recovery".into(),
+            escalates,
         };
-        let view = self.policy.attempt(*attempt);
-        let last = view.as_ref().and_then(|view| view.measures.last());
-        let is_last = last.is_some_and(|last| last == "escalate");
-        let status = || self.policy.target_status(self.clock.now(), target);
-        is_last && status().held.is_some()
+        let escalated = Event::Escalated {
+            target: "app".into(),
+            rule: "xid".into(),
+            held: true,
+        };
+        for (event, is_one) in [(held(true), true), (held(false), false), (escalated, true)] {
+            assert_eq!(is_for_a_person(&event), is_one, "{event:?}");
+        }
     }
 }

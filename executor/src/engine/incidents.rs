@@ -23,18 +23,20 @@ pub(super) struct Incidents {
 
 impl Incidents {
     /// Takes an event; how an incident has ended by it, and how long it took, ms.
-    /// `is_under_way`: an attempt on the event's target is being made or watched.
+    /// `goes_on`: of what the event ends something is left that will end it, such as an
+    /// attempt that is made or watched, or what waits to be decided again.
     pub(super) fn hear(
         &mut self,
         now: Timestamp,
         event: &Event,
-        is_under_way: bool,
+        goes_on: bool,
     ) -> Option<(IncidentEnd, u64)> {
         let (target, end) = match event {
             Event::Decided {
                 target,
                 rule,
                 decided,
+                dry: false,
             } => {
                 let is_match = match decided.verdict {
                     Verdict::Restart => true,
@@ -58,14 +60,18 @@ impl Incidents {
                 target, outcome, ..
             } => match outcome {
                 Outcome::Recovered => (target, IncidentEnd::Recovered),
+                Outcome::Aborted | Outcome::Unknown if goes_on => return None,
                 Outcome::Aborted => (target, IncidentEnd::Aborted),
                 Outcome::Unknown => (target, IncidentEnd::Unknown),
                 // It goes on, or a hold follows.
                 Outcome::Relapsed | Outcome::Failed | Outcome::Stopped => return None,
             },
-            Event::PendingEnded { .. } if is_under_way => return None,
+            Event::PendingEnded { .. } if goes_on => return None,
             Event::PendingEnded {
-                target, expired, ..
+                target,
+                expired,
+                dry: false,
+                ..
             } => match expired {
                 true => (target, IncidentEnd::Expired),
                 false => (target, IncidentEnd::Resolved),
@@ -106,6 +112,7 @@ mod tests {
                 detail: String::new(),
                 attempt: None,
             },
+            dry: false,
         }
     }
 
@@ -123,6 +130,7 @@ mod tests {
             target: "app".into(),
             why: String::new(),
             expired,
+            dry: false,
         }
     }
 
@@ -131,6 +139,7 @@ mod tests {
         let held = Event::Held {
             target: "app".into(),
             why: String::new(),
+            escalates: false,
         };
         for (last, end) in [
             (ended(Outcome::Recovered), IncidentEnd::Recovered),
@@ -183,6 +192,73 @@ mod tests {
         };
         let over = incidents.hear(Timestamp(7), &escalated, false);
         assert_eq!(over, Some((IncidentEnd::Escalated, 0)), "at once");
+    }
+
+    #[test]
+    fn what_is_run_dry_begins_none_and_ends_none() {
+        let dry = |event: Event| match event {
+            Event::Decided {
+                target,
+                rule,
+                decided,
+                ..
+            } => Event::Decided {
+                target,
+                rule,
+                decided,
+                dry: true,
+            },
+            Event::PendingEnded {
+                target,
+                why,
+                expired,
+                ..
+            } => Event::PendingEnded {
+                target,
+                why,
+                expired,
+                dry: true,
+            },
+            event => event,
+        };
+        let mut incidents = Incidents::default();
+        let pending = decided("app", Verdict::Pending, Some(Gate::Cooldown));
+        incidents.hear(Timestamp(1), &dry(pending.clone()), false);
+        assert!(incidents.open.is_empty());
+        incidents.hear(Timestamp(2), &pending, false);
+        for expired in [false, true] {
+            let over = incidents.hear(Timestamp(3), &dry(pending_ended(expired)), false);
+            assert_eq!(over, None);
+        }
+        let over = incidents.hear(Timestamp(4), &pending_ended(false), false);
+        assert_eq!(over, Some((IncidentEnd::Resolved, 2)));
+    }
+
+    #[test]
+    fn an_attempts_end_is_not_the_incidents_while_something_is_left_to_end_it() {
+        let held = Event::Held {
+            target: "app".into(),
+            why: String::new(),
+            escalates: false,
+        };
+        for (outcome, last, end) in [
+            // Held because nobody knows how it stands.
+            (Outcome::Unknown, held, IncidentEnd::Held),
+            // A person asked for another one meanwhile; a gate put it off.
+            (
+                Outcome::Unknown,
+                ended(Outcome::Recovered),
+                IncidentEnd::Recovered,
+            ),
+            (Outcome::Aborted, pending_ended(true), IncidentEnd::Expired),
+        ] {
+            let mut incidents = Incidents::default();
+            incidents.hear(Timestamp(1), &decided("app", Verdict::Restart, None), false);
+            let over = incidents.hear(Timestamp(3), &ended(outcome), true);
+            assert_eq!(over, None, "{outcome:?}");
+            let over = incidents.hear(Timestamp(9), &last, false);
+            assert_eq!(over, Some((end, 8)), "{outcome:?}");
+        }
     }
 
     #[test]

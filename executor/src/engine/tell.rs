@@ -60,11 +60,13 @@ impl<D: Docker + 'static> Engine<D> {
                 target,
                 rule,
                 decided,
+                ..
             } => self.tell_decision(target, rule, decided),
             Event::PendingEnded {
                 target,
                 why,
                 expired,
+                ..
             } => tell_pending_end(target, why, *expired),
             Event::LabelIgnored {
                 target,
@@ -120,7 +122,7 @@ impl<D: Docker + 'static> Engine<D> {
                      started; if it is to run: docker start {target}"
                 );
             }
-            Event::Held { target, why } => {
+            Event::Held { target, why, .. } => {
                 tracing::error!(
                     target,
                     "held, no more restarts until `healer resume {target}` or verified health \

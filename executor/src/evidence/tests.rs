@@ -186,7 +186,7 @@ fn view(attempt: u64) -> AttemptView {
         outcome: None,
         gate: None,
         detail: String::new(),
-        measures: vec!["exec 'reload'".into(), "restart".into()],
+        measures: vec![MeasureView::Exec("reload".into()), MeasureView::Restart],
         stepped: None,
         limits: Limits {
             cooldown_ms: 0,

@@ -4,7 +4,8 @@
 use std::path::PathBuf;
 
 use policy::{
-    AttemptView, Decided, Event, Gate, Now, Outcome, Recovery, TargetState, TargetStatus, Verdict,
+    AttemptView, Decided, Event, Gate, MeasureView, Now, Outcome, Recovery, TargetState,
+    TargetStatus, Verdict,
 };
 
 use super::message::{FIELD_BYTES_MAX, Step, cut, one_line};
@@ -185,8 +186,8 @@ impl Told {
             Event::NextMeasure { measure, why, .. } => told(
                 Step::NextMeasure,
                 format!("Not cured: {why}"),
-                match &**measure {
-                    "escalate" => "a person is needed".to_owned(),
+                match measure {
+                    MeasureView::Escalate => "a person is needed".to_owned(),
                     measure => format!("{measure} at once, unless a gate refuses it"),
                 },
             ),
@@ -219,7 +220,7 @@ impl Told {
                 matches(rule, facts),
                 format!("nothing is started; if it is to run: docker start {target}"),
             ),
-            Event::Held { target, why } => {
+            Event::Held { target, why, .. } => {
                 told(Step::Held, sentence(why), held_until(target, facts))
             }
             Event::Released { by, .. } => told(
@@ -247,7 +248,7 @@ impl Told {
             Some(rule) => format!("by rule {rule}"),
             None => "as a person asked for".to_owned(),
         };
-        let is_start = |a: &AttemptView| a.measures.iter().any(|m| m == "start");
+        let is_start = |a: &AttemptView| a.measures.contains(&MeasureView::Start);
         let what = match attempt.is_some_and(is_start) {
             true => "started",
             false => "restarted",
@@ -260,14 +261,14 @@ impl Told {
         }
     }
 
-    fn healing(measure: &str, facts: &Facts) -> Self {
+    fn healing(measure: &MeasureView, facts: &Facts) -> Self {
         let asked = facts.attempt.as_ref().and_then(|a| a.rule.as_ref());
         let why = asked.map_or_else(String::new, |rule| format!(", by rule {rule}"));
         Self {
             step: Step::Restarting,
             detail: format!("The container is being healed: {measure}{why}"),
             next: match measure {
-                "stop" => "it stays down, held until somebody starts it".to_owned(),
+                MeasureView::Stop => "it stays down, held until somebody starts it".to_owned(),
                 _ => "watched whether it cures".to_owned(),
             },
         }
@@ -311,10 +312,11 @@ fn plan_in_words(decided: &Decided, facts: &Facts) -> String {
     };
     match rest {
         [] => format!("{first} at once"),
-        rest => format!(
-            "{first} at once, then {} if that does not cure",
-            rest.join(", then ")
-        ),
+        rest => {
+            let rest: Vec<String> = rest.iter().map(MeasureView::to_string).collect();
+            let rest = rest.join(", then ");
+            format!("{first} at once, then {rest} if that does not cure")
+        }
     }
 }
 

@@ -753,7 +753,8 @@ mod verification {
         assert!(
             told(&step).contains(&&Event::Held {
                 target: NAME.into(),
-                why: why.into()
+                why: why.into(),
+                escalates: false,
             }),
             "{step:?}"
         );

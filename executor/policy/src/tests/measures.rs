@@ -391,6 +391,39 @@ fn escalate_at_the_end_holds_what_was_not_cured() {
     }
 }
 
+/// How the holds that are told come about.
+fn escalates(step: &Step) -> Vec<bool> {
+    let is_measure = |event: &Event| match event {
+        Event::Held { escalates, .. } => Some(*escalates),
+        _ => None,
+    };
+    told(step).into_iter().filter_map(is_measure).collect()
+}
+
+#[test]
+fn a_hold_says_whether_it_is_its_remedys_own_measure() {
+    let plan = [Measure::Restart, Measure::Escalate];
+    let (mut bench, mut facts) = (with(&plan), facts());
+    bench.matched(&facts);
+    bench.restart(1, &mut facts);
+    bench.pass(2_000);
+    let intent = bench.new_intent("oom");
+    let step = bench.decide(&intent, &found(&facts));
+    assert_eq!(escalates(&step), [true], "{step:?}");
+
+    // What is down is held before its measures are through.
+    let (mut bench, mut facts) = (with(&plan), self::facts());
+    bench.matched(&facts);
+    bench.look(1, &found(&facts));
+    bench.pass(1_000);
+    facts.state = ContainerState::Dead;
+    bench.called(1, Called::Unclear { why: "?".into() });
+    bench.pass(60_000);
+    let step = bench.look(1, &found(&facts));
+    assert_eq!(bench.outcome(1), Some(Outcome::Unknown));
+    assert_eq!(escalates(&step), [false], "{step:?}");
+}
+
 #[test]
 fn what_was_stopped_stays_down_and_is_held() {
     let (mut bench, mut facts) = (with(&[Measure::Stop]), facts());

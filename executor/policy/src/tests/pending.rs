@@ -130,6 +130,7 @@ fn every_end_other_than_a_charge() {
                     target: NAME.into(),
                     why: why.into(),
                     expired: false,
+                    dry: false,
                 };
                 assert!(told(&step).contains(&&told_end), "row {i}");
                 assert_eq!(

@@ -83,6 +83,49 @@ fn it_takes_nothing_from_what_is_pending_for_real() {
     assert_eq!(again.map(|a| a.verdict), Some(Verdict::Restart));
 }
 
+/// What is told of decisions and pendings' ends: whether by a dry run.
+fn dryness(step: &Step) -> Vec<bool> {
+    let is_dry = |event: &Event| match event {
+        Event::Decided { dry, .. } | Event::PendingEnded { dry, .. } => Some(*dry),
+        _ => None,
+    };
+    told(step).into_iter().filter_map(is_dry).collect()
+}
+
+#[test]
+fn what_is_told_of_it_says_that_it_leads_to_nothing() {
+    for (rule, is_dry) in [("trial", true), ("oom", false)] {
+        let mut bench = bench();
+        bench.write(Entry::Imported {
+            target: NAME.into(),
+            restarted_at: bench.now.at,
+        });
+        let intent = bench.new_intent(rule);
+        let step = bench.decide(&intent, &found(&facts()));
+        assert_eq!(dryness(&step), [is_dry], "{rule} {step:?}");
+        assert_eq!(bench.policy.is_being_healed(NAME), !is_dry, "{rule}");
+        let key = pendings(&bench).remove(0);
+        // Refused by time once more,
+        bench.pass(300_000);
+        bench.write(Entry::Imported {
+            target: NAME.into(),
+            restarted_at: bench.now.at,
+        });
+        let step = bench.pending_look(&key, &found(&facts()));
+        assert_eq!(dryness(&step), [is_dry], "{rule} {step:?}");
+        // and for good.
+        let step = bench.pending_look(&key, &Look::Gone);
+        assert_eq!(dryness(&step), [is_dry], "{rule} {step:?}");
+        assert!(!bench.policy.is_being_healed(NAME), "{rule}");
+    }
+    let mut bench = bench();
+    bench.config.dry_run = true;
+    bench.policy.configure(bench.config.clone());
+    let intent = bench.new_intent("oom");
+    let step = bench.decide(&intent, &found(&facts()));
+    assert_eq!(dryness(&step), [true], "everything is run dry: {step:?}");
+}
+
 #[test]
 fn a_fresh_match_of_it_leaves_the_real_pending_too() {
     let mut bench = bench();

@@ -289,6 +289,7 @@ impl<'a> World<'a> {
                         detail,
                         ..
                     },
+                ..
             } => (target, rule, What::Decided(verdict, gate), detail),
             Event::PendingEnded { target, why, .. } => (target, String::new(), What::Ended, why),
             Event::Ended {
@@ -297,7 +298,7 @@ impl<'a> World<'a> {
                 detail,
                 ..
             } => (target, String::new(), What::Outcome(outcome), detail),
-            Event::Held { target, why } => (target, String::new(), What::Held, why),
+            Event::Held { target, why, .. } => (target, String::new(), What::Held, why),
             Event::Released { target, by } => (target, String::new(), What::Released, by),
             Event::Storm { why } => (String::new(), String::new(), What::Storm, why),
             Event::StormEnded { by } => (String::new(), String::new(), What::StormEnded, by),

@@ -34,7 +34,7 @@ fn attempt() -> AttemptView {
         outcome: None,
         gate: None,
         detail: String::new(),
-        measures: vec!["restart".into()],
+        measures: vec![MeasureView::Restart],
         stepped: None,
         limits: LIMITS,
         window_count: 2,
@@ -112,6 +112,7 @@ fn decided(verdict: Verdict, gate: Option<Gate>, detail: &str) -> Event {
             detail: detail.into(),
             attempt: None,
         },
+        dry: false,
     }
 }
 
@@ -147,6 +148,7 @@ fn each_event_is_one_step_in_words_with_what_comes_next() {
         target: target(),
         why: "recovered by itself".into(),
         expired,
+        dry: false,
     };
     for (event, change, step, detail, next) in [
         (
@@ -283,6 +285,7 @@ fn each_event_is_one_step_in_words_with_what_comes_next() {
             Event::Held {
                 target: target(),
                 why: "5 attempts".into(),
+                escalates: false,
             },
             |facts| facts.recovery.release_after_ms = 0,
             Step::Held,
@@ -364,6 +367,10 @@ fn figures_evidence_and_container_belong_to_an_attempt() {
     assert_eq!(told.sample.as_deref(), Some("CUDA out of memory"));
 }
 
+fn exec(name: &str) -> MeasureView {
+    MeasureView::Exec(name.into())
+}
+
 #[test]
 fn what_is_really_done_is_told_measure_by_measure() {
     let charged = Event::Decided {
@@ -375,57 +382,58 @@ fn what_is_really_done_is_told_measure_by_measure() {
             detail: String::new(),
             attempt: Some(7),
         },
+        dry: false,
     };
     for (measures, next) in [
-        (&["restart"][..], "restart at once"),
-        (&["start"], "start at once"),
-        (&["stop"], "stop at once"),
+        (vec![MeasureView::Restart], "restart at once"),
+        (vec![MeasureView::Start], "start at once"),
+        (vec![MeasureView::Stop], "stop at once"),
         (
-            &["exec 'reload'", "exec 'flush'", "restart"],
+            vec![exec("reload"), exec("flush"), MeasureView::Restart],
             "exec 'reload' at once, then exec 'flush', then restart if that does not cure",
         ),
     ] {
         let mut facts = facts();
         let attempt = facts.attempt.as_mut().unwrap();
-        attempt.measures = measures.iter().map(|&m| m.to_owned()).collect();
+        attempt.measures = measures;
         let told = notice(&charged, facts).unwrap();
         assert_eq!((told.step, &*told.next), (Step::Detected, next));
         assert_eq!(told.attempt, Some(7));
         assert_eq!(told.container_id.as_deref(), Some("a5e0a5e0a5e0"));
     }
-    let healing = |measure: &str| Event::Healing {
+    let healing = |measure| Event::Healing {
         attempt: 7,
         target: "app".into(),
         container_id: "a5e0".repeat(16),
-        measure: measure.into(),
+        measure,
     };
-    let next = |measure: &str| Event::NextMeasure {
+    let next = |measure| Event::NextMeasure {
         attempt: 7,
         target: "app".into(),
-        measure: measure.into(),
+        measure,
         why: "exec 'reload': exit code 1".into(),
     };
     for (event, step, detail, then) in [
         (
-            healing("exec 'reload'"),
+            healing(exec("reload")),
             Step::Restarting,
             "The container is being healed: exec 'reload', by rule cuda-oom",
             "watched whether it cures",
         ),
         (
-            healing("stop"),
+            healing(MeasureView::Stop),
             Step::Restarting,
             "The container is being healed: stop, by rule cuda-oom",
             "it stays down, held until somebody starts it",
         ),
         (
-            next("restart"),
+            next(MeasureView::Restart),
             Step::NextMeasure,
             "Not cured: exec 'reload': exit code 1",
             "restart at once, unless a gate refuses it",
         ),
         (
-            next("escalate"),
+            next(MeasureView::Escalate),
             Step::NextMeasure,
             "Not cured: exec 'reload': exit code 1",
             "a person is needed",
@@ -441,7 +449,7 @@ fn what_is_really_done_is_told_measure_by_measure() {
         assert_eq!(told.rule.as_deref(), Some("cuda-oom"));
     }
     let mut facts = facts();
-    facts.attempt.as_mut().unwrap().measures = vec!["start".into()];
+    facts.attempt.as_mut().unwrap().measures = vec![MeasureView::Start];
     let starting = Event::Restarting {
         attempt: 7,
         target: "app".into(),
@@ -466,6 +474,7 @@ fn what_waited_while_an_attempt_is_watched_ends_unsaid_unless_it_was_given_up() 
             target: "app".into(),
             why: "the container has started anew since the line".into(),
             expired: is_expired,
+            dry: false,
         };
         let mut facts = facts();
         facts.status.as_mut().unwrap().state = state;
@@ -516,6 +525,7 @@ fn refusals_notes_and_requests_of_people_are_told_to_nobody() {
         target,
         rule: String::new(),
         decided,
+        dry: false,
     };
     assert!(!is_told(&by_person), "`restarting` tells it");
 }
