@@ -1,9 +1,10 @@
 //! A [`Step`] in the making: the pieces that several handlers share.
 
+use crate::judge::Shadow;
 use crate::state::Attempt;
 use crate::{
-    Action, AttemptId, Cause, Config, Decided, Entry, Event, Gate, Outcome, Pending, Policy, Step,
-    Verdict,
+    Action, AttemptId, Cause, Config, Decided, Entry, Event, Gate, Measure, Outcome, Pending,
+    Policy, Step, Verdict,
 };
 
 impl Step {
@@ -213,5 +214,27 @@ pub(crate) fn decided(verdict: Verdict, gate: Option<Gate>, detail: impl Into<St
         gate,
         detail: detail.into(),
         attempt: None,
+    }
+}
+
+/// The answer to what was charged.
+pub(crate) fn charged(name: &str, shadow: Shadow, plan: &[Measure]) -> Decided {
+    let would = |what: String| decided(Verdict::Refused, Some(Gate::DryRun), what);
+    match plan {
+        [] if shadow != Shadow::No => would(format!("Dry run: would restart '{name}'")),
+        [] => {
+            let detail = format!("Restarting container '{name}' ...");
+            decided(Verdict::Restart, None, detail)
+        }
+        plan => {
+            let measures: Vec<String> = plan.iter().map(Measure::in_words).collect();
+            let measures = measures.join(", then ");
+            if shadow != Shadow::No {
+                would(format!("Dry run: would heal '{name}': {measures}"))
+            } else {
+                let detail = format!("Healing container '{name}': {measures} ...");
+                decided(Verdict::Restart, None, detail)
+            }
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! An intent's answer.
 
-use crate::draft::{cause_of, decided};
+use crate::draft::{cause_of, charged, decided};
 use crate::figures::{left, wall_ms};
 use crate::gates::{Ask, Matched, Refusal, Who, too_old};
-use crate::judge::{Ruling, Shadow};
+use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::{
-    Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look,
-    Measure, Now, OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, Remedy,
-    RuleFacts, RuleRemedy, Sign, Step, Timestamp, Verdict, WallTime,
+    Awaits, Decided, Entry, Facts, Gate, IntentInput, LOOK_LOST_MS, LOOK_WAIT_MIN_MS, Look, Now,
+    OnRefusal, PENDING_IDS_MAX, PENDINGS_MAX, Pending, PendingKey, Policy, Remedy, RuleFacts,
+    RuleRemedy, Sign, Step, Timestamp, Verdict, WallTime,
 };
 
 /// An intent whose rule is known, its times no later than its arrival.
@@ -420,28 +420,6 @@ fn refuse_unseen(intent: &IntentInput, refusal: &Refusal) -> Step {
 
 pub(crate) fn refused(refusal: &Refusal) -> Decided {
     decided(Verdict::Refused, Some(refusal.gate), &*refusal.detail)
-}
-
-/// The answer to what was charged.
-pub(crate) fn charged(name: &str, shadow: Shadow, plan: &[Measure]) -> Decided {
-    let would = |what: String| decided(Verdict::Refused, Some(Gate::DryRun), what);
-    match plan {
-        [] if shadow != Shadow::No => would(format!("Dry run: would restart '{name}'")),
-        [] => {
-            let detail = format!("Restarting container '{name}' ...");
-            decided(Verdict::Restart, None, detail)
-        }
-        plan => {
-            let measures: Vec<String> = plan.iter().map(Measure::in_words).collect();
-            let measures = measures.join(", then ");
-            if shadow != Shadow::No {
-                would(format!("Dry run: would heal '{name}': {measures}"))
-            } else {
-                let detail = format!("Healing container '{name}': {measures} ...");
-                decided(Verdict::Restart, None, detail)
-            }
-        }
-    }
 }
 
 /// Two pendings of one target: the newest line's time and rule win, the ids of

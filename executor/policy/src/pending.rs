@@ -6,9 +6,9 @@
 //! a gate refuses for another reason than time; or when it expires.
 
 use crate::bounds::look_wait_ms;
-use crate::draft::cause_of;
+use crate::draft::{cause_of, charged};
 use crate::gates::{Ask, Matched, Refusal, Who};
-use crate::intent::{charged, merge, refused, waiting_key};
+use crate::intent::{merge, refused, waiting_key};
 use crate::judge::Ruling;
 use crate::labels::{Settings, settings};
 use crate::told::told_refusal;
@@ -149,10 +149,9 @@ impl Policy {
                 let plan = remedy.plan();
                 let mut answer = charged(&facts.name, shadow, &plan);
                 note_news(step, &asking, pending, &answer);
-                let cause = cause_of(pending);
+                let (cause, is_dry) = (cause_of(pending), asking.is_dry_run());
                 let attempt = self.charge(step, facts, cause, (limits, shadow), plan);
                 answer.attempt = Some(attempt);
-                let is_dry = asking.is_dry_run();
                 step.decided(&facts.name, &pending.rule, answer, is_dry);
             }
             Ruling::Refused(refusal) => {

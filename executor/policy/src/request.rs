@@ -1,8 +1,8 @@
 //! A person's request for one restart.
 
-use crate::draft::decided;
+use crate::draft::{charged, decided};
 use crate::gates::{self, Ask, Refusal, Who};
-use crate::intent::{charged, refused};
+use crate::intent::refused;
 use crate::judge::{Ruling, Shadow, grown};
 use crate::labels::{Settings, settings};
 use crate::{

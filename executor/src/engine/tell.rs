@@ -68,15 +68,8 @@ impl<D: Docker + 'static> Engine<D> {
                 expired,
                 ..
             } => tell_pending_end(target, why, *expired),
-            Event::LabelIgnored {
-                target,
-                label,
-                value,
-                why,
-            } => {
-                tracing::warn!(target, label, value, "label ignored: {why}");
-            }
-            Event::Escalated { .. }
+            Event::LabelIgnored { .. }
+            | Event::Escalated { .. }
             | Event::EndedUnseen { .. }
             | Event::Held { .. }
             | Event::Released { .. }
@@ -129,6 +122,12 @@ impl<D: Docker + 'static> Engine<D> {
                      (`release_after`): {why}"
                 );
             }
+            Event::LabelIgnored {
+                target,
+                label,
+                value,
+                why,
+            } => tracing::warn!(target, label, value, "label ignored: {why}"),
             Event::Released { target, by } => tracing::info!(target, "released by {by}"),
             Event::Storm { why } => {
                 self.site.metrics.storm_began();
