@@ -84,6 +84,15 @@ pub(super) struct Pushed {
     pub(super) not_written: Option<String>,
 }
 
+/// What came of putting several messages into one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Digested {
+    /// Why each of those that could not be read is removed.
+    pub(super) unread: Vec<String>,
+    /// It is only in memory.
+    pub(super) not_written: Option<String>,
+}
+
 impl Queue {
     /// Takes up what is there. What cannot be used is removed, and told in the
     /// list.
@@ -285,9 +294,8 @@ impl Queue {
     }
 
     /// Puts one message in the place of the first of these, as many as it shows.
-    /// What went wrong is returned.
-    pub(super) fn digest(&mut self, seqs: &[u64], host: &str) -> Vec<String> {
-        let mut told = Vec::new();
+    pub(super) fn digest(&mut self, seqs: &[u64], host: &str) -> Digested {
+        let mut digested = Digested::default();
         let (mut messages, mut covers) = (Vec::new(), Vec::new());
         for &seq in seqs {
             match self.read(seq) {
@@ -295,11 +303,11 @@ impl Queue {
                     messages.push(message);
                     covers.push(seq);
                 }
-                Err(why) => told.push(why),
+                Err(why) => digested.unread.push(why),
             }
         }
         if messages.is_empty() {
-            return told;
+            return digested;
         }
         let count = digest::fitting(&messages);
         covers.truncate(count);
@@ -311,12 +319,10 @@ impl Queue {
         let (digest, not_written) = self.add(&stored, youngest.unwrap_or(i64::MAX));
         match not_written {
             None => stored.covers.iter().for_each(|&seq| self.remove(seq)),
-            Some(why) => {
-                told.push(why);
-                self.stand_by(digest, &stored.covers);
-            }
+            Some(_) => self.stand_by(digest, &stored.covers),
         }
-        told
+        digested.not_written = not_written;
+        digested
     }
 
     /// The files of what a digest is made of stay until it has gone out.

@@ -128,6 +128,11 @@ impl Worker {
                 );
             }
         }
+        self.tell_in_memory(notifier, not_written);
+    }
+
+    /// Once while it lasts.
+    fn tell_in_memory(&self, notifier: &str, not_written: Option<String>) {
         let was_in_memory = self.is_in_memory.replace(not_written.is_some());
         if let Some(why) = not_written.filter(|_| !was_in_memory) {
             tracing::warn!(notifier, "the queue is only in memory: {why}");
@@ -172,10 +177,11 @@ impl Worker {
         match planned {
             Plan::Wait(ms) => return Some(ms.unwrap_or(u64::MAX)),
             Plan::Digest(seqs) => {
-                let told = self.queue.borrow_mut().digest(&seqs, &self.host);
-                for why in told {
-                    tracing::warn!(notifier = settings.name, "queue: {why}");
+                let digested = self.queue.borrow_mut().digest(&seqs, &self.host);
+                for why in &digested.unread {
+                    self.unread(&settings.name, why);
                 }
+                self.tell_in_memory(&settings.name, digested.not_written);
             }
             Plan::Send(seq) => self.send(seq, settings).await,
         }
@@ -187,11 +193,7 @@ impl Worker {
         let read = self.queue.borrow_mut().read(seq);
         let mut message = match read {
             Ok(message) => message,
-            Err(why) => {
-                tracing::warn!(notifier = settings.name, "queue: {why}");
-                self.count(NotifyResult::Dropped, 1);
-                return self.lose(1);
-            }
+            Err(why) => return self.unread(&settings.name, &why),
         };
         let lost = self.lost.get();
         if lost > 0 {
@@ -279,6 +281,13 @@ impl Worker {
             messages = count,
             "given up: they could not go out within {age}; see `healer history`"
         );
+    }
+
+    /// A message that waited cannot be read, and is removed.
+    fn unread(&self, notifier: &str, why: &str) {
+        tracing::warn!(notifier, "queue: {why}");
+        self.count(NotifyResult::Dropped, 1);
+        self.lose(1);
     }
 
     fn lose(&self, count: u32) {

@@ -104,7 +104,8 @@ pub(super) fn judge(shown: &str, answer: &Answer) -> Result<(), Failure> {
         // Rights, topics and chats: another message would fare no better.
         400 => Err(Failure::setup(
             what,
-            "see chat_id and thread_id, that somebody has written to the bot or added it, and              that it may write there",
+            "see chat_id and thread_id, that somebody has written to the bot or added it, and \
+             that it may write there",
         )),
         // A bot whose token is wrong does not exist.
         401 | 404 => Err(Failure::setup(what, "see the bot's token")),

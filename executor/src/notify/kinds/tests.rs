@@ -164,6 +164,7 @@ fn telegram_says_in_its_body_how_long_to_wait_and_what_is_wrong() {
         let (is, said) = judged(status, &body).unwrap_err();
         assert_eq!(is, kind, "{said}");
         assert!(said.contains(description), "{said}");
+        assert!(!said.contains("  "), "{said}");
     }
     assert_eq!(
         judged(500, "<html>").unwrap_err().0,

@@ -358,6 +358,33 @@ fn what_waits_outlives_the_executor_and_arrives_in_order_with_the_same_ids() {
 }
 
 #[test]
+fn what_cannot_be_put_into_a_digest_is_counted_and_mentioned_in_it() {
+    let server = Server::start(&[Reply::With(500, "", "")]);
+    let office = Office::open(&ntfy("n", &server.url(""), "burst = 1"));
+    office.tell("a", Step::Held);
+    until("a try was made", || office.count("n", "failed") == "1");
+    for target in ["b", "c", "d"] {
+        office.tell(target, Step::Held);
+    }
+    assert!(futures_flush(&office));
+    let queue = super::super::dir(office.dir.path()).join("n");
+    let torn = std::fs::read_dir(&queue).unwrap().flatten();
+    let torn = torn.map(|entry| entry.path()).max();
+    std::fs::write(torn.unwrap(), "{").unwrap();
+    office.time.advance(Duration::from_secs(5));
+    office.tell("e", Step::Held);
+    let body = server.wait_for(2).remove(1).json();
+    assert_eq!(body["title"], "4 messages of gpu-host");
+    let text = body["message"].as_str().unwrap();
+    assert!(
+        text.starts_with("(1 message before this one never arrived"),
+        "{text}"
+    );
+    assert_eq!(office.count("n", "dropped"), "1");
+    until("the queue is empty", || office.queued("n") == 0);
+}
+
+#[test]
 fn a_full_queue_loses_the_oldest_of_the_least_severe_and_says_so_once() {
     let server = Server::start(&[Reply::With(500, "", "")]);
     let office = Office::open(&ntfy("n", &server.url(""), "queue_max = 3"));
