@@ -57,7 +57,7 @@ use hub::{Command, Settings, Setup};
 use samples::Samples;
 
 pub use failure::{Failure, FailureKind};
-pub(crate) use kinds::{check_mailbox, check_url, is_loopback, shown};
+pub(crate) use kinds::{check_mailbox, check_topic, check_url, is_loopback, shown};
 pub use message::{Message, Severity, Step};
 pub use notice::{Facts, Notice, is_told, notice, target_of};
 pub use quiet::Quiet;
@@ -65,7 +65,7 @@ pub(crate) use quiet::zone;
 pub use secret::{Secret, SecretSource};
 pub use template::Template;
 pub(crate) use tls::check_ca_file;
-pub(crate) use trial::trial;
+pub(crate) use trial::{rehearse, trial};
 
 /// The directory's name, in the state directory.
 const DIR: &str = "notify";

@@ -4,7 +4,7 @@ use rustix::fs::Access;
 
 use super::finding::Findings;
 use crate::config::{Config, Notifier, NotifierKind, show_duration_ms};
-use crate::notify::{Quiet, check_ca_file, check_url, is_loopback, shown};
+use crate::notify::{Quiet, check_ca_file, is_loopback, rehearse, shown};
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
     if config.notifiers.is_empty() {
@@ -43,12 +43,11 @@ fn one(notifier: &Notifier, findings: &mut Findings) {
 /// That what it needs beside its secrets is there, and is what it should be.
 fn whole(notifier: &Notifier, about: &str, findings: &mut Findings) {
     let kind = &notifier.kind;
-    if let Some(url) = kind.url()
-        && let Ok(text) = url.read()
-        && let Err(why) = check_url(text.expose())
+    // What cannot be read was said.
+    if kind.secrets().iter().all(|secret| secret.read().is_ok())
+        && let Err(failure) = rehearse(notifier)
     {
-        let why = format!("the URL in {} {why}", url.place());
-        findings.fail(about, why, "mend it there");
+        findings.fail(about, failure.what, &failure.advice);
     }
     if let Some(path) = kind.ca_file()
         && let Err(why) = check_ca_file(path)
@@ -132,6 +131,9 @@ mod tests {
         let token = file("token", "tk_123456");
         let no_url = file("no-url", "hooks.example.org/secret");
         let url = file("url", "https://hooks.example.org/secret");
+        let no_topic = file("no-topic", "https://ntfy.example.org/a.b");
+        let half = file("half", "whsec_not base64");
+        let two = file("two", "123456:abc def");
         let clear = file("clear", "http://hooks.example.org/secret");
         let here = file("here", "http://127.0.0.1:8080/secret");
         let no_pem = file("no-pem", "nothing");
@@ -145,6 +147,21 @@ mod tests {
                 format!("type = 'slack'\nurl_file = '{no_url}'"),
                 Level::Fail,
                 "the URL in ",
+            ),
+            (
+                format!("type = 'ntfy'\nurl_file = '{no_topic}'"),
+                Level::Fail,
+                "the URL names no topic",
+            ),
+            (
+                format!("type = 'webhook'\nurl = 'https://h/'\nsecret_file = '{half}'"),
+                Level::Fail,
+                "what follows is not base64",
+            ),
+            (
+                format!("type = 'telegram'\nchat_id = 1\ntoken_file = '{two}'"),
+                Level::Fail,
+                "the token or the path cannot be sent",
             ),
             (
                 format!("type = 'slack'\nurl_file = '{clear}'"),

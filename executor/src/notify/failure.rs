@@ -8,11 +8,11 @@ pub struct Failure {
     /// What to do with the message.
     pub(super) kind: FailureKind,
     /// What failed, on what, and why, in our own words.
-    pub(super) what: String,
+    pub(crate) what: String,
     /// In the receiver's words; it may repeat what it was sent.
     pub(super) said: String,
     /// What to do; empty where there is nothing to do.
-    pub(super) advice: String,
+    pub(crate) advice: String,
     /// The receiver has looked at the message and could not take it; another may
     /// fare better.
     pub(super) is_answer: bool,

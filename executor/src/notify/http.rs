@@ -219,6 +219,11 @@ where
     }
 }
 
+/// That it can be sent as it is.
+pub(super) fn check(post: &Post) -> Result<(), Failure> {
+    request(post).map(drop)
+}
+
 fn request(post: &Post) -> Result<Request<Full<Bytes>>, Failure> {
     let to = &post.endpoint;
     let mut request = Request::post(to.path.as_str())

@@ -46,17 +46,35 @@ pub(super) async fn send(
 ) -> Result<Sent, Failure> {
     let mut used = Vec::new();
     let sent = send_with(notifier, message, now_s, &mut used).await;
-    // First the secrets, then the cut: half a secret would not be known.
-    let clean = |failure: Failure| Failure {
-        what: scrub(&failure.what, &used),
-        said: cut(&one_line(&scrub(&failure.said, &used)), SAID_BYTES_MAX),
-        ..failure
-    };
     match sent {
         Ok(sent) => Ok(Sent {
-            partly: sent.partly.map(clean),
+            partly: sent.partly.map(|failure| clean(failure, &used)),
         }),
-        Err(failure) => Err(clean(failure)),
+        Err(failure) => Err(clean(failure, &used)),
+    }
+}
+
+/// All that comes before a connection: what a notifier can be found to lack without one.
+///
+/// # Errors
+/// See [`send`].
+pub(super) fn rehearse(notifier: &Notifier, message: &Message, now_s: u64) -> Result<(), Failure> {
+    let mut used = Vec::new();
+    let made = match &notifier.kind {
+        NotifierKind::Email(to) => email::mail(message, to).map(drop),
+        NotifierKind::Command { .. } => Ok(()),
+        by_http => post(by_http, message, now_s, &mut Secrets(&mut used))
+            .and_then(|(post, _)| http::check(&post)),
+    };
+    made.map_err(|failure| clean(failure, &used))
+}
+
+/// First the secrets, then the cut: half a secret would not be known.
+fn clean(failure: Failure, used: &[Secret]) -> Failure {
+    Failure {
+        what: scrub(&failure.what, used),
+        said: cut(&one_line(&scrub(&failure.said, used)), SAID_BYTES_MAX),
+        ..failure
     }
 }
 
@@ -200,6 +218,14 @@ pub(crate) fn shown(kind: &NotifierKind) -> String {
 /// That a URL can be sent to.
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     Endpoint::parse(url).map(drop)
+}
+
+/// That a URL leads to a topic of an ntfy server.
+pub(crate) fn check_topic(url: &str) -> Result<(), String> {
+    match ntfy::has_topic(&Endpoint::parse(url)?) {
+        true => Ok(()),
+        false => Err("names no topic, as in https://ntfy.sh/TOPIC".to_owned()),
+    }
 }
 
 /// Whether a URL leads to this very host.

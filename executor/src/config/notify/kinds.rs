@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::super::resolve::{Fault, fault};
 use super::file::{ChatId, NotifierSection};
 use super::{Email, MailTls, NotifierKind};
-use crate::notify::{SecretSource, Template, check_mailbox, check_url};
+use crate::notify::{SecretSource, Template, check_mailbox, check_topic, check_url};
 
 /// Most arguments of a command, and most variables that it gets.
 const WORDS_MAX: usize = 64;
@@ -60,11 +60,7 @@ impl At<'_> {
         self.only(&[&URL, &TOKEN, &["ca_file"]])?;
         let url = self.url()?;
         if let SecretSource::Inline(text) = &url {
-            let topic = text.trim_end_matches('/').rsplit('/').next();
-            let is_topic = |topic: &str| !topic.is_empty() && topic.len() <= 64;
-            if text.matches('/').count() < 3 || !topic.is_some_and(is_topic) {
-                return self.fault("url", "names no topic, as in https://ntfy.sh/TOPIC");
-            }
+            check_topic(text).or_else(|why| self.fault("url", why))?;
         }
         Ok(NotifierKind::Ntfy {
             url,

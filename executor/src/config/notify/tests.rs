@@ -103,6 +103,14 @@ fn what_cannot_be_names_the_key_and_what_is_right() {
             "notify.n.url: names no topic",
         ),
         (
+            "type = 'ntfy'\nurl = 'https://ntfy.sh/'\n".into(),
+            "notify.n.url: names no topic",
+        ),
+        (
+            "type = 'ntfy'\nurl = 'https://ntfy.sh/a.b'\n".into(),
+            "notify.n.url: names no topic",
+        ),
+        (
             "type = 'ntfy'\nurl = 'ntfy.sh/t'\n".into(),
             "notify.n.url: is no URL such as https://",
         ),

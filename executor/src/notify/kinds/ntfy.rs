@@ -20,14 +20,12 @@ pub(super) fn post(
     token: Option<Secret>,
 ) -> Result<Post, Failure> {
     let path = url.path().trim_end_matches('/').to_owned();
-    let (base, topic) = path.rsplit_once('/').unwrap_or_default();
-    let is_topic = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
-    if topic.is_empty() || topic.len() > TOPIC_BYTES_MAX || !topic.bytes().all(is_topic) {
+    let Some((base, topic)) = topic(&path) else {
         return Err(Failure::setup(
             "the URL names no topic",
             "give one as in https://ntfy.sh/TOPIC",
         ));
-    }
+    };
     let body = json!({
         "topic": topic,
         "title": cut(&message.title, TITLE_BYTES_MAX),
@@ -42,6 +40,19 @@ pub(super) fn post(
         headers: token.iter().map(bearer).collect(),
         body: bytes(&body),
     })
+}
+
+/// Whether a URL leads to a topic.
+pub(super) fn has_topic(url: &Endpoint) -> bool {
+    topic(url.path().trim_end_matches('/')).is_some()
+}
+
+/// What is before the topic, and the topic, of a path without a slash at its end.
+fn topic(path: &str) -> Option<(&str, &str)> {
+    let (base, topic) = path.rsplit_once('/')?;
+    let is_part = |c: u8| c.is_ascii_alphanumeric() || b"-_".contains(&c);
+    let is_topic = (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(is_part);
+    is_topic.then_some((base, topic))
 }
 
 /// 1 the least, 3 the default, 5 the most.
