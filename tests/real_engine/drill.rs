@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::died::until_followed;
@@ -204,6 +205,43 @@ fn a_container_that_is_made_to_hang_is_restarted() {
         assert!(drill.stdout.contains(words), "{words}: {drill:?}");
     }
     assert_started(engine, &container, 2);
+}
+
+/// By `timeout 60 healer drill`, or a terminal that is closed.
+#[test]
+fn a_drill_that_is_ended_in_the_middle_lets_the_processes_go_on() {
+    let Some((engine, executor, container)) = healing("drill-ended", &serving(), |setup| {
+        setup.set("defaults.unhealthy_checks", 100)
+    }) else {
+        return;
+    };
+    container.eventually("a passed check", |state| {
+        state["Health"]["Status"] == "healthy"
+    });
+    let pid = container.pid();
+    let state = || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let state = status.lines().find_map(|line| line.strip_prefix("State:"));
+        state.expect("a state").trim().chars().next()
+    };
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut command = executor.command(&["drill", &container.name, "--how", "unhealthy"]);
+        let piped = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let drill = piped.spawn().expect("healer starts");
+        eventually("stopped processes", || (state() == Some('T')).then_some(()));
+        kill_process(Pid::from_child(&drill), signal).expect("it lives");
+        let ended = drill.wait_with_output().expect("our child");
+        assert_eq!(ended.status.code(), Some(1), "{signal:?}: {ended:?}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(said.contains("no longer watched"), "{said}");
+        eventually("processes that go on", || {
+            (state() != Some('T')).then_some(())
+        });
+        container.eventually("a passed check", |state| {
+            state["Health"]["Status"] == "healthy"
+        });
+    }
+    assert_started(engine, &container, 1);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use clap::{Args, ValueEnum};
 use executor_api::ExitCode;
 use policy::{ContainerState, LABEL_DRILL};
 use serde_json::json;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Settings;
 use super::output::Failure;
@@ -91,16 +92,32 @@ pub(super) fn drill(settings: &Settings, args: &DrillArgs) -> Result<ExitCode, F
     let config = settings.load()?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
-        let stopped = tokio::signal::ctrl_c();
+        let mut signals = signals()?;
+        let [interrupt, terminate, hangup] = &mut signals;
         tokio::select! {
-            done = run(&config, args) => done,
-            _ = stopped => Err(Failure::failed(
-                "no longer watched; what has begun goes on: `healer status`, `healer history`",
-            )),
+            done = run(&config, args) => return done,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
+        Err(Failure::failed(
+            "no longer watched; what has begun goes on: `healer status`, `healer history`",
+        ))
     });
     runtime.shutdown_background();
     done
+}
+
+/// All that may end it in the middle: processes that it has stopped must not stay so.
+fn signals() -> Result<[Signal; 3], Failure> {
+    let one = |kind| {
+        signal(kind).map_err(|e| Failure::failed(format!("signals cannot be waited for: {e}")))
+    };
+    Ok([
+        one(SignalKind::interrupt())?,
+        one(SignalKind::terminate())?,
+        one(SignalKind::hangup())?,
+    ])
 }
 
 async fn run(config: &Config, args: &DrillArgs) -> Result<ExitCode, Failure> {
