@@ -129,7 +129,11 @@ impl Bundle {
         let (container, mask) = inspect.as_ref().map(facts::container).unzip();
         let mask = mask.unwrap_or_default();
         let memory = stats.as_ref().and_then(facts::memory);
-        if stats.is_some() && memory.is_none() {
+        // What has ended, and is only to be started, has none.
+        let is_down = inspect
+            .as_ref()
+            .is_some_and(|i| i["State"]["Running"] == false);
+        if stats.is_some() && memory.is_none() && !is_down {
             missing.push(Missing::new("memory", "the engine's figures hold none"));
         }
         let why = "the executor had not read them when this was written";

@@ -81,6 +81,16 @@ fn a_whole_bundle_names_its_attempt_and_misses_nothing() {
 }
 
 #[test]
+fn a_container_that_has_ended_uses_no_memory_and_lacks_nothing() {
+    for (running, is_whole) in [("false", true), ("true", false), ("null", false)] {
+        let inspect = format!(r#"{{"State": {{"Running": {running}}}}}"#);
+        let (mut bundle, mask) = before(Ok(&inspect), Ok(r#"{"memory_stats": {}}"#));
+        bundle.complete(after(Ok(log(1, "x"))), &mask);
+        assert_eq!(bundle.is_whole(), is_whole, "{running}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_named_with_the_reason() {
     let (mut bundle, mask) = before(Err("timed out, password=x"), Ok("{"));
     bundle.complete(after(Err("y ".repeat(WHY_BYTES_MAX))), &mask);
