@@ -171,13 +171,10 @@ impl Evidence {
     }
 
     /// What a command of an attempt printed, secrets masked, for other eyes than those that
-    /// read evidence. None where the attempt is not known here, as after a restart of the
-    /// executor: then nobody knows what is secret in its container.
+    /// read evidence. None where nobody knows what is secret in its container: none is
+    /// gathered, or the executor was started anew since the attempt began.
     pub fn masked(&self, attempt: AttemptId, text: &str) -> Option<String> {
-        match &self.0 {
-            Some(on) => on.store.masked(attempt, text),
-            None => Some(masked(text)),
-        }
+        self.0.as_ref()?.store.masked(attempt, text)
     }
 
     /// For a report about this attempt.
