@@ -16,6 +16,7 @@ mod quiet;
 mod remedies;
 mod settings;
 mod sockets;
+mod unheeded;
 
 use std::path::Path;
 
@@ -34,6 +35,7 @@ pub(crate) async fn all(config: Result<&Config, &ConfigError>) -> Findings {
         }
     };
     settings::check(config, &mut findings);
+    unheeded::check(config, &mut findings);
     dirs::check(config, &mut findings);
     notify::check(config, &mut findings);
     engine::check(config, &mut findings).await;

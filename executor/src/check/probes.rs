@@ -14,6 +14,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
 use super::finding::Findings;
+use super::unheeded::is_unheeded;
 use crate::config::{Config, Probe, ProbeKind};
 use crate::docker::{AtPath, Client, Docker as _, Inspected, Reading};
 use crate::resolve::Procfs;
@@ -42,7 +43,8 @@ pub(super) async fn check(config: &Config, docker: &Rc<Client>, findings: &mut F
     let until = Instant::now() + ALL_MAX;
     let mut tries = JoinSet::new();
     let local = LocalSet::new();
-    for (name, checks) in &config.checks {
+    let heeded = config.checks.iter();
+    for (name, checks) in heeded.filter(|(name, _)| !is_unheeded(config, name)) {
         for (at, probe) in checks.probes.iter().enumerate() {
             let (name, probe) = (name.clone(), probe.clone());
             let (docker, trial, slots) = (Rc::clone(docker), Rc::clone(&trial), Rc::clone(&slots));

@@ -4,6 +4,7 @@
 //! matter of its own configuration (`fluent_bit`).
 
 use super::finding::Findings;
+use super::unheeded::is_unheeded;
 use crate::config::{Config, OutputSource, show_duration_ms};
 use crate::daemon::beat_token;
 
@@ -15,6 +16,9 @@ pub(super) fn check(config: &Config, has_intents: bool, has_http: bool, findings
         let Some(activity) = &checks.activity else {
             continue;
         };
+        if is_unheeded(config, name) {
+            continue;
+        }
         let within = show_duration_ms(activity.within_ms);
         let waits = format!("{name} needs a beat within {within}");
         let by_socket = has_intents.then(|| {
@@ -47,6 +51,9 @@ fn silence(config: &Config, findings: &mut Findings) {
         let Some(silence) = &checks.silence else {
             continue;
         };
+        if is_unheeded(config, name) {
+            continue;
+        }
         let what = match &silence.pattern {
             Some(pattern) => format!("progress {:?}", pattern.to_string()),
             None => "any output".to_owned(),
