@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::keys::{in_section, nearest};
+
 /// One fault. Shown as `PLACE: KEY: WHY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -49,8 +51,29 @@ impl ConfigError {
         Self {
             place: Place::File(path.to_owned(), at),
             key: String::new(),
-            why: error.message().replace('\n', "; "),
+            why: with_hint(error.message().replace('\n', "; ")),
         }
+    }
+}
+
+/// Of a key that there is not, the one that was probably meant: ``unknown field `x`,
+/// expected one of `a`, `b` `` lists them all.
+fn with_hint(why: String) -> String {
+    let rest = why.strip_prefix("unknown field `");
+    let Some((word, known)) = rest.and_then(|rest| rest.split_once("`, expected ")) else {
+        return why;
+    };
+    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+    // A secret that was to be written here: `token` for `token_file`.
+    let longer = || {
+        known
+            .iter()
+            .find(|key| begins(&key.replace('_', "."), word))
+    };
+    let near = nearest(word, known.iter().copied()).or_else(|| longer().copied());
+    match near.or_else(|| in_section(word)) {
+        Some(near) => format!("{why}; did you mean `{near}`?"),
+        None => why,
     }
 }
 

@@ -132,8 +132,14 @@ pub fn is_key(path: &str) -> bool {
     KEYS.iter().any(|key| key.path == path)
 }
 
+/// In full, the key that stands in a section and is called so there.
+pub(super) fn in_section(last: &str) -> Option<&'static str> {
+    let mut paths = KEYS.iter().map(|key| key.path);
+    paths.find(|path| path.split_once('.').is_some_and(|(_, name)| name == last))
+}
+
 fn unknown(path: &str, known: impl Iterator<Item = &'static str>) -> String {
-    match nearest(path, known) {
+    match nearest(path, known).or_else(|| in_section(path)) {
         Some(near) => format!("unknown key; did you mean {near}?"),
         None => "unknown key; conf/healer.toml lists all".to_owned(),
     }

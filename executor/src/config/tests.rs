@@ -319,6 +319,33 @@ fn faults_name_place_key_and_reason() {
 }
 
 #[test]
+fn of_a_key_that_there_is_not_the_one_that_was_meant_is_named() {
+    for (text, flag, expected) in [
+        ("[defaults]\ncooldwn = 3", "", "did you mean `cooldown`?"),
+        ("cooldown = 3", "", "did you mean `defaults.cooldown`?"),
+        (
+            "[targets.app]\nhost_max = 3",
+            "",
+            "did you mean `policy.host_max`?",
+        ),
+        (
+            "[notify.n]\ntype = 'ntfy'\ntoken = 'tk_very-secret'",
+            "",
+            "did you mean `token_file`?",
+        ),
+        ("", "cooldown", "did you mean defaults.cooldown?"),
+        ("", "colour", "conf/healer.toml lists all"),
+    ] {
+        let flags = [(flag, "3")];
+        let got = error(text, &[], &flags[..usize::from(!flag.is_empty())]);
+        assert!(got.ends_with(expected), "{got}");
+        assert!(!got.contains("very-secret"), "{got}");
+    }
+    let none = error("colour = 3", &[], &[]);
+    assert!(none.contains("unknown field `colour`") && !none.contains("did you mean"));
+}
+
+#[test]
 fn faults_from_the_environment_and_flags_name_them() {
     for (env, flags, expected) in [
         (
