@@ -229,9 +229,13 @@ fn an_engine_without_a_common_version_is_a_clear_error() {
     let (_fake, executor, id) = faking(FakeEngine::speaking((1, 60), (1, 70)));
     let words = "the engine speaks API 1.60 or newer, this healer 1.41 to 1.52";
 
-    let answer = executor.send(&oom(by_id(&id)));
-
-    assert_answer(&answer, "pending", "no-facts", words);
+    // A first answer may come before the engine's: it is still the same that waits.
+    eventually("an answer that says why", || {
+        // Each line another one: the same would be answered as before.
+        let answer = executor.send(&oom(by_id(&id)));
+        assert_answer(&answer, "pending", "no-facts", "");
+        answer["detail"].as_str()?.contains(words).then_some(())
+    });
     executor.eventually_logs(words);
 }
 
@@ -260,6 +264,7 @@ fn a_container_that_hangs_delays_no_other_however_many_intents_it_gets() {
     let hangs = Fault::Hang { acts: false };
     fake.fault(&format!("{hung}/json"), u32::MAX, hangs);
     let socket = executor.path("intents/intents.sock");
+    let began = Instant::now();
     let mut storm = UnixStream::connect(socket).expect("it listens");
     for _ in 0..HUNG {
         writeln!(storm, "{}", oom(by_id(&hung))).expect("it reads");
@@ -273,7 +278,7 @@ fn a_container_that_hangs_delays_no_other_however_many_intents_it_gets() {
         (inspects(&hung) > 0).then_some(())
     });
 
-    let answer = executor.send(&oom(by_id(&id)));
+    let answer = executor.decide(&oom(by_id(&id)));
 
     assert_answer(&answer, "restart", "", "");
     let answers: Vec<String> = BufReader::new(storm)
@@ -283,9 +288,14 @@ fn a_container_that_hangs_delays_no_other_however_many_intents_it_gets() {
         .collect();
     let other = answers.iter().find(|line| !line.contains("\"no-facts\""));
     assert_eq!(other, None);
-    // Their own, those that came during it, and what is pending.
-    let looks = inspects(&hung);
-    assert!(looks <= 10, "{looks} looks for {HUNG} intents");
+    // Their own, those that came during it, and what is pending: a look takes 100 ms, however
+    // many wait for it, so that a slow machine may take more of them.
+    let looks = inspects(&hung) as u128;
+    let looks_max = 10 * began.elapsed().as_secs_f64().ceil() as u128;
+    assert!(
+        looks <= looks_max,
+        "{looks} looks for {HUNG} intents, not {looks_max}"
+    );
 }
 
 #[test]

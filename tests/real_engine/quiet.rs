@@ -48,20 +48,31 @@ fn until_batch(engine: &Engine, container: &Container, number: u32) {
 
 #[test]
 fn a_stuck_worker_is_found_by_its_silence_and_works_on_after_a_restart() {
-    let keys = json!({"pattern": "Processed batch [0-9]+$", "first": "20s", "then": "2s"});
+    // Longer than a busy machine may keep its lines from us.
+    let keys = json!({"pattern": "Processed batch [0-9]+$", "first": "20s", "then": "5s"});
     let started = begin("stuck", &worker(), "silence", keys, |setup| setup);
     let Some((engine, executor, container)) = started else {
         return;
     };
     // Longer than the silence that is allowed: progress keeps it well.
-    until_batch(engine, &container, 31);
+    until_batch(engine, &container, 61);
     assert_started(engine, &container, 1);
     let started_before = container.started_at();
     container.exec(&["touch", "/stuck"]);
     eventually_restarted(&container, &started_before);
-    executor.eventually_logs("no progress \"Processed batch [0-9]+$\" for 2s since the last; 2s");
+    let secs = silent_secs(&executor, "no progress \"Processed batch [0-9]+$\" for ");
+    assert!((5..15).contains(&secs), "{secs} s");
+    executor.eventually_logs("s since the last; 5s are allowed");
     executor.eventually_tells(&container.name, "recovered");
     assert_started(engine, &container, 2);
+}
+
+/// So long it has been silent, by the executor's words.
+fn silent_secs(executor: &Executor, words: &str) -> u32 {
+    let log = executor.eventually_logs(words);
+    let (_, silent) = log.split_once(words).expect("they are there");
+    let (secs, _) = silent.split_once("s since").expect("seconds");
+    secs.parse().expect("a number")
 }
 
 #[test]
@@ -140,8 +151,10 @@ fn an_executor_that_was_stopped_for_a_while_takes_nobody_for_silent() {
     // Had it fired, it would have been at once: a later silence does.
     let started_before = container.started_at();
     container.exec(&["touch", "/stuck"]);
-    let log = executor.eventually_logs("no progress \"Processed batch\" for ");
-    assert!(log.contains("for 2s since"), "{log}");
+    let secs = silent_secs(&executor, "no progress \"Processed batch\" for ");
+    let log = executor.log();
+    // Counted from when it went on, not from before: the rest is what a busy machine is late.
+    assert!((2..13).contains(&secs), "{log}");
     assert_eq!(log.matches("no progress").count(), 1, "{log}");
     eventually_restarted(&container, &started_before);
     assert_started(engine, &container, 2);

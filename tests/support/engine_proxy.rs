@@ -288,8 +288,9 @@ fn read_head(client: &mut UnixStream) -> io::Result<(Vec<u8>, String)> {
     Ok((head, line))
 }
 
-/// What the executor asks of all containers, at times of its own: held only by name.
-fn is_watch(line: &str) -> bool {
+/// What the executor asks of all containers, at times of its own: held, or answered with a
+/// fault, only by name.
+pub(super) fn is_watch(line: &str) -> bool {
     line.contains("containers/json") || line.contains("/events")
 }
 

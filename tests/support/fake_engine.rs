@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
+use super::engine_proxy::is_watch;
+
 /// What happens to a request instead of the usual.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
@@ -371,9 +373,10 @@ fn read_request(stream: &mut UnixStream) -> Option<String> {
 }
 
 fn take_fault(rules: &mut [Rule], line: &str) -> Option<Fault> {
-    let rule = rules
-        .iter_mut()
-        .find(|rule| rule.times > 0 && line.contains(&rule.matches))?;
+    let rule = rules.iter_mut().find(|rule| {
+        let is_meant = !is_watch(line) || is_watch(&rule.matches);
+        rule.times > 0 && is_meant && line.contains(&rule.matches)
+    })?;
     rule.times -= 1;
     Some(rule.fault.clone())
 }

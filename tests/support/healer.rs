@@ -208,11 +208,16 @@ impl Executor {
         let mut intent = intent.clone();
         eventually("a decision", || {
             let answer = self.send(&intent);
-            if answer["gate"] == "no-facts" && answer["decision"] == "refused" {
-                // It was dropped: another line of the same kind.
-                intent["id"] = format!("{}+", intent["id"].as_str().expect("an id")).into();
+            let detail = text_of(&answer, "detail");
+            let says_too_little = detail.contains("about what it needs")
+                || detail.starts_with("Pending: decided again in");
+            let has_facts = answer["gate"] != "no-facts";
+            let is_dropped = !has_facts && answer["decision"] == "refused";
+            if is_dropped || has_facts && says_too_little {
+                // Another line of the same kind: the same one is answered as before.
+                intent["id"] = format!("{}+", text_of(&intent, "id")).into();
             }
-            (answer["gate"] != "no-facts").then_some(answer)
+            (has_facts && !says_too_little).then_some(answer)
         })
     }
 
@@ -400,8 +405,16 @@ impl Cli {
     }
 }
 
-/// The `healer` of this very build, beside the test binary's directory.
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+/// The `healer` of this very build, beside the test binary's directory; or another one, of
+/// whatever age, that `HEALER_PROGRAM` names.
 pub(crate) fn program() -> PathBuf {
+    if let Some(named) = named_program() {
+        return named;
+    }
     let test = std::env::current_exe().expect("a test knows its own path");
     let profile = test
         .parent()
@@ -415,6 +428,22 @@ pub(crate) fn program() -> PathBuf {
         );
     }
     program
+}
+
+fn named_program() -> Option<PathBuf> {
+    let named = std::env::var_os("HEALER_PROGRAM").filter(|value| !value.is_empty())?;
+    let program = PathBuf::from(named);
+    assert!(
+        program.is_file(),
+        "HEALER_PROGRAM={}: no file",
+        program.display()
+    );
+    Some(program)
+}
+
+/// Whether the one under test is as it is for use, neither slow nor large for our sake.
+pub(crate) fn is_optimized() -> bool {
+    !cfg!(debug_assertions) || named_program().is_some()
 }
 
 /// That a program is no older than any file of ours that it is made from. (Cargo's own list of
