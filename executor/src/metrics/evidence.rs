@@ -5,7 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{ResultLabels, Word};
+use super::labels::{ResultLabels, Word};
 use crate::evidence::Written;
 
 /// Seconds: to the longest that a call waits for evidence, and a little more.

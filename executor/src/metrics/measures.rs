@@ -7,8 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Word;
-use super::labels::EndLabels;
+use super::labels::{EndLabels, Word};
 
 /// Seconds: from what is handed to a person at once to a back-off of hours.
 const INCIDENT_BUCKETS: [f64; 10] = [

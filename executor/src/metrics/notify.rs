@@ -7,7 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::Word;
+use super::labels::Word;
 
 /// What became of a message, or of a try to send it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-use super::labels::{EndLabels, TriggerLabels};
-use super::{ResultLabels, Word};
+use super::labels::{EndLabels, ResultLabels, TriggerLabels, Word};
 use crate::triggers;
 
 /// How a stream of the engine's events ended.
