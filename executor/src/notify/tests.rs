@@ -5,6 +5,8 @@ mod faults;
 mod mail;
 mod program;
 mod server;
+mod smtp;
+mod waiting;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -75,6 +77,11 @@ impl Office {
         });
     }
 
+    /// Waits until all that can be sent now is; whether it is.
+    fn flush(&self) -> bool {
+        runtime().block_on(self.notifications.flush(WAIT_MAX))
+    }
+
     /// Files that wait in a notifier's queue.
     fn queued(&self, name: &str) -> usize {
         let queue = dir(self.dir.path()).join(name);
@@ -95,6 +102,18 @@ impl Office {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+/// A test message to a notifier, as by `healer notify test`.
+fn tried(notifier: &Notifier) -> Result<(), Failure> {
+    tokio::task::LocalSet::new().block_on(&runtime(), trial(notifier, "gpu-host", START_MS))
+}
+
 /// The notifiers of a configuration file with this text.
 pub(super) fn notifiers(dir: &Path, config: &str) -> Vec<Notifier> {
     configured(dir, config).notifiers
@@ -108,6 +127,11 @@ fn configured(dir: &Path, config: &str) -> Config {
         ..Sources::default()
     };
     Config::load(&sources).unwrap()
+}
+
+/// A notifier of this name at a server of our own.
+fn ntfy(name: &str, url: &str, more: &str) -> String {
+    format!("[notify.{name}]\ntype = 'ntfy'\nurl = '{url}/topic'\n{more}\n")
 }
 
 /// A file with a secret in it; its path.

@@ -19,6 +19,15 @@ fn open(path: &Path) -> Queue {
     queue
 }
 
+/// One with so many messages, the first of them number 1.
+fn filled(path: &Path, count: u64) -> Queue {
+    let mut queue = open(path);
+    for n in 0..count {
+        assert_eq!(queue.push(&numbered(n), 0).dropped, 0);
+    }
+    queue
+}
+
 fn numbered(n: u64) -> Message {
     Message {
         id: format!("{n:032x}"),
@@ -47,10 +56,7 @@ fn files(path: &Path) -> Vec<String> {
 fn what_is_in_it_is_there_again_in_its_order() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("notify/n");
-    let mut queue = open(&path);
-    for n in 0..12 {
-        assert_eq!(queue.push(&numbered(n), 0).dropped, 0);
-    }
+    let mut queue = filled(&path, 12);
     queue.remove(2);
     for place in [dir.path().join("notify"), path.clone()] {
         let mode = std::fs::metadata(&place).unwrap().permissions().mode();
@@ -106,10 +112,7 @@ fn beyond_its_bounds_the_oldest_of_the_least_severe_goes() {
 fn a_digest_takes_the_place_of_its_messages_over_a_crash_too() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n");
-    let mut queue = open(&path);
-    for n in 0..4 {
-        queue.push(&numbered(n), 0);
-    }
+    let mut queue = filled(&path, 4);
     let before: Vec<(String, Vec<u8>)> = files(&path)
         .into_iter()
         .map(|name| (name.clone(), std::fs::read(path.join(name)).unwrap()))
@@ -200,10 +203,7 @@ fn a_digest_holds_what_every_service_shows_and_leaves_the_rest_for_the_next() {
 fn what_a_digest_is_made_of_stays_on_disk_until_it_is_durable_or_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n");
-    let mut queue = open(&path);
-    for n in 0..4 {
-        queue.push(&numbered(n), 0);
-    }
+    let mut queue = filled(&path, 4);
     let before = files(&path);
     // The disk does not take the digest: something is in its place.
     let place = path.join("0000000000000005-1-1003-d.json");
@@ -229,10 +229,7 @@ fn what_a_digest_is_made_of_stays_on_disk_until_it_is_durable_or_out() {
 fn what_is_not_ours_is_told_once_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n");
-    let mut queue = open(&path);
-    for n in 0..5 {
-        queue.push(&numbered(n), 0);
-    }
+    filled(&path, 5);
     let names = files(&path);
     // Somebody has kept copies, and the newest is one of them.
     for name in [&names[0], &names[4]] {
@@ -281,8 +278,7 @@ fn what_is_only_in_memory_is_bounded() {
 #[test]
 fn one_that_the_receiver_cannot_take_comes_behind_after_five_answers() {
     let dir = tempfile::tempdir().unwrap();
-    let mut queue = open(&dir.path().join("n"));
-    queue.push(&numbered(0), 0);
+    let mut queue = filled(&dir.path().join("n"), 1);
     for _ in 1..ANSWERS_MAX {
         assert!(!queue.answered(1, 1_000, 50));
         assert_eq!(
@@ -307,10 +303,7 @@ fn one_that_the_receiver_cannot_take_comes_behind_after_five_answers() {
 fn what_is_torn_foreign_or_gone_is_told_and_the_rest_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("n");
-    let mut queue = open(&path);
-    for n in 0..3 {
-        queue.push(&numbered(n), 0);
-    }
+    let mut queue = filled(&path, 3);
     let names = files(&path);
     std::fs::write(path.join(&names[0]), "{\"message\"").unwrap();
     std::fs::remove_file(path.join(&names[1])).unwrap();
@@ -383,16 +376,10 @@ fn age_is_by_the_policys_clock_and_of_what_was_there_by_the_wall_clock_at_the_st
 fn queues_of_notifiers_that_are_no_more_are_removed_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let parent = dir.path().join("notify");
-    for name in ["old", "empty", "kept", "shared"] {
-        let mut queue = open(&parent.join(name));
-        if name != "empty" {
-            queue.push(&numbered(1), 0);
-            queue.push(&numbered(2), 0);
-        } else {
-            queue.push(&numbered(1), 0);
-            queue.remove(1);
-        }
+    for name in ["old", "kept", "shared"] {
+        filled(&parent.join(name), 2);
     }
+    filled(&parent.join("empty"), 1).remove(1);
     std::fs::write(parent.join("shared/mine"), "").unwrap();
     let gone = ["old", "shared"].map(|name| (name.to_owned(), 2));
     assert_eq!(sweep(&parent, &["kept".to_owned()], NOW), gone);

@@ -18,20 +18,11 @@ fn notifier(dir: &Path, script: &str, more: &str) -> Notifier {
     notifiers(dir, &config).remove(0)
 }
 
-fn run(notifier: &Notifier) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let local = tokio::task::LocalSet::new();
-    local.block_on(&runtime, trial(notifier, "gpu-host", START_MS))
-}
-
 #[test]
 fn a_program_gets_the_message_and_nothing_goes_through_a_shell() {
     let dir = tempfile::tempdir().unwrap();
     let script = "cat > \"$1/stdin\"; env > \"$1/env\"; printf %s \"$2\" > \"$1/argument\"";
-    run(&notifier(
+    tried(&notifier(
         dir.path(),
         script,
         "env = ['CARGO_MANIFEST_DIR', 'NO_SUCH']",
@@ -71,12 +62,12 @@ fn its_exit_code_says_what_becomes_of_the_message() {
         ),
         ("kill -9 $$", FailureKind::Later(None), "signal: 9"),
     ] {
-        let failure = run(&notifier(dir.path(), script, "")).unwrap_err();
+        let failure = tried(&notifier(dir.path(), script, "")).unwrap_err();
         assert_eq!(failure.kind, kind, "{script}");
         assert!(failure.to_string().contains(said), "{failure}");
     }
     // It need not read what it is given, nor be quiet,
-    run(&notifier(
+    tried(&notifier(
         dir.path(),
         "head -c 10000000 /dev/zero; exit 0",
         "",
@@ -84,13 +75,13 @@ fn its_exit_code_says_what_becomes_of_the_message() {
     .unwrap();
     // nor end what it has begun.
     let begun = Instant::now();
-    run(&notifier(dir.path(), "sleep 30 & exit 0", "")).unwrap();
+    tried(&notifier(dir.path(), "sleep 30 & exit 0", "")).unwrap();
     assert!(begun.elapsed() < Duration::from_secs(10));
     let missing = notifiers(
         dir.path(),
         "[notify.n]\ntype = 'command'\ncommand = ['/no/such/program']\n",
     );
-    let failure = run(&missing[0]).unwrap_err();
+    let failure = tried(&missing[0]).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Setup);
     assert!(
         failure
@@ -107,7 +98,7 @@ fn a_program_that_does_not_end_is_killed_with_all_it_has_started() {
         "sleep 60 & echo $! > \"$1/pid\"; yes",
     ] {
         let begun = Instant::now();
-        let failure = run(&notifier(dir.path(), script, "timeout = '1s'")).unwrap_err();
+        let failure = tried(&notifier(dir.path(), script, "timeout = '1s'")).unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(10));
         assert!(
             failure
