@@ -7,7 +7,12 @@ use crate::config::{Config, Notifier, NotifierKind, show_duration_ms};
 use crate::notify::{Quiet, check_ca_file, is_loopback, rehearse, shown};
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
-    if config.notifiers.is_empty() {
+    let off = &config.notifiers_off;
+    if !off.is_empty() {
+        let off = off.join(", ");
+        findings.ok("notify", format!("switched off (enabled = false): {off}"));
+    }
+    if config.notifiers.is_empty() && off.is_empty() {
         return findings.ok(
             "notify",
             "no notifier is configured: nobody is told (docs/notifications.md)",
@@ -116,6 +121,27 @@ mod tests {
         check(&Config::load(&sources).unwrap(), &mut findings);
         let found = findings.0.into_iter();
         found.map(|f| (f.level, f.text)).collect()
+    }
+
+    #[test]
+    fn what_is_switched_off_is_said_and_not_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let slack = |name: &str, more: &str| {
+            format!("[notify.{name}]\ntype = 'slack'\nurl_file = '/no/such/file'\n{more}\n")
+        };
+        let off = slack("a", "enabled = false") + &slack("b", "enabled = false");
+        let found_off = found(dir.path(), &off);
+        let said = "switched off (enabled = false): a, b".to_owned();
+        assert_eq!(found_off, [(Level::Ok, said)]);
+        assert_eq!(
+            found(dir.path(), &(off + &slack("c", "")))[1].0,
+            Level::Fail
+        );
+        assert!(
+            found(dir.path(), "")[0]
+                .1
+                .starts_with("no notifier is configured")
+        );
     }
 
     #[test]

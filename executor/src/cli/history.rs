@@ -5,7 +5,7 @@ use executor_api::{AdminRequest, ExitCode, HistoryEntry};
 
 use super::Settings;
 use super::admin::{ask_running, show};
-use super::output::{Failure, printable};
+use super::output::{Failure, bare_name, printable};
 use super::since::since;
 use super::status::{plain, shown};
 use super::table::{table, utc};
@@ -58,7 +58,7 @@ const OUTCOMES: [&str; 15] = [
 
 pub(super) fn history(settings: &Settings, args: &HistoryArgs) -> Result<ExitCode, Failure> {
     let request = AdminRequest::History {
-        target: args.target.clone().or(args.of.clone()),
+        target: args.target.as_deref().or(args.of.as_deref()).map(bare_name),
         limit: args.limit,
         rule: args.rule.clone(),
         what: args.outcome.clone(),

@@ -74,7 +74,18 @@ async fn send(notifier: &Notifier) -> Result<(), String> {
 }
 
 fn chosen<'a>(config: &'a Config, name: Option<&str>) -> Result<Vec<&'a Notifier>, Failure> {
-    let all = &config.notifiers;
+    let (all, off) = (&config.notifiers, &config.notifiers_off);
+    if let Some(name) = name.filter(|name| off.iter().any(|one| one == name)) {
+        return Err(Failure::wrong_use(format!(
+            "{name} is switched off: take enabled = false out of [notify.{name}]"
+        )));
+    }
+    if all.is_empty() && !off.is_empty() {
+        return Err(Failure::wrong_use(format!(
+            "all notifiers are switched off (enabled = false): {}",
+            off.join(", ")
+        )));
+    }
     if all.is_empty() {
         return Err(Failure::wrong_use(
             "no notifier is configured: add a [notify.NAME] to healer.toml (docs/notifications.md)",
@@ -116,6 +127,10 @@ fn list(config: &Config) -> Result<ExitCode, Failure> {
     match rows.is_empty() {
         true => print("no notifiers\n")?,
         false => print(&table(["NAME", "TYPE", "TO", "SEVERITY", "STEPS"], &rows))?,
+    }
+    let off = &config.notifiers_off;
+    if !off.is_empty() {
+        print(&format!("switched off: {}\n", off.join(", ")))?;
     }
     Ok(ExitCode::Done)
 }

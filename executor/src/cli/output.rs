@@ -54,6 +54,11 @@ impl Failure {
     }
 }
 
+/// A container's name as state and settings have it; the engine's own begins with a slash.
+pub(super) fn bare_name(name: &str) -> String {
+    name.trim_start_matches('/').to_owned()
+}
+
 /// One fault on stderr. Where stderr is closed too there is nobody to tell.
 pub(super) fn tell_error(message: &str) {
     let _ = writeln!(io::stderr().lock(), "healer: {message}");

@@ -5,7 +5,7 @@ use executor_api::{AdminRequest, ExitCode};
 
 use super::Settings;
 use super::admin::{ask_running, show};
-use super::output::{Failure, prefix};
+use super::output::{Failure, bare_name, prefix};
 use crate::config::parse_duration_ms;
 
 /// Longest pause with an end; longer ones are meant to be without.
@@ -33,7 +33,11 @@ pub(super) struct PauseArgs {
 #[derive(Debug, Args)]
 pub(super) struct ResumeArgs {
     /// One container only, by its name; else all
+    #[arg(conflicts_with = "all")]
     target: Option<String>,
+    /// All containers, said in so many words
+    #[arg(long)]
+    all: bool,
     /// The answer as one JSON object
     #[arg(long)]
     json: bool,
@@ -50,7 +54,7 @@ fn whole_seconds(text: &str) -> Result<u64, String> {
 
 pub(super) fn pause(settings: &Settings, args: &PauseArgs) -> Result<ExitCode, Failure> {
     let request = AdminRequest::Pause {
-        target: args.target.clone(),
+        target: args.target.as_deref().map(bare_name),
         seconds: args.for_s,
         reason: args.reason.clone().filter(|text| !text.trim().is_empty()),
     };
@@ -59,7 +63,7 @@ pub(super) fn pause(settings: &Settings, args: &PauseArgs) -> Result<ExitCode, F
 
 pub(super) fn resume(settings: &Settings, args: &ResumeArgs) -> Result<ExitCode, Failure> {
     let request = AdminRequest::Resume {
-        target: args.target.clone(),
+        target: args.target.as_deref().map(bare_name),
     };
     tell(settings, &request, args.json)
 }

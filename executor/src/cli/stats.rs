@@ -5,7 +5,7 @@ use executor_api::{AdminRequest, ExitCode, Figures, Stats};
 
 use super::Settings;
 use super::admin::{ask_running, show};
-use super::output::Failure;
+use super::output::{Failure, bare_name};
 use super::since::since;
 use super::status::{plain, shown};
 use super::table::{table, utc};
@@ -29,7 +29,7 @@ pub(super) struct StatsArgs {
 
 pub(super) fn stats(settings: &Settings, args: &StatsArgs) -> Result<ExitCode, Failure> {
     let request = AdminRequest::Stats {
-        target: args.target.clone(),
+        target: args.target.as_deref().map(bare_name),
         rule: args.rule.clone(),
         since: args.since,
     };

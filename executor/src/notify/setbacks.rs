@@ -20,6 +20,8 @@ pub(super) struct Setbacks {
     not_before_ms: u64,
     /// The shape of what was told last, while it lasts.
     told: String,
+    /// Somebody may have mended it: if not, they want to know.
+    is_asked: bool,
 }
 
 impl Setbacks {
@@ -28,9 +30,10 @@ impl Setbacks {
         self.not_before_ms.saturating_sub(now_ms)
     }
 
-    /// Somebody may have mended it: tried at once.
+    /// Somebody may have mended it: tried at once, and told again where it lasts.
     pub(super) fn try_again(&mut self) {
         self.not_before_ms = 0;
+        self.is_asked = true;
     }
 
     /// A message is out; `but` says what is wrong all the same. True where that is
@@ -76,8 +79,9 @@ impl Setbacks {
     /// in it do not count.
     pub(super) fn is_news(&mut self, fault: &str) -> bool {
         let shape = shape(fault);
-        let is_news = self.told != shape;
+        let is_news = self.told != shape || self.is_asked;
         self.told = shape;
+        self.is_asked = false;
         is_news
     }
 }
@@ -124,6 +128,10 @@ mod tests {
         assert!(setbacks.is_news("h: cannot connect"));
         assert!(setbacks.over(None));
         assert!(setbacks.is_news("h: cannot connect"));
+        // Whoever has reloaded the settings wants to know whether that has helped.
+        setbacks.try_again();
+        assert!(setbacks.is_news("h: cannot connect"));
+        assert!(!setbacks.is_news("h: cannot connect"));
         let but = Some("not to a@example.org");
         assert!(setbacks.over(but));
         assert!(!setbacks.over(but), "once");

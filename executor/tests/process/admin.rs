@@ -67,6 +67,26 @@ fn requests_say_what_was_asked_for() {
             json!({"v":1,"type":"resume","target":"app"}),
         ),
         (
+            &["resume", "--all"],
+            json!({"v":1,"type":"resume","target":null}),
+        ),
+        (
+            &["pause", "/app"],
+            json!({"v":1,"type":"pause","target":"app","seconds":null}),
+        ),
+        (
+            &["resume", "/app"],
+            json!({"v":1,"type":"resume","target":"app"}),
+        ),
+        (
+            &["history", "/app"],
+            json!({"v":1,"type":"history","target":"app","limit":20}),
+        ),
+        (
+            &["stats", "--target", "/app"],
+            json!({"v":1,"type":"stats","target":"app","rule":null,"since":null}),
+        ),
+        (
             &[
                 "restart",
                 "/app",

@@ -150,6 +150,20 @@ fn a_test_message_says_what_became_of_it_for_each() {
     let list = out(&run(&mut place.healer(&["notify", "list"]), b""));
     assert!(list.starts_with("NAME  TYPE     TO "), "{list}");
     assert!(list.contains("info and above"), "{list}");
+    let off = webhook("up", up, "enabled = false");
+    configure(&place, &(off.clone() + &webhook("down", down, "")));
+    let refused = run(&mut place.healer(&["notify", "test", "up"]), b"");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(err(&refused).contains("up is switched off"), "{refused:?}");
+    let list = out(&run(&mut place.healer(&["notify", "list"]), b""));
+    assert!(list.ends_with("switched off: up\n"), "{list}");
+    configure(&place, &off);
+    let refused = run(&mut place.healer(&["notify", "test"]), b"");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        err(&refused).contains("all notifiers are switched off"),
+        "{refused:?}"
+    );
     configure(&place, "[notify.x]\ntype = 'webhook'\n");
     let wrong = run(&mut place.healer(&["notify", "list"]), b"");
     assert_eq!(wrong.status.code(), Some(2));

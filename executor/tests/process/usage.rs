@@ -25,6 +25,8 @@ fn wrong_use_exits_2_and_says_what_is_right() {
         ),
         (&["history", "-n", "1001"], "1001"),
         (&["pause", "--for", "0s"], "is not between 1s and 365d"),
+        (&["pause", "app", "--all"], "cannot be used with '--all'"),
+        (&["resume", "app", "--all"], "cannot be used with '--all'"),
     ] {
         let output = run(&mut healer(args), b"");
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
