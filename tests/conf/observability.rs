@@ -250,6 +250,36 @@ fn the_dashboard_goes_by_metrics_that_exist() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// Without its `healer_`, as the tables of the documentation have it.
+#[test]
+fn every_metric_is_documented() {
+    let pages = ["executor", "notifications", "fluent-bit"];
+    let text: String = pages
+        .map(|page| repository_file(&format!("docs/{page}.md")))
+        .concat();
+    let known = series();
+    assert!(known.len() > 50, "only {} metrics", known.len());
+    let missing: BTreeSet<&str> = known
+        .keys()
+        .map(|name| {
+            let name = name.trim_start_matches("healer_");
+            let name = name.trim_start_matches("plugin_");
+            let parts = ["_bucket", "_sum", "_count"];
+            let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+            whole.unwrap_or(name)
+        })
+        .filter(|name| {
+            let is_there = |end: &str| text.contains(&format!("`{name}{end}"));
+            let is_there_in_full = |end: &str| text.contains(&format!("healer_{name}{end}"));
+            let ends = ["`", "{"];
+            !ends
+                .into_iter()
+                .any(|end| is_there(end) || is_there_in_full(end))
+        })
+        .collect();
+    assert!(missing.is_empty(), "not in the documentation: {missing:?}");
+}
+
 #[test]
 fn what_does_not_exist_is_found() {
     let known = series();

@@ -261,10 +261,23 @@ pub(super) fn cut_chars(text: &str, chars_max: usize) -> String {
     format!("{kept}…")
 }
 
-/// One line that does nothing to a terminal or a mail.
+/// One line that does nothing to a terminal or a mail, and looks like one everywhere.
 pub(super) fn one_line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let plain = |c: char| {
+        let is_odd = c.is_control() || ends_line(c) || turns(c);
+        if is_odd { ' ' } else { c }
+    };
     text.trim().chars().map(plain).collect()
+}
+
+/// Signs beside the control characters that some programs begin a new line at.
+fn ends_line(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Signs that have what follows shown in another order than it stands there.
+fn turns(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -287,6 +300,11 @@ mod tests {
         assert_eq!(cut_chars("äöü", 3), "äöü");
         assert_eq!(cut_chars("äöüß", 3), "äö…");
         assert_eq!(one_line(" a\nb\u{1b}[31m\r\n"), "a b [31m");
+        // A log line cannot add lines of its own to a message, nor show it backwards.
+        assert_eq!(
+            one_line("a\u{2028}Next: b\u{2029}\u{202e}c\u{2066}é"),
+            "a Next: b  c é"
+        );
     }
 
     #[test]
