@@ -9,8 +9,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ use crate::docker::{Docker, Inspected};
 const PARENTS_MAX: usize = 16;
 /// Most circles that are told, each once.
 const CIRCLES_TOLD_MAX: usize = 64;
-/// Containers without their network's that are remembered; of more nobody is told.
-const LOST_MAX: usize = 1_024;
+/// Containers that are remembered by what is told of each once; of more it may be told again.
+const ONCE_MAX: usize = 1_024;
 /// Longest wait for the list, by whoever asked for it first and beyond that look's own end.
 const LIST_MAX: Duration = Duration::from_secs(30);
 /// A list serves for so long: names seldom change.
@@ -43,11 +43,43 @@ pub(super) struct Relatives {
     /// The one that is under way, or good still.
     list: RefCell<Option<List>>,
     circles_told: RefCell<BTreeSet<Circle>>,
-    /// By name those that share the network of a container that is no more, and whether
-    /// that has been told.
-    lost: RefCell<BTreeMap<String, bool>>,
-    /// That something was not seen even in a long time, until it was.
-    is_unknown_told: Cell<bool>,
+    /// Those that share the network of a container that is no more.
+    lost: RefCell<Once>,
+    /// Those of whose parents one was not seen even in a long time, until all were.
+    unknown: RefCell<Once>,
+}
+
+/// Containers by name, of each of which something is told once, until it is so no more.
+#[derive(Debug, Default)]
+struct Once {
+    /// And whether it has been told.
+    told: BTreeMap<String, bool>,
+    /// The one noted longest ago goes first.
+    order: VecDeque<String>,
+}
+
+impl Once {
+    fn note(&mut self, name: &str, is_so: bool) {
+        if !is_so {
+            if self.told.remove(name).is_some() {
+                self.order.retain(|noted| noted != name);
+            }
+        } else if !self.told.contains_key(name) {
+            if self.order.len() >= ONCE_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.told.remove(&oldest);
+            }
+            self.told.insert(name.to_owned(), false);
+            self.order.push_back(name.to_owned());
+        }
+    }
+
+    /// Whether it is so, and that is asked for the first time since.
+    fn is_news(&mut self, name: &str) -> bool {
+        let is_told = self.told.get_mut(name);
+        is_told.is_some_and(|is_told| !std::mem::replace(is_told, true))
+    }
 }
 
 /// What all who wait for a list are given; none inside while it is under way.
@@ -73,7 +105,8 @@ impl Relatives {
         if let Some(id) = network_parent(&child.network.mode) {
             let parent = look(&**docker, id, Relation::Network, None, until).await;
             if parent.seen != Seen::Unknown {
-                self.note_loss(&child.name, parent.seen == Seen::Gone);
+                let is_lost = parent.seen == Seen::Gone;
+                self.lost.borrow_mut().note(&child.name, is_lost);
             }
             parents.push(parent);
         }
@@ -98,25 +131,14 @@ impl Relatives {
         parents
     }
 
-    fn note_loss(&self, child: &str, is_lost: bool) {
-        let mut lost = self.lost.borrow_mut();
-        if !is_lost {
-            lost.remove(child);
-        } else if lost.len() < LOST_MAX {
-            lost.entry(child.to_owned()).or_insert(false);
-        }
-    }
-
     /// Whether this one has lost its network's container, and that is asked for the first
     /// time since.
     pub(super) fn is_loss_news(&self, child: &str) -> bool {
-        let mut lost = self.lost.borrow_mut();
-        let is_told = lost.get_mut(child);
-        is_told.is_some_and(|is_told| !std::mem::replace(is_told, true))
+        self.lost.borrow_mut().is_news(child)
     }
 
     /// Takes out what was not seen in a long time: a Docker that says nothing of a parent must
-    /// not keep its child down. It is told once, until all is seen again.
+    /// not keep its child down. It is told once of each, until all of its are seen again.
     pub(super) fn give_up_on_unknown(&self, child: &str, parents: &mut Vec<Parent>) {
         let is_unknown = |parent: &&Parent| parent.seen == Seen::Unknown;
         let unknown: Vec<&str> = parents
@@ -124,14 +146,19 @@ impl Relatives {
             .filter(is_unknown)
             .map(|p| &*p.name)
             .collect();
-        let was_told = self.is_unknown_told.replace(!unknown.is_empty());
-        if !unknown.is_empty() && !was_told {
+        if self.is_unknown_news(child, !unknown.is_empty()) {
             tracing::warn!(
                 "Docker has not shown what '{child}' depends on ({}): it does not wait for that",
                 unknown.join(", ")
             );
         }
         parents.retain(|parent| parent.seen != Seen::Unknown);
+    }
+
+    fn is_unknown_news(&self, child: &str, is_unknown: bool) -> bool {
+        let mut unknown = self.unknown.borrow_mut();
+        unknown.note(child, is_unknown);
+        unknown.is_news(child)
     }
 
     /// None where the list was not there in time.

@@ -1,5 +1,6 @@
 //! Parents on an engine that takes its time.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use policy::{Call, Called};
@@ -244,20 +245,52 @@ async fn what_runs_once_and_is_done_is_well_unless_it_has_to_be_up() {
 }
 
 #[test]
-fn a_lost_network_is_news_once_until_it_is_there_again() {
-    let relatives = Relatives::default();
-    assert!(!relatives.is_loss_news("app"));
+fn what_is_told_once_is_news_until_it_is_so_no_more() {
+    let mut once = Once::default();
+    assert!(!once.is_news("app"));
     for _ in 0..2 {
         for news in [true, false, false] {
-            relatives.note_loss("app", true);
-            assert_eq!(relatives.is_loss_news("app"), news);
+            once.note("app", true);
+            assert_eq!(once.is_news("app"), news);
         }
-        relatives.note_loss("app", false);
-        assert!(!relatives.is_loss_news("app"));
+        once.note("app", false);
+        assert!(!once.is_news("app"));
     }
-    for n in 0..=LOST_MAX {
-        relatives.note_loss(&n.to_string(), true);
+}
+
+#[test]
+fn the_one_noted_longest_ago_makes_room_for_a_new_one() {
+    let mut once = Once::default();
+    for n in 0..ONCE_MAX {
+        once.note(&n.to_string(), true);
+        assert!(once.is_news(&n.to_string()));
     }
-    assert!(relatives.is_loss_news("0"));
-    assert!(!relatives.is_loss_news(&LOST_MAX.to_string()));
+    // What is known already takes no room,
+    once.note("0", true);
+    assert!(!once.is_news("0"));
+    // and what is so no more gives it back.
+    once.note("7", false);
+    once.note("new", true);
+    assert!(once.is_news("new") && !once.is_news("0"));
+    once.note("one more", true);
+    assert!(once.is_news("one more"));
+    assert_eq!((once.told.len(), once.order.len()), (ONCE_MAX, ONCE_MAX));
+    once.note("0", true);
+    assert!(once.is_news("0"), "it was forgotten");
+}
+
+#[test]
+fn an_unseen_parent_is_told_of_each_child() {
+    let relatives = Relatives::default();
+    for (child, is_unknown, news) in [
+        ("a", true, true),
+        ("b", true, true),
+        ("a", true, false),
+        ("a", false, false),
+        ("b", true, false),
+        ("a", true, true),
+    ] {
+        let is_news = relatives.is_unknown_news(child, is_unknown);
+        assert_eq!(is_news, news, "{child} {is_unknown}");
+    }
 }
