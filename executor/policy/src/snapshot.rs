@@ -56,7 +56,8 @@ fn of_attempt(attempt: &Attempt, kept: &mut Vec<Record>) {
             attempt: id,
             step: attempt.step,
             why: stepped.why.clone(),
-            refired: stepped.refired,
+            // Only whoever took the step had an all clear to forget.
+            refired: false,
         };
         kept.push(record(stepped.at, stepped.wall_ms, entry));
     }

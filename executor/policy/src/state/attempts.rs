@@ -33,7 +33,6 @@ pub(crate) struct Stepped {
     pub(crate) at: Timestamp,
     pub(crate) wall_ms: u64,
     pub(crate) why: String,
-    pub(crate) refired: bool,
 }
 
 /// The measure is taken; verification runs.

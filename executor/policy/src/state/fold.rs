@@ -191,7 +191,7 @@ impl State {
     }
 
     fn next_measure(&mut self, record: &Record, id: u64, step: usize) {
-        let Entry::NextMeasure { why, refired, .. } = &record.entry else {
+        let Entry::NextMeasure { why, .. } = &record.entry else {
             return;
         };
         let open = self.attempts.get_mut(&id).filter(|a| a.end.is_none());
@@ -203,7 +203,6 @@ impl State {
             at: record.at,
             wall_ms: record.wall_ms,
             why: why.clone(),
-            refired: *refired,
         });
         attempt.sent.clear();
         attempt.restarted = None;
