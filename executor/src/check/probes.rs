@@ -108,19 +108,20 @@ async fn one(container: &Inspected, probe: &Probe, docker: &Client, trial: &Tria
     if container.state != ContainerState::Running {
         return not_tried(format!("the container is {}", container.state.as_str()));
     }
-    if let ProbeKind::Exec(command) = &probe.kind {
-        return program(container, command, docker).await;
-    }
+    let outside = match &probe.kind {
+        ProbeKind::Exec(command) => return program(container, command, docker).await,
+        ProbeKind::Outside(outside) => outside,
+    };
     let word = probe.kind.word();
-    let tried = trial.run(probe, &container.id, &container.network).await;
-    match tried {
-        None => not_tried("it would run a command in the container".to_owned()),
-        Some(Tried::Passed) => Said::Ok(format!("{word}, tried from here: passes")),
-        Some(Tried::Failed(why)) => Said::Warn(
+    let timeout = Duration::from_millis(probe.pace.timeout_ms);
+    let tried = trial.run(outside, &container.id, &container.network, timeout);
+    match tried.await {
+        Tried::Passed => Said::Ok(format!("{word}, tried from here: passes")),
+        Tried::Failed { why, .. } => Said::Warn(
             format!("{word}, tried from here: does not pass: {why}"),
             format!("{} failures in a row are acted upon", probe.pace.failures),
         ),
-        Some(Tried::Unable(why)) => Said::Warn(
+        Tried::Unable { why } => Said::Warn(
             format!("{word}: cannot be tried from here: {why}"),
             "as long as the executor cannot, either, the probe never acts".to_owned(),
         ),

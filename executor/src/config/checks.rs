@@ -68,23 +68,30 @@ pub struct Pace {
 /// See [`Probe::kind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeKind {
+    /// Nothing is run in the container.
+    Outside(Outside),
+    /// A command in the container that exits with 0: an argument list, no shell.
+    Exec(Vec<String>),
+}
+
+/// See [`ProbeKind::Outside`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outside {
     /// `GET` by the executor.
     Http(HttpProbe),
     /// A connection by the executor.
     Tcp(Place),
     /// One of the container's processes has this in its command line.
     Process(Pattern),
-    /// A command in the container that exits with 0: an argument list, no shell.
-    Exec(Vec<String>),
 }
 
 impl ProbeKind {
     /// As the configuration calls it.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::Http(_) => "http",
-            Self::Tcp(_) => "tcp",
-            Self::Process(_) => "process",
+            Self::Outside(Outside::Http(_)) => "http",
+            Self::Outside(Outside::Tcp(_)) => "tcp",
+            Self::Outside(Outside::Process(_)) => "process",
             Self::Exec(_) => "exec",
         }
     }
@@ -99,7 +106,7 @@ pub struct Place {
     pub port: u16,
 }
 
-/// See [`ProbeKind::Http`].
+/// See [`Outside::Http`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpProbe {
     /// Where it is asked.

@@ -16,9 +16,10 @@ use std::time::Duration;
 use tokio::task::{AbortHandle, spawn_local};
 
 use self::probe::Slots;
+pub use self::probe::Tried;
 use self::reach::Reach;
 use self::subject::Subject;
-pub use self::trial::{Trial, Tried};
+pub use self::trial::Trial;
 use crate::clock::Clock;
 use crate::config::{self, Activity, OutputSource, Probe, Silence, TargetChecks};
 use crate::docker::Client;

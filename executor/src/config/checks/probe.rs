@@ -6,7 +6,7 @@ use hyper::Uri;
 use policy::RuleRemedy;
 
 use super::written::ProbeSection;
-use super::{HttpProbe, PROBES_MAX, Pace, Place, Probe, ProbeKind};
+use super::{HttpProbe, Outside, PROBES_MAX, Pace, Place, Probe, ProbeKind};
 use crate::config::keys::nearest;
 use crate::config::resolve::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
 use crate::config::values::Millis;
@@ -82,15 +82,16 @@ fn kind(place: &str, section: &ProbeSection) -> Result<ProbeKind, Fault> {
         }
     };
     no_others(place, kind, section)?;
-    match kind {
-        "http" => http(place, section).map(ProbeKind::Http),
-        "tcp" => tcp(place, section).map(ProbeKind::Tcp),
+    let outside = match kind {
+        "http" => Outside::Http(http(place, section)?),
+        "tcp" => Outside::Tcp(tcp(place, section)?),
         "process" => match pattern(place, "pattern", section.pattern.as_deref())? {
-            Some(pattern) => Ok(ProbeKind::Process(pattern)),
-            None => fault(place, "has no pattern of the process's command line"),
+            Some(pattern) => Outside::Process(pattern),
+            None => return fault(place, "has no pattern of the process's command line"),
         },
-        _ => command(place, section.command.as_deref()).map(ProbeKind::Exec),
-    }
+        _ => return command(place, section.command.as_deref()).map(ProbeKind::Exec),
+    };
+    Ok(ProbeKind::Outside(outside))
 }
 
 /// A key that belongs to another type is a mistake, never ignored.

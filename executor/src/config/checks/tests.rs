@@ -34,10 +34,10 @@ fn a_probe_takes_its_defaults() {
     let probe = probe("type = 'tcp'\nport = 80");
     let expected = Probe {
         name: "a".to_owned(),
-        kind: ProbeKind::Tcp(Place {
+        kind: ProbeKind::Outside(Outside::Tcp(Place {
             host: None,
             port: 80,
-        }),
+        })),
         pace: Pace {
             interval_ms: 30_000,
             timeout_ms: 5_000,
@@ -66,7 +66,7 @@ fn a_short_interval_shortens_the_time_out() {
 #[test]
 fn an_http_probe_is_a_url_or_its_parts() {
     let http = |keys: &str| match probe(&format!("type = 'http'\n{keys}")).kind {
-        ProbeKind::Http(http) => (http.place.host, http.place.port, http.path),
+        ProbeKind::Outside(Outside::Http(http)) => (http.place.host, http.place.port, http.path),
         other => panic!("{other:?}"),
     };
     let at = |host: &str, port, path: &str| (Some(host.to_owned()), port, path.to_owned());
@@ -89,7 +89,7 @@ fn an_http_probe_is_a_url_or_its_parts() {
 #[test]
 fn statuses_are_lists_of_ranges() {
     let status = |keys: &str| match probe(&format!("type = 'http'\nport = 1\n{keys}")).kind {
-        ProbeKind::Http(http) => http.status,
+        ProbeKind::Outside(Outside::Http(http)) => http.status,
         other => panic!("{other:?}"),
     };
     assert_eq!(status(""), [200..=399]);

@@ -27,7 +27,7 @@ use super::subject::{Running, Subject};
 use super::tell::{Finding, Teller};
 use super::verdict::{Start, Verdict};
 use super::{Context, spread};
-use crate::config::{Probe, ProbeKind};
+use crate::config::{Outside, Probe, ProbeKind};
 use crate::docker::{Client, Network};
 use crate::triggers::PROBE_PREFIX;
 pub(super) use slots::Slots;
@@ -40,8 +40,10 @@ const FIND_MAX: Duration = Duration::from_secs(5);
 
 /// What came of one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Result {
+pub enum Tried {
+    /// As it should be.
     Passed,
+    /// What the container did not do.
     Failed {
         /// Our own words and figures.
         why: String,
@@ -55,7 +57,7 @@ pub(super) enum Result {
     },
 }
 
-impl Result {
+impl Tried {
     fn failed(why: impl Into<String>) -> Self {
         let (why, sample) = (why.into(), String::new());
         Self::Failed { why, sample }
@@ -123,18 +125,18 @@ impl Watch {
         let (began, started) = (self.context.clock.now(), Instant::now());
         let result = self.run(&running).await;
         let word = match &result {
-            Result::Passed => "passed",
-            Result::Failed { .. } => "failed",
-            Result::Unable { .. } => "unable",
+            Tried::Passed => "passed",
+            Tried::Failed { .. } => "failed",
+            Tried::Unable { .. } => "unable",
         };
         let kind = self.probe.kind.word();
         self.context.metrics.probed(kind, word, started.elapsed());
         self.was_slow = self.is_slow(taken);
         drop(slot);
         match result {
-            Result::Unable { why } => self.unable(why),
-            Result::Passed => self.take(&running.start, began, None, next).await,
-            Result::Failed { why, sample } => {
+            Tried::Unable { why } => self.unable(why),
+            Tried::Passed => self.take(&running.start, began, None, next).await,
+            Tried::Failed { why, sample } => {
                 self.take(&running.start, began, Some((why, sample)), next)
                     .await;
             }
@@ -148,31 +150,24 @@ impl Watch {
     /// What does not run is not failing, either.
     fn sleep(&mut self) {
         self.state.sleep();
-        let rule = format!("{PROBE_PREFIX}{}", self.probe.name);
         let metrics = &self.context.metrics;
-        metrics.set_failing(&self.subject.name, &rule, false);
+        metrics.set_failing(&self.subject.name, self.teller.rule(), false);
     }
 
-    async fn run(&mut self, running: &Running) -> Result {
+    async fn run(&mut self, running: &Running) -> Tried {
         let timeout = Duration::from_millis(self.probe.pace.timeout_ms);
         let (context, id) = (&self.context, &running.start.container_id);
-        if let ProbeKind::Exec(command) = &self.probe.kind {
-            let exec = &mut self.exec;
-            return exec
-                .run(&context.docker, id, command, timeout, &context.metrics)
-                .await;
+        match &self.probe.kind {
+            ProbeKind::Exec(command) => {
+                let exec = &mut self.exec;
+                exec.run(&context.docker, id, command, timeout, &context.metrics)
+                    .await
+            }
+            ProbeKind::Outside(outside) => {
+                let (docker, reach) = (&context.docker, &context.reach);
+                from_outside(docker, reach, outside, id, &running.network, timeout).await
+            }
         }
-        let kind = &self.probe.kind;
-        let tried = from_outside(
-            &context.docker,
-            &context.reach,
-            kind,
-            id,
-            &running.network,
-            timeout,
-        );
-        let not_one = || Result::unable("it is none that is tried from outside");
-        tried.await.unwrap_or_else(not_one)
     }
 
     fn unable(&mut self, why: String) {
@@ -196,11 +191,8 @@ impl Watch {
         }
         let verdict = self.state.take(start, began, failed.is_none());
         let (name, probe) = (&self.subject.name, &self.probe.name);
-        self.context.metrics.set_failing(
-            name,
-            &format!("{PROBE_PREFIX}{probe}"),
-            self.state.is_failing(),
-        );
+        let (rule, is_failing) = (self.teller.rule(), self.state.is_failing());
+        self.context.metrics.set_failing(name, rule, is_failing);
         let finding = match (verdict, failed) {
             (None, _) => return,
             (Some(Verdict::Fired), Some((why, sample))) => {
@@ -221,37 +213,36 @@ impl Watch {
     }
 }
 
-/// One try at a container without running anything in it; none for a probe that does.
+/// One try at a container without running anything in it.
 pub(super) async fn from_outside(
     docker: &Client,
     reach: &Reach,
-    kind: &ProbeKind,
+    outside: &Outside,
     container_id: &str,
     network: &Network,
     timeout: Duration,
-) -> Option<Result> {
-    let place = match kind {
-        ProbeKind::Http(http) => &http.place,
-        ProbeKind::Tcp(place) => place,
-        ProbeKind::Process(pattern) => {
-            return Some(process::run(docker, container_id, pattern, timeout).await);
+) -> Tried {
+    let place = match outside {
+        Outside::Http(http) => &http.place,
+        Outside::Tcp(place) => place,
+        Outside::Process(pattern) => {
+            return process::run(docker, container_id, pattern, timeout).await;
         }
-        ProbeKind::Exec(_) => return None,
     };
     let find_until = Instant::now() + FIND_MAX;
     let address = match reach.find(place, network, find_until).await {
         Ok(address) => address,
-        Err(why) => return Some(Result::unable(why)),
+        Err(why) => return Tried::unable(why),
     };
     let asked = async {
-        match kind {
-            ProbeKind::Http(http) => http::run(address, http).await,
+        match outside {
+            Outside::Http(http) => http::run(address, http).await,
             _ => tcp::run(address).await,
         }
     };
-    let late = |_| Result::failed(format!("no answer within {} ms", timeout.as_millis()));
+    let late = |_| Tried::failed(format!("no answer within {} ms", timeout.as_millis()));
     let asked = tokio::time::timeout(timeout, asked).await;
-    Some(asked.unwrap_or_else(late))
+    asked.unwrap_or_else(late)
 }
 
 #[cfg(test)]

@@ -4,22 +4,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::probe::{self, Result};
+use super::probe::{self, Tried};
 use super::reach::Reach;
-use crate::config::Probe;
+use crate::config::Outside;
 use crate::docker::{Client, Network};
 use crate::resolve::OwnContainer;
-
-/// What came of it, in our own words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Tried {
-    /// As it should be.
-    Passed,
-    /// What the container did not do.
-    Failed(String),
-    /// Why it could not be tried.
-    Unable(String),
-}
 
 /// Tries probes from here: from where this process runs.
 #[derive(Debug)]
@@ -37,17 +26,15 @@ impl Trial {
         }
     }
 
-    /// One try at a running container, within the probe's own time. None for a probe that
-    /// would run a command in it.
-    pub async fn run(&self, probe: &Probe, container_id: &str, network: &Network) -> Option<Tried> {
-        let timeout = Duration::from_millis(probe.pace.timeout_ms);
+    /// One try at a running container.
+    pub async fn run(
+        &self,
+        outside: &Outside,
+        container_id: &str,
+        network: &Network,
+        timeout: Duration,
+    ) -> Tried {
         let (docker, reach) = (&self.docker, &self.reach);
-        let result =
-            probe::from_outside(docker, reach, &probe.kind, container_id, network, timeout);
-        Some(match result.await? {
-            Result::Passed => Tried::Passed,
-            Result::Failed { why, .. } => Tried::Failed(why),
-            Result::Unable { why } => Tried::Unable(why),
-        })
+        probe::from_outside(docker, reach, outside, container_id, network, timeout).await
     }
 }

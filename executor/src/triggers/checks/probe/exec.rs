@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Result;
+use super::Tried;
 use crate::docker::{Client, DockerError, ExecEnd};
 use crate::metrics::CheckMetrics;
 
@@ -34,19 +34,19 @@ impl Exec {
         command: &[String],
         timeout: Duration,
         metrics: &CheckMetrics,
-    ) -> Result {
+    ) -> Tried {
         if let Some(orphan) = &self.orphan {
             match docker.exec_state(orphan, ENGINE_MAX).await {
                 Ok(Some(state)) if state.is_running => {
-                    return Result::failed("the command of an earlier round has still not ended");
+                    return Tried::failed("the command of an earlier round has still not ended");
                 }
                 Ok(_) => self.orphan = None,
-                Err(e) => return Result::unable(e.to_string()),
+                Err(e) => return Tried::unable(e.to_string()),
             }
         }
         let id = match docker.exec_create(container_id, command, ENGINE_MAX).await {
             Ok(Some(id)) => id,
-            Ok(None) => return Result::unable("the container is gone"),
+            Ok(None) => return Tried::unable("the container is gone"),
             Err(e) => return refused(&e),
         };
         // Whatever breaks from here on, it may have begun: none other is before that is known.
@@ -73,27 +73,23 @@ impl Exec {
                     _ => format!("has not ended within {} ms", timeout.as_millis()),
                 };
                 let why = format!("{why}; it goes on, as the engine cannot end it");
-                Result::Failed { why, sample }
+                Tried::Failed { why, sample }
             }
-            Ok(Some(0)) => Result::Passed,
+            Ok(Some(0)) => Tried::Passed,
             Ok(Some(code)) if sample.starts_with("OCI runtime exec failed") => {
                 cannot_begin(&sample, &format!("exit code {code}"))
             }
-            Ok(Some(code)) => Result::Failed {
+            Ok(Some(code)) => Tried::Failed {
                 why: format!("exit code {code}"),
                 sample,
             },
-            Err(why) => Result::unable(why),
+            Err(why) => Tried::unable(why),
         }
     }
 }
 
 /// Its exit code; none while it runs.
-async fn ended(
-    docker: &Client,
-    exec_id: &str,
-    patience: Duration,
-) -> std::result::Result<Option<i64>, String> {
+async fn ended(docker: &Client, exec_id: &str, patience: Duration) -> Result<Option<i64>, String> {
     match docker.exec_ended(exec_id, patience, ENGINE_MAX).await {
         Err(e) => Err(e.to_string()),
         // With its container, which the next look will say.
@@ -103,7 +99,7 @@ async fn ended(
     }
 }
 
-fn refused(error: &DockerError) -> Result {
+fn refused(error: &DockerError) -> Tried {
     match error {
         DockerError::Status {
             status: 400 | 500,
@@ -111,13 +107,13 @@ fn refused(error: &DockerError) -> Result {
             ..
         } => cannot_begin(message, "the engine cannot begin it"),
         // Not running, or paused: the next look will say.
-        other => Result::unable(other.to_string()),
+        other => Tried::unable(other.to_string()),
     }
 }
 
 /// A command that is not there is the configuration's fault; a container that has no memory
 /// or process left for it is sick.
-fn cannot_begin(words: &str, otherwise: &str) -> Result {
+fn cannot_begin(words: &str, otherwise: &str) -> Tried {
     let is_missing = [
         "executable file not found",
         "no such file or directory",
@@ -126,11 +122,11 @@ fn cannot_begin(words: &str, otherwise: &str) -> Result {
     ];
     let lower = words.to_ascii_lowercase();
     match is_missing.iter().find(|missing| lower.contains(**missing)) {
-        Some(missing) => Result::unable(format!("the command cannot be run there: {missing}")),
-        None if words.contains("OCI runtime exec failed") => Result::Failed {
+        Some(missing) => Tried::unable(format!("the command cannot be run there: {missing}")),
+        None if words.contains("OCI runtime exec failed") => Tried::Failed {
             why: otherwise.to_owned(),
             sample: words.to_owned(),
         },
-        None => Result::unable(words.to_owned()),
+        None => Tried::unable(words.to_owned()),
     }
 }

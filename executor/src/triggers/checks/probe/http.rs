@@ -12,7 +12,7 @@ use hyper::header::{ACCEPT, CONNECTION, HOST, LOCATION, USER_AGENT};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 
-use super::{Result, tcp};
+use super::{Tried, tcp};
 use crate::config::{HttpProbe, Place, from_url};
 
 /// Most bytes of a body that are looked at.
@@ -22,7 +22,7 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of the body that are kept for people.
 const SAMPLE_BYTES: usize = 4 << 10;
 
-pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Result {
+pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Tried {
     let mut path = probe.path.clone();
     for _ in 0..=probe.redirects {
         let stream = match tcp::connect(address).await {
@@ -39,7 +39,7 @@ pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Result {
         };
         let request = match request(&probe.place, address, &path) {
             Ok(request) => request,
-            Err(e) => return Result::unable(format!("GET {path}: {e}")),
+            Err(e) => return Tried::unable(format!("GET {path}: {e}")),
         };
         let asked = async move {
             let response = sender.send_request(request).await?;
@@ -62,7 +62,7 @@ pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Result {
             Ok((status, None, body)) => return judge(probe, status, &body),
         }
     }
-    Result::failed(format!("redirects more than {} times", probe.redirects))
+    Tried::failed(format!("redirects more than {} times", probe.redirects))
 }
 
 /// Drives the connection as long as the request needs it.
@@ -81,7 +81,7 @@ fn request(
     place: &Place,
     address: SocketAddr,
     path: &str,
-) -> std::result::Result<Request<Empty<Bytes>>, hyper::http::Error> {
+) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
     let host = match &place.host {
         Some(host) if host.contains(':') => format!("[{host}]:{}", place.port),
         Some(host) => format!("{host}:{}", place.port),
@@ -111,7 +111,7 @@ fn redirect(place: &Place, response: &Response<Incoming>) -> Option<String> {
 }
 
 /// As much of it as is looked at.
-async fn head_of(mut body: Incoming) -> std::result::Result<Vec<u8>, hyper::Error> {
+async fn head_of(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
     let mut head = Vec::new();
     while head.len() < BODY_BYTES_MAX
         && let Some(frame) = body.frame().await
@@ -124,27 +124,27 @@ async fn head_of(mut body: Incoming) -> std::result::Result<Vec<u8>, hyper::Erro
     Ok(head)
 }
 
-fn judge(probe: &HttpProbe, status: u16, body: &[u8]) -> Result {
+fn judge(probe: &HttpProbe, status: u16, body: &[u8]) -> Tried {
     let sample = || String::from_utf8_lossy(&body[..body.len().min(SAMPLE_BYTES)]).into_owned();
     if !probe.status.iter().any(|range| range.contains(&status)) {
         let why = format!("status {status}");
-        return Result::Failed {
+        return Tried::Failed {
             why,
             sample: sample(),
         };
     }
     match &probe.body {
-        Some(pattern) if !pattern.is_in(body) => Result::Failed {
+        Some(pattern) if !pattern.is_in(body) => Tried::Failed {
             why: format!("status {status}, and nothing in the body matches"),
             sample: sample(),
         },
-        _ => Result::Passed,
+        _ => Tried::Passed,
     }
 }
 
-fn broken(error: &hyper::Error) -> Result {
+fn broken(error: &hyper::Error) -> Tried {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-    Result::failed(format!(
+    Tried::failed(format!(
         "no whole answer: {error}{}",
         cause.unwrap_or_default()
     ))
