@@ -143,6 +143,11 @@ pub fn project(labels: &BTreeMap<String, String>) -> Option<&str> {
     labels.get(PROJECT).map(String::as_str)
 }
 
+/// The service that Compose's labels name.
+pub fn service(labels: &BTreeMap<String, String>) -> Option<&str> {
+    labels.get(SERVICE).map(String::as_str)
+}
+
 /// Names of containers that lead round in a circle, the first of them again at the end; the
 /// least name comes first, so that one circle is always the same.
 pub type Circle = Vec<String>;

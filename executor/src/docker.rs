@@ -52,7 +52,7 @@ pub use error::{DockerError, Phase, SocketProblem};
 pub use events::{Event, Events, What};
 pub use exec::{ExecEnd, ExecOutput, ExecState, Processes};
 pub use frames::Frames;
-pub use inspected::{Exit, Inspected};
+pub use inspected::{Exit, Inspected, always_restarts};
 pub use network::Network;
 pub use reading::Reading;
 pub use rfc3339::parse_rfc3339;

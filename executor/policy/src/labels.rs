@@ -23,6 +23,13 @@ pub const LABEL_DRY_RUN: &str = "healer.dry_run";
 
 /// `off`: its end is no trigger; decides nothing by itself.
 pub const LABEL_DIED: &str = "healer.died";
+/// Whether a container bears [`LABEL_DIED`] so that it is left alone when it ends.
+pub fn is_died_off(labels: &BTreeMap<String, String>) -> bool {
+    labels
+        .get(LABEL_DIED)
+        .is_some_and(|word| word.trim() == "off")
+}
+
 /// A test container that `healer drill` may make sick on purpose; decides nothing.
 pub const LABEL_DRILL: &str = "healer.drill";
 

@@ -76,7 +76,7 @@ pub use gate::*;
 pub use history::*;
 pub use labels::{
     LABEL_COOLDOWN, LABEL_DIED, LABEL_DRILL, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAINTENANCE,
-    LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, standing,
+    LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, is_died_off, standing,
 };
 pub use policy::*;
 pub use possible::*;

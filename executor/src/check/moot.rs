@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::finding::Findings;
 use crate::config::{Config, Died, OutputSource, Watch};
-use crate::docker::{Client, Docker as _, Inspected, Reading};
+use crate::docker::{Client, Docker as _, Inspected, Reading, always_restarts};
 
 /// Log drivers that every engine can read.
 const READABLE: [&str; 3] = ["json-file", "local", "journald"];
@@ -73,10 +73,7 @@ fn triggers(
 ) -> Vec<(String, &'static str)> {
     let (own, common) = (watch.of(name), &watch.defaults);
     let mut said = Vec::new();
-    if own.died != common.died
-        && own.died != Died::Off
-        && matches!(policy, "always" | "unless-stopped")
-    {
+    if own.died != common.died && own.died != Died::Off && always_restarts(policy) {
         said.push((
             format!("died is set, and its own restart policy ({policy}) brings it back anyway"),
             "leave it to Docker (crash_loop_starts tells of loops), or set restart: \"no\"",

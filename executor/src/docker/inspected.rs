@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use policy::{ContainerState, Facts, Health, HealthStatus, Timestamp, WallTime};
 use serde::Deserialize;
 
-use super::network::{HostConfigJson, Network, NetworkSettingsJson, read_network};
+use super::network::{Network, NetworkSettingsJson, read_network};
 use super::rfc3339::parse_rfc3339;
 
 /// Docker's own interval of health checks, where a container sets none.
@@ -41,9 +41,15 @@ pub struct Inspected {
 pub struct Exit {
     /// `State.ExitCode`; means something only where it has ended.
     pub code: i64,
-    /// Whether its own restart policy brings it back whatever that code (`always`,
-    /// `unless-stopped`): then it is not one that runs once and is done.
+    /// Whether its own restart policy brings it back whatever that code (see
+    /// [`always_restarts`]): then it is not one that runs once and is done.
     pub is_always_restarted: bool,
+}
+
+/// Whether a restart policy of this name starts a container again however it ends, unless
+/// somebody stops it.
+pub fn always_restarts(policy: &str) -> bool {
+    matches!(policy, "always" | "unless-stopped")
 }
 
 impl Inspected {
@@ -79,6 +85,8 @@ impl Inspected {
         let time = |field: &str, text: &str| {
             parse_rfc3339(text).map_err(|error| format!("State.{field}: {error}"))
         };
+        let host = json.host_config.unwrap_or_default();
+        let restart_policy = host.restart_policy.and_then(|policy| policy.name);
         Ok(Self {
             name: name.to_owned(),
             state: read_state(&json.state.status)?,
@@ -89,12 +97,9 @@ impl Inspected {
             stop_timeout_s: json.config.stop_timeout,
             exit: Exit {
                 code: json.state.exit_code,
-                is_always_restarted: json
-                    .host_config
-                    .as_ref()
-                    .is_some_and(HostConfigJson::is_always_restarted),
+                is_always_restarted: restart_policy.is_some_and(|name| always_restarts(&name)),
             },
-            network: read_network(json.host_config, json.network_settings),
+            network: read_network(host.network_mode, json.network_settings),
             id: json.id,
         })
     }
@@ -111,6 +116,19 @@ struct Json {
     host_config: Option<HostConfigJson>,
     #[serde(default)]
     network_settings: Option<NetworkSettingsJson>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfigJson {
+    network_mode: Option<String>,
+    restart_policy: Option<RestartPolicyJson>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct RestartPolicyJson {
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -349,6 +367,7 @@ mod tests {
             ("\"unless-stopped\"", true),
             ("\"on-failure\"", false),
             ("\"no\"", false),
+            ("\"\"", false),
             ("null", false),
         ] {
             let code = 3;

@@ -16,32 +16,6 @@ pub struct Network {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct HostConfigJson {
-    #[serde(default)]
-    network_mode: Option<String>,
-    #[serde(default)]
-    restart_policy: Option<RestartPolicyJson>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct RestartPolicyJson {
-    name: Option<String>,
-}
-
-impl HostConfigJson {
-    /// Whether its own restart policy brings it back whatever its exit code.
-    pub(super) fn is_always_restarted(&self) -> bool {
-        let name = self
-            .restart_policy
-            .as_ref()
-            .and_then(|it| it.name.as_deref());
-        matches!(name, Some("always" | "unless-stopped"))
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase")]
 pub(super) struct NetworkSettingsJson {
     #[serde(default)]
     networks: Option<BTreeMap<String, Option<EndpointJson>>>,
@@ -56,10 +30,7 @@ struct EndpointJson {
 }
 
 /// What is no address is none: an endpoint that is down has an empty one.
-pub(super) fn read_network(
-    host: Option<HostConfigJson>,
-    settings: Option<NetworkSettingsJson>,
-) -> Network {
+pub(super) fn read_network(mode: Option<String>, settings: Option<NetworkSettingsJson>) -> Network {
     let endpoints = settings.and_then(|settings| settings.networks);
     let endpoints: Vec<(String, EndpointJson)> = endpoints
         .unwrap_or_default()
@@ -77,7 +48,7 @@ pub(super) fn read_network(
         .filter_map(|(name, text)| Some((name.clone(), text.as_deref()?.parse().ok()?)))
         .collect();
     Network {
-        mode: host.and_then(|host| host.network_mode).unwrap_or_default(),
+        mode: mode.unwrap_or_default(),
         addresses,
     }
 }
@@ -88,7 +59,6 @@ mod tests {
 
     #[test]
     fn addresses_come_by_network_and_the_older_family_first() {
-        let host = serde_json::from_str(r#"{"NetworkMode":"front","Privileged":false}"#).unwrap();
         let settings = serde_json::from_str(
             r#"{"IPAddress":"","Networks":{
                 "front":{"IPAddress":"172.18.0.2","GlobalIPv6Address":"fd00::2"},
@@ -96,7 +66,7 @@ mod tests {
                 "down":{"IPAddress":"","GlobalIPv6Address":null},"none":null}}"#,
         )
         .unwrap();
-        let network = read_network(Some(host), Some(settings));
+        let network = read_network(Some("front".to_owned()), Some(settings));
         assert_eq!(network.mode, "front");
         let shown: Vec<String> = network
             .addresses

@@ -23,14 +23,10 @@ const CHECKS_MAX: usize = 5;
 pub struct Seen {
     /// What decisions need.
     pub container: Inspected,
-    /// `State.ExitCode`.
-    pub exit_code: i64,
     /// `State.OOMKilled`: of any process of its.
     pub is_oom_killed: bool,
     /// `RestartCount`: by its own restart policy, since somebody started it.
     pub restart_count: u64,
-    /// `HostConfig.RestartPolicy`: started again however it ends, unless somebody stops it.
-    pub is_always_restarted: bool,
     /// `Config.StopSignal`; none = the default, 15, or one that is not known here.
     pub stop_signal: Option<u8>,
     /// Of its health check; none without one.
@@ -90,25 +86,11 @@ struct More {
     restart_count: u64,
     state: State,
     config: Config,
-    host_config: HostConfig,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct HostConfig {
-    restart_policy: RestartPolicy,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-struct RestartPolicy {
-    name: String,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 struct State {
-    exit_code: i64,
     #[serde(rename = "OOMKilled")]
     oom_killed: bool,
     health: Option<HealthJson>,
@@ -157,11 +139,8 @@ impl More {
         };
         let has_check = container.health.is_some();
         Seen {
-            exit_code: self.state.exit_code,
             is_oom_killed: self.state.oom_killed,
             restart_count: self.restart_count,
-            is_always_restarted: ["always", "unless-stopped"]
-                .contains(&&*self.host_config.restart_policy.name),
             stop_signal: self.config.stop_signal.as_deref().and_then(signal_number),
             checks: self.state.health.filter(|_| has_check).map(checks),
             container,
@@ -210,9 +189,13 @@ mod tests {
             {"Start":"","End":"","ExitCode":0}]}"#,
             r#""StopSignal":"SIGQUIT","Healthcheck":{"Timeout":2000000000}"#,
         );
-        assert!(!seen.is_always_restarted);
+        assert!(!seen.container.exit.is_always_restarted);
         assert_eq!(
-            (seen.exit_code, seen.is_oom_killed, seen.restart_count),
+            (
+                seen.container.exit.code,
+                seen.is_oom_killed,
+                seen.restart_count
+            ),
             (137, true, 3)
         );
         assert_eq!(seen.stop_signal, Some(3));
@@ -233,26 +216,6 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_policy_that_knows_no_end_is_told_from_the_others() {
-        for (name, is_always) in [
-            ("no", false),
-            ("", false),
-            ("on-failure", false),
-            ("always", true),
-            ("unless-stopped", true),
-        ] {
-            let body = format!(r#"{{"HostConfig":{{"RestartPolicy":{{"Name":"{name}"}}}}}}"#);
-            let more: More = serde_json::from_str(&body).unwrap();
-            let container = seen("", "").container;
-            assert_eq!(
-                more.with(container).is_always_restarted,
-                is_always,
-                "{name}"
-            );
-        }
-    }
-
-    #[test]
     fn a_container_without_a_check_has_none() {
         for state in [
             "",
@@ -262,7 +225,11 @@ mod tests {
             let seen = seen(state, "");
             assert_eq!(seen.checks, None);
             assert_eq!(
-                (seen.exit_code, seen.is_oom_killed, seen.stop_signal),
+                (
+                    seen.container.exit.code,
+                    seen.is_oom_killed,
+                    seen.stop_signal
+                ),
                 (0, false, None)
             );
         }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use policy::{ContainerState, HealthStatus, LABEL_DIED};
+use policy::{ContainerState, HealthStatus, is_died_off};
 use tokio::time::{Instant, sleep};
 
 use super::process::{self, Frozen};
@@ -33,8 +33,7 @@ pub(super) async fn may_be_killed(
     if config.watch.of(name).died == Died::Off {
         return is_off("died is off for it");
     }
-    let label = container.labels.get(LABEL_DIED);
-    if label.is_some_and(|word| word.trim() == "off") {
+    if is_died_off(&container.labels) {
         return is_off("its label healer.died says so");
     }
     let host = process::host(engine, container)
@@ -114,7 +113,7 @@ pub(super) async fn ended(engine: &Engine, container: &Inspected) -> Result<i64,
         };
         let is_anew = seen.container.started_at != container.started_at;
         if is_anew || seen.container.state != ContainerState::Running {
-            return Ok(seen.exit_code);
+            return Ok(seen.container.exit.code);
         }
         if Instant::now() >= until {
             let s = ENDED_MAX.as_secs();

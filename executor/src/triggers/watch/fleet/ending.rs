@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{ContainerState, LABEL_DIED, RuleRemedy, Sign, Timestamp, WallTime};
+use policy::{ContainerState, RuleRemedy, Sign, Timestamp, WallTime, is_died_off};
 
 use super::projects::STOP_MS;
 use crate::config::{Died, WatchTarget};
@@ -28,8 +28,6 @@ const OOM_MS: u64 = 60_000;
 const KILLED: i64 = 137;
 /// SIGINT, SIGQUIT, SIGKILL, SIGTERM: whoever sends one of these wants an end.
 const ENDING_SIGNALS: [u8; 4] = [2, 3, 9, 15];
-/// The word of the label [`LABEL_DIED`] by which a container is left alone.
-pub(super) const LABEL_OFF: &str = "off";
 
 /// What is known of one container's end since its start.
 #[derive(Debug, Default)]
@@ -226,15 +224,12 @@ impl Ending {
         if !by_that_end {
             return Some("it has ended once more since");
         }
-        let label = container.labels.get(LABEL_DIED);
-        label
-            .is_some_and(|word| word.trim() == LABEL_OFF)
-            .then_some("its label healer.died says so")
+        is_died_off(&container.labels).then_some("its label healer.died says so")
     }
 
     /// Why an end by itself is no trigger here.
     fn why_quiet(&self, seen: &Seen, settings: &WatchTarget) -> Option<&'static str> {
-        let is_done = seen.exit_code == 0;
+        let is_done = seen.container.exit.code == 0;
         if self.is_for_memory(seen) {
             return (!settings.oom_killed).then_some("oom_killed is off");
         }
@@ -251,8 +246,8 @@ impl Ending {
             return false;
         };
         let is_recent = |at: Timestamp| heard_at.since(at) < OOM_MS;
-        let was_killed = seen.exit_code == KILLED && seen.is_oom_killed;
-        seen.exit_code != 0 && (was_killed || self.oom_at.is_some_and(is_recent))
+        let was_killed = seen.container.exit.code == KILLED && seen.is_oom_killed;
+        seen.container.exit.code != 0 && (was_killed || self.oom_at.is_some_and(is_recent))
     }
 
     fn was_asked_for(&self, stop_signal: Option<u8>) -> bool {
@@ -267,7 +262,7 @@ impl Ending {
         let Some(found) = container.finished_at else {
             return Judged::Nothing;
         };
-        let exit_code = seen.exit_code;
+        let exit_code = seen.container.exit.code;
         let is_for_memory = self.is_for_memory(seen) && settings.oom_killed;
         let (rule, why) = match is_for_memory {
             true => (

@@ -9,11 +9,9 @@ use std::collections::BTreeMap;
 use policy::Timestamp;
 
 use super::ending::is_ending;
-use crate::dependencies::{is_one_off, project};
+use crate::dependencies::{is_one_off, project, service};
 use crate::docker::{Event, What};
 
-/// The service of a container.
-const LABEL_SERVICE: &str = "com.docker.compose.service";
 /// Which of its service's containers it is.
 const LABEL_NUMBER: &str = "com.docker.compose.container-number";
 /// An end within so long after a stop, or before it, is part of the same, ms.
@@ -46,9 +44,9 @@ struct Stop {
 impl Place {
     /// By a container's labels; none where it is in no project.
     pub(super) fn of(id: &str, labels: &BTreeMap<String, String>) -> Option<Self> {
-        let member = match (labels.get(LABEL_SERVICE), labels.get(LABEL_NUMBER)) {
+        let member = match (service(labels), labels.get(LABEL_NUMBER)) {
             (Some(service), Some(number)) if !is_one_off(labels) => {
-                (service.clone(), number.clone())
+                (service.to_owned(), number.clone())
             }
             _ => (id.to_owned(), String::new()),
         };

@@ -201,10 +201,8 @@ fn seen(state: ContainerState) -> Seen {
             network: Default::default(),
             exit: Default::default(),
         },
-        exit_code: 0,
         is_oom_killed: false,
         restart_count: 0,
-        is_always_restarted: false,
         stop_signal: None,
         checks: None,
     }
@@ -234,7 +232,7 @@ fn sick(bench: &Bench, failing_streak: u64) -> Seen {
 fn down(bench: &Bench, exit_code: i64) -> Seen {
     let mut seen = seen(ContainerState::Exited);
     seen.container.finished_at = Some(bench.wall());
-    seen.exit_code = exit_code;
+    seen.container.exit.code = exit_code;
     seen
 }
 

@@ -11,10 +11,9 @@
 //!   for the configured time, and before each firing; where there is none, never again for
 //!   that end; a look that failed is no answer, is told once, and is taken again.
 
-use policy::{ContainerState, LABEL_DIED, RuleRemedy, Sign, Timestamp, WallTime};
+use policy::{ContainerState, RuleRemedy, Sign, Timestamp, WallTime, is_died_off};
 
 use super::AGAIN_MS_MAX;
-use super::ending::LABEL_OFF;
 use super::projects::STOP_MS;
 use crate::config::{Gap, Unfinished as Settings};
 use crate::docker::{AtPath, Seen};
@@ -147,7 +146,7 @@ impl Unfinished {
             id: container.id.clone(),
             name: container.name.clone(),
             ended_at,
-            exit_code: seen.exit_code,
+            exit_code: seen.container.exit.code,
             how: how.unwrap_or(How::Unseen),
             due: how.map(|_| since.plus(settings.after_ms)),
             is_looking: false,
@@ -233,14 +232,13 @@ impl Unfinished {
 
 /// Whether this end may call for anything.
 fn is_ours(how: How, seen: &Seen, settings: &Settings) -> bool {
-    let label = seen.container.labels.get(LABEL_DIED);
-    if label.is_some_and(|word| word.trim() == LABEL_OFF) {
+    if is_died_off(&seen.container.labels) {
         return false;
     }
     match how {
         How::ByItself { .. } => true,
         // One that its restart policy always starts is down because somebody stopped it.
-        How::Unseen => settings.gap != Gap::Off && !seen.is_always_restarted,
+        How::Unseen => settings.gap != Gap::Off && !seen.container.exit.is_always_restarted,
     }
 }
 

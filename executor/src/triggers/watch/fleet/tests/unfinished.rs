@@ -280,7 +280,7 @@ fn without_events_a_person_is_told_of_what_lists_show() {
 fn one_that_its_restart_policy_always_starts_is_down_because_somebody_stopped_it() {
     let mut bench = bench(Gap::Start);
     let mut down = down(&bench, 0);
-    down.is_always_restarted = true;
+    down.container.exit.is_always_restarted = true;
     bench.list("exited", RowHealth::Unknown).finds(&down);
     bench.is_left_alone();
 }
