@@ -1,5 +1,6 @@
-//! What Flush costs: nanoseconds and bytes per second, through the rlib, for a
-//! chunk in which nothing matches and for one in which every line does.
+//! What Flush costs: microseconds for each MB, and bytes per second, through the rlib, for a
+//! chunk in which no line matches a rule or every one does, and with a pattern of progress
+//! that no line has or every one.
 //!
 //! Whole-process figures against Fluent Bit's null output are another bench's
 //! job; this one shows where the time in the plugin goes.

@@ -16,9 +16,9 @@ use crate::docker::{Event, What};
 const LABEL_NUMBER: &str = "com.docker.compose.container-number";
 /// An end within so long after a stop, or before it, is part of the same, ms.
 pub(super) const STOP_MS: u64 = 60_000;
-/// Stops are forgotten after so long, ms.
+/// Where there are too many stops, all from longer ago are forgotten at once, ms.
 const KEPT_MS: u64 = 10 * STOP_MS;
-/// Most stops that are remembered; beyond it the oldest are forgotten.
+/// Most stops that are remembered; where those of [`KEPT_MS`] are more, the oldest go.
 const STOPS_MAX: usize = 4_096;
 
 /// The latest stops that no start has taken back.
