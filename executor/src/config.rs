@@ -36,8 +36,8 @@ use crate::calendar::Planned;
 
 pub use beats::TokenPlace;
 pub use checks::{
-    Activity, Checks, HttpProbe, OutputSource, Outside, PROBES_MAX, Pace, Place, Probe, ProbeKind,
-    Silence, TargetChecks, from_url,
+    Activity, Checks, Endpoint, HttpProbe, OutputSource, Outside, PROBES_MAX, Pace, Probe,
+    ProbeKind, Silence, TargetChecks, from_url,
 };
 pub use error::ConfigError;
 pub use keys::{is_key, nearest};

@@ -72,7 +72,7 @@ pub enum Condition {
 
 /// What Compose's labels say of a container; as short as can be, since it is kept of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct ComposeLabels {
     project: Box<str>,
     service: Box<str>,
     /// The label as it is.
@@ -84,7 +84,7 @@ struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     name: Box<str>,
-    place: Place,
+    labels: ComposeLabels,
 }
 
 impl Member {
@@ -92,12 +92,12 @@ impl Member {
     pub fn of(name: &str, labels: &BTreeMap<String, String>) -> Option<Self> {
         Some(Self {
             name: name.into(),
-            place: Place::of(labels)?,
+            labels: ComposeLabels::of(labels)?,
         })
     }
 }
 
-impl Place {
+impl ComposeLabels {
     fn of(labels: &BTreeMap<String, String>) -> Option<Self> {
         Some(Self {
             project: labels.get(PROJECT)?.as_str().into(),
@@ -135,7 +135,7 @@ pub fn is_one_off(labels: &BTreeMap<String, String>) -> bool {
 
 /// Whether Compose says that a container with these labels depends on anything.
 pub fn has_compose_parents(labels: &BTreeMap<String, String>) -> bool {
-    Place::of(labels).is_some_and(|place| place.needs().next().is_some())
+    ComposeLabels::of(labels).is_some_and(|labels| labels.needs().next().is_some())
 }
 
 /// The project that Compose's labels name.
@@ -149,8 +149,8 @@ pub fn service(labels: &BTreeMap<String, String>) -> Option<&str> {
 }
 
 /// Names of containers that lead round in a circle, the first of them again at the end; the
-/// least name comes first, so that one circle is always the same.
-pub type Circle = Vec<String>;
+/// least name comes first, so that one cycle is always the same.
+pub type Cycle = Vec<String>;
 
 /// What each container needs by Compose's labels and the configuration. One-off containers
 /// are nobody's parents.
@@ -168,9 +168,9 @@ impl Family {
     pub fn new(mut members: Vec<Member>, configured: &Needs) -> Self {
         members.sort_by(|a, b| a.name.cmp(&b.name));
         let mut by_service: Vec<usize> = (0..members.len())
-            .filter(|at| !members[*at].place.is_one_off)
+            .filter(|at| !members[*at].labels.is_one_off)
             .collect();
-        by_service.sort_by(|a, b| members[*a].place.key().cmp(&members[*b].place.key()));
+        by_service.sort_by(|a, b| members[*a].labels.key().cmp(&members[*b].labels.key()));
         Self {
             members,
             by_service,
@@ -185,11 +185,11 @@ impl Family {
         name: &str,
         labels: &BTreeMap<String, String>,
     ) -> BTreeMap<String, Condition> {
-        let Some(place) = Place::of(labels) else {
+        let Some(labels) = ComposeLabels::of(labels) else {
             return BTreeMap::new();
         };
-        let parents = place.needs().flat_map(|(service, condition)| {
-            let of_it = self.of_service(&place.project, service);
+        let parents = labels.needs().flat_map(|(service, condition)| {
+            let of_it = self.of_service(&labels.project, service);
             of_it.map(move |parent| (parent, condition))
         });
         let parents = parents.filter(|(parent, _)| self.way(parent, name).is_none());
@@ -198,15 +198,15 @@ impl Family {
             .collect()
     }
 
-    /// A circle for which a parent of this container was left out; none where none was.
-    pub fn circle(&self, name: &str, labels: &BTreeMap<String, String>) -> Option<Circle> {
-        self.circle_at(name, &Place::of(labels)?)
+    /// A cycle for which a parent of this container was left out; none where none was.
+    pub fn cycle(&self, name: &str, labels: &BTreeMap<String, String>) -> Option<Cycle> {
+        self.cycle_at(name, &ComposeLabels::of(labels)?)
     }
 
-    fn circle_at(&self, name: &str, place: &Place) -> Option<Circle> {
-        let parents = place
+    fn cycle_at(&self, name: &str, labels: &ComposeLabels) -> Option<Cycle> {
+        let parents = labels
             .needs()
-            .flat_map(|(service, _)| self.of_service(&place.project, service));
+            .flat_map(|(service, _)| self.of_service(&labels.project, service));
         let mut way = parents.filter_map(|parent| self.way(parent, name)).min()?;
         // From a parent to the child itself, which is not named twice.
         let least = (0..way.len()).min_by_key(|at| &way[*at])?;
@@ -215,22 +215,22 @@ impl Family {
         Some(way)
     }
 
-    /// All circles for which Compose's labels were left out, each once.
-    pub fn circles(&self) -> BTreeSet<Circle> {
-        let circles = self.members.iter();
-        circles
-            .filter_map(|one| self.circle_at(&one.name, &one.place))
+    /// All cycles for which Compose's labels were left out, each once.
+    pub fn cycles(&self) -> BTreeSet<Cycle> {
+        let cycles = self.members.iter();
+        cycles
+            .filter_map(|one| self.cycle_at(&one.name, &one.labels))
             .collect()
     }
 
     /// Services that the label names and that no container has.
     pub fn missing_services(&self, labels: &BTreeMap<String, String>) -> Vec<String> {
-        let Some(place) = Place::of(labels) else {
+        let Some(labels) = ComposeLabels::of(labels) else {
             return Vec::new();
         };
-        let services = place.needs().map(|(service, _)| service);
+        let services = labels.needs().map(|(service, _)| service);
         services
-            .filter(|service| self.of_service(&place.project, service).next().is_none())
+            .filter(|service| self.of_service(&labels.project, service).next().is_none())
             .map(str::to_owned)
             .collect()
     }
@@ -243,14 +243,14 @@ impl Family {
     ) -> impl Iterator<Item = &'a str> {
         let all = &self.by_service;
         let key = (project, service);
-        let from = all.partition_point(|at| self.members[*at].place.key() < key);
+        let from = all.partition_point(|at| self.members[*at].labels.key() < key);
         let its = all[from..].iter().map(|at| &self.members[*at]);
-        its.take_while(move |member| member.place.key() == key)
+        its.take_while(move |member| member.labels.key() == key)
             .map(|member| &*member.name)
     }
 
     /// A shortest way from one to another, both named; none where there is none.
-    fn way<'a>(&'a self, from: &'a str, to: &str) -> Option<Circle> {
+    fn way<'a>(&'a self, from: &'a str, to: &str) -> Option<Cycle> {
         let mut before: BTreeMap<&str, &str> = BTreeMap::new();
         let mut next = VecDeque::from([from]);
         let mut seen = BTreeSet::from([from]);
@@ -259,7 +259,7 @@ impl Family {
         while let Some(name) = next.pop_front() {
             if name == to {
                 let way = std::iter::successors(Some(name), |name| before.get(name).copied());
-                let mut way: Circle = way.map(str::to_owned).collect();
+                let mut way: Cycle = way.map(str::to_owned).collect();
                 way.reverse();
                 return Some(way);
             }
@@ -283,8 +283,8 @@ impl Family {
         let at = self.members.binary_search_by(|one| (*one.name).cmp(name));
         let member = at.ok().map(|at| &self.members[at]);
         member.into_iter().flat_map(|member| {
-            let needs = member.place.needs();
-            needs.map(move |(service, _)| (&*member.place.project, service))
+            let needs = member.labels.needs();
+            needs.map(move |(service, _)| (&*member.labels.project, service))
         })
     }
 }
@@ -373,7 +373,7 @@ mod tests {
             ]
         );
         assert_eq!(family.missing_services(&web.labels), ["gone"]);
-        assert_eq!(family.circles(), BTreeSet::new());
+        assert_eq!(family.cycles(), BTreeSet::new());
         // One that was made since the list.
         let parents = family.compose_parents("app-web-2", &web.labels);
         assert_eq!(parents.len(), 2);
@@ -404,13 +404,13 @@ mod tests {
         let parents = family.compose_parents(&a.name, &a.labels);
         assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-d-1"]);
         // Each once, however many are in it.
-        let circles: Vec<String> = family.circles().iter().map(|one| one.join(" ")).collect();
+        let cycles: Vec<String> = family.cycles().iter().map(|one| one.join(" ")).collect();
         assert_eq!(
-            circles,
+            cycles,
             ["app-a-1 app-b-1 app-c-1 app-a-1", "app-d-1 app-d-1"]
         );
-        let circle = family.circle(&all[2].name, &all[2].labels);
-        assert_eq!(circle.unwrap().join(" "), circles[0]);
+        let cycle = family.cycle(&all[2].name, &all[2].labels);
+        assert_eq!(cycle.unwrap().join(" "), cycles[0]);
     }
 
     #[test]
@@ -423,9 +423,9 @@ mod tests {
             family.compose_parents(&web.name, &web.labels),
             BTreeMap::new()
         );
-        let circle = family.circle(&web.name, &web.labels).unwrap();
-        assert_eq!(circle.join(" "), "app-db-1 other app-web-1 app-db-1");
-        assert_eq!(family.circle(&db.name, &db.labels), None);
+        let cycle = family.cycle(&web.name, &web.labels).unwrap();
+        assert_eq!(cycle.join(" "), "app-db-1 other app-web-1 app-db-1");
+        assert_eq!(family.cycle(&db.name, &db.labels), None);
     }
 
     #[test]
@@ -438,7 +438,7 @@ mod tests {
         let both = family(&[web.clone(), db, left.clone()], &Needs::new());
         let parents = both.compose_parents(&web.name, &web.labels);
         assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-db-1"]);
-        assert_eq!(both.circles(), BTreeSet::new());
+        assert_eq!(both.cycles(), BTreeSet::new());
         // It may have parents of its own.
         let parents = both.compose_parents(&left.name, &left.labels);
         assert_eq!(parents.into_keys().collect::<Vec<_>>(), ["app-web-1"]);
@@ -461,8 +461,8 @@ mod tests {
             family.compose_parents(&all[0].name, &all[0].labels).len(),
             0
         );
-        let circle = family.circle(&all[0].name, &all[0].labels).unwrap();
-        assert_eq!(circle.join(" "), "app-a-000 app-b-000 app-c-000 app-a-000");
+        let cycle = family.cycle(&all[0].name, &all[0].labels).unwrap();
+        assert_eq!(cycle.join(" "), "app-a-000 app-b-000 app-c-000 app-a-000");
     }
 
     #[test]

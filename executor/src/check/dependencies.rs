@@ -1,4 +1,4 @@
-//! Which containers wait for which, where that cannot come to anything: circles, and parents
+//! Which containers wait for which, where that cannot come to anything: cycles, and parents
 //! that are not there or that nobody heals. Pure.
 
 use std::collections::BTreeSet;
@@ -25,15 +25,15 @@ pub(super) fn check(
     let members = members.filter_map(|one| Member::of(&one.name, &one.labels));
     let family = Family::new(members.collect(), &configured.collect());
     let is_healed = |name: &String| healed.iter().any(|one| one.name == *name);
-    for circle in family.circles() {
-        if !circle.iter().any(is_healed) {
+    for cycle in family.cycles() {
+        if !cycle.iter().any(is_healed) {
             continue;
         }
         findings.warn(
             ABOUT,
             format!(
                 "Compose's depends_on leads round in a circle: {}; these do not wait for one another",
-                circle.join(" needs ")
+                cycle.join(" needs ")
             ),
             "take one of them out, and make the containers anew (docker compose up -d)",
         );

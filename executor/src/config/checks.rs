@@ -80,7 +80,7 @@ pub enum Outside {
     /// `GET` by the executor.
     Http(HttpProbe),
     /// A connection by the executor.
-    Tcp(Place),
+    Tcp(Endpoint),
     /// One of the container's processes has this in its command line.
     Process(Pattern),
 }
@@ -99,7 +99,7 @@ impl ProbeKind {
 
 /// Where something listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Endpoint {
     /// A name or an address, without brackets; none = the container's own address.
     pub host: Option<String>,
     /// 1 to 65535.
@@ -110,7 +110,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpProbe {
     /// Where it is asked.
-    pub place: Place,
+    pub endpoint: Endpoint,
     /// Path and query, with its leading `/`.
     pub path: String,
     /// Statuses that pass.

@@ -20,14 +20,14 @@ use tokio::task::spawn_local;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::dependencies::{
-    Circle, Condition, Family, Needs, has_compose_parents, network_parent, project,
+    Condition, Cycle, Family, Needs, has_compose_parents, network_parent, project,
 };
 use crate::docker::{Docker, Inspected};
 
 /// Most parents of one container that are looked at.
 const PARENTS_MAX: usize = 16;
-/// Most circles that are told, each once.
-const CIRCLES_TOLD_MAX: usize = 64;
+/// Most cycles that are told, each once.
+const CYCLES_TOLD_MAX: usize = 64;
 /// Containers that are remembered by what is told of each once; of more it may be told again.
 const ONCE_MAX: usize = 1_024;
 /// Longest wait for the list, by whoever asked for it first and beyond that look's own end.
@@ -42,7 +42,7 @@ pub(super) struct Relatives {
     needs: RefCell<Needs>,
     /// The one that is under way, or good still.
     list: RefCell<Option<List>>,
-    circles_told: RefCell<BTreeSet<Circle>>,
+    cycles_told: RefCell<BTreeSet<Cycle>>,
     /// Those that share the network of a container that is no more.
     lost: RefCell<Once>,
     /// Those of whose parents one was not seen even in a long time, until all were.
@@ -174,7 +174,7 @@ impl Relatives {
         // An error: it failed, and there will be none.
         let listed = listed.ok()?.ok()?;
         let family = listed.as_ref()?;
-        self.tell(family.circle(&child.name, &child.labels));
+        self.tell(family.cycle(&child.name, &child.labels));
         Some(family.compose_parents(&child.name, &child.labels))
     }
 
@@ -203,17 +203,17 @@ impl Relatives {
         list
     }
 
-    /// Whose order of healing is not kept, once for each circle.
-    fn tell(&self, circle: Option<Circle>) {
-        let Some(circle) = circle else { return };
-        let mut told = self.circles_told.borrow_mut();
-        if told.len() < CIRCLES_TOLD_MAX && !told.contains(&circle) {
+    /// Whose order of healing is not kept, once for each cycle.
+    fn tell(&self, cycle: Option<Cycle>) {
+        let Some(cycle) = cycle else { return };
+        let mut told = self.cycles_told.borrow_mut();
+        if told.len() < CYCLES_TOLD_MAX && !told.contains(&cycle) {
             tracing::warn!(
                 "Compose's depends_on leads round in a circle: {}; these do not wait for one \
                  another",
-                circle.join(" needs ")
+                cycle.join(" needs ")
             );
-            told.insert(circle);
+            told.insert(cycle);
         }
     }
 }

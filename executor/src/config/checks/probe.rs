@@ -6,7 +6,7 @@ use hyper::Uri;
 use policy::RuleRemedy;
 
 use super::written::ProbeSection;
-use super::{HttpProbe, Outside, PROBES_MAX, Pace, Place, Probe, ProbeKind};
+use super::{Endpoint, HttpProbe, Outside, PROBES_MAX, Pace, Probe, ProbeKind};
 use crate::config::keys::nearest;
 use crate::config::resolve::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
 use crate::config::values::Millis;
@@ -147,7 +147,7 @@ fn http(place: &str, section: &ProbeSection) -> Result<HttpProbe, Fault> {
         0..=most,
     )?;
     Ok(HttpProbe {
-        place: asked,
+        endpoint: asked,
         path,
         status: statuses(place, section.status.as_deref())?,
         body: pattern(place, "body", section.body.as_deref())?,
@@ -156,7 +156,7 @@ fn http(place: &str, section: &ProbeSection) -> Result<HttpProbe, Fault> {
 }
 
 /// Where a URL leads; also used for redirects.
-pub fn from_url(url: &str) -> Result<(Place, String), String> {
+pub fn from_url(url: &str) -> Result<(Endpoint, String), String> {
     let wrong = |why: &str| format!("{url:?} {why}");
     let uri: Uri = url.parse().map_err(|e| wrong(&format!("is no URL: {e}")))?;
     match uri.scheme_str() {
@@ -178,14 +178,14 @@ pub fn from_url(url: &str) -> Result<(Place, String), String> {
         return Err(wrong("names no host"));
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let place = Place {
+    let endpoint = Endpoint {
         host: Some(host.to_owned()),
         port: uri.port_u16().unwrap_or(80),
     };
-    Ok((place, path.to_owned()))
+    Ok((endpoint, path.to_owned()))
 }
 
-fn tcp(place: &str, section: &ProbeSection) -> Result<Place, Fault> {
+fn tcp(place: &str, section: &ProbeSection) -> Result<Endpoint, Fault> {
     let Some(port) = section.port.filter(|port| *port > 0) else {
         return fault(place, "has no port from 1 to 65535");
     };
@@ -199,7 +199,7 @@ fn tcp(place: &str, section: &ProbeSection) -> Result<Place, Fault> {
             &format!("{place}.host"),
             format!("{host:?} is neither a name nor an address"),
         ),
-        host => Ok(Place { host, port }),
+        host => Ok(Endpoint { host, port }),
     }
 }
 

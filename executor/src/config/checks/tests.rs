@@ -34,7 +34,7 @@ fn a_probe_takes_its_defaults() {
     let probe = probe("type = 'tcp'\nport = 80");
     let expected = Probe {
         name: "a".to_owned(),
-        kind: ProbeKind::Outside(Outside::Tcp(Place {
+        kind: ProbeKind::Outside(Outside::Tcp(Endpoint {
             host: None,
             port: 80,
         })),
@@ -66,7 +66,9 @@ fn a_short_interval_shortens_the_time_out() {
 #[test]
 fn an_http_probe_is_a_url_or_its_parts() {
     let http = |keys: &str| match probe(&format!("type = 'http'\n{keys}")).kind {
-        ProbeKind::Outside(Outside::Http(http)) => (http.place.host, http.place.port, http.path),
+        ProbeKind::Outside(Outside::Http(http)) => {
+            (http.endpoint.host, http.endpoint.port, http.path)
+        }
         other => panic!("{other:?}"),
     };
     let at = |host: &str, port, path: &str| (Some(host.to_owned()), port, path.to_owned());

@@ -222,15 +222,15 @@ pub(super) async fn from_outside(
     network: &Network,
     timeout: Duration,
 ) -> Tried {
-    let place = match outside {
-        Outside::Http(http) => &http.place,
-        Outside::Tcp(place) => place,
+    let endpoint = match outside {
+        Outside::Http(http) => &http.endpoint,
+        Outside::Tcp(endpoint) => endpoint,
         Outside::Process(pattern) => {
             return process::run(docker, container_id, pattern, timeout).await;
         }
     };
     let find_until = Instant::now() + FIND_MAX;
-    let address = match reach.find(place, network, find_until).await {
+    let address = match reach.find(endpoint, network, find_until).await {
         Ok(address) => address,
         Err(why) => return Tried::unable(why),
     };

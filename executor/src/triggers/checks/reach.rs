@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-use crate::config::Place;
+use crate::config::Endpoint;
 use crate::docker::{Client, Docker, Network};
 use crate::resolve::OwnContainer;
 
@@ -46,11 +46,11 @@ impl Reach {
     /// Where to connect to; or why that is not known until then.
     pub(super) async fn find(
         &self,
-        place: &Place,
+        endpoint: &Endpoint,
         network: &Network,
         until: Instant,
     ) -> Result<SocketAddr, String> {
-        let ip = match &place.host {
+        let ip = match &endpoint.host {
             None => timeout_at(until, self.container(network))
                 .await
                 .map_err(|_| "its address was not found in time".to_owned())??,
@@ -59,7 +59,7 @@ impl Reach {
                 Err(_) => self.named(host, until).await?,
             },
         };
-        Ok(SocketAddr::new(ip, place.port))
+        Ok(SocketAddr::new(ip, endpoint.port))
     }
 
     async fn container(&self, network: &Network) -> Result<IpAddr, String> {
@@ -159,12 +159,12 @@ mod tests {
     }
 
     async fn find(reach: &Reach, within: Duration) -> Result<SocketAddr, String> {
-        let place = Place {
+        let endpoint = Endpoint {
             host: Some("localhost".to_owned()),
             port: 80,
         };
         let until = Instant::now() + within;
-        reach.find(&place, &Network::default(), until).await
+        reach.find(&endpoint, &Network::default(), until).await
     }
 
     #[tokio::test]

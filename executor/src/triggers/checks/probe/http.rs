@@ -13,7 +13,7 @@ use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 
 use super::{Tried, tcp};
-use crate::config::{HttpProbe, Place, from_url};
+use crate::config::{Endpoint, HttpProbe, from_url};
 
 /// Most bytes of a body that are looked at.
 const BODY_BYTES_MAX: usize = 64 << 10;
@@ -37,7 +37,7 @@ pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Tried {
             Ok(both) => both,
             Err(e) => return broken(&e),
         };
-        let request = match request(&probe.place, address, &path) {
+        let request = match request(&probe.endpoint, address, &path) {
             Ok(request) => request,
             Err(e) => return Tried::unable(format!("GET {path}: {e}")),
         };
@@ -46,7 +46,7 @@ pub(super) async fn run(address: SocketAddr, probe: &HttpProbe) -> Tried {
             let status = response.status().as_u16();
             let next = match status {
                 301 | 302 | 303 | 307 | 308 if probe.redirects > 0 => {
-                    redirect(&probe.place, &response)
+                    redirect(&probe.endpoint, &response)
                 }
                 _ => None,
             };
@@ -78,13 +78,13 @@ async fn alongside<T>(asked: impl Future<Output = T>, connection: impl Future) -
 }
 
 fn request(
-    place: &Place,
+    endpoint: &Endpoint,
     address: SocketAddr,
     path: &str,
 ) -> Result<Request<Empty<Bytes>>, hyper::http::Error> {
-    let host = match &place.host {
-        Some(host) if host.contains(':') => format!("[{host}]:{}", place.port),
-        Some(host) => format!("{host}:{}", place.port),
+    let host = match &endpoint.host {
+        Some(host) if host.contains(':') => format!("[{host}]:{}", endpoint.port),
+        Some(host) => format!("{host}:{}", endpoint.port),
         None => address.to_string(),
     };
     Request::get(path)
@@ -98,15 +98,15 @@ fn request(
         .body(Empty::new())
 }
 
-/// The path that a redirect leads to; none where it leads to another place.
-fn redirect(place: &Place, response: &Response<Incoming>) -> Option<String> {
+/// The path that a redirect leads to; none where it leads elsewhere.
+fn redirect(endpoint: &Endpoint, response: &Response<Incoming>) -> Option<String> {
     let location = response.headers().get(LOCATION)?.to_str().ok()?;
     let location = location.split('#').next()?;
     if location.starts_with('/') && !location.starts_with("//") {
         return location.parse::<Uri>().ok().map(|_| location.to_owned());
     }
     let (to, path) = from_url(location).ok()?;
-    let is_same = to.port == place.port && (place.host.is_none() || to.host == place.host);
+    let is_same = to.port == endpoint.port && (endpoint.host.is_none() || to.host == endpoint.host);
     is_same.then_some(path)
 }
 
