@@ -67,13 +67,6 @@ fn add_rules(executor: &mut Executor, toml: &str) {
     executor.reload();
 }
 
-/// The figure of a metric's series, 0 where there is none.
-fn metric(executor: &Executor, name: &str) -> u64 {
-    let metrics = executor.http("/metrics").1;
-    let figure = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-    metrics.lines().find_map(figure).unwrap_or(0)
-}
-
 /// A notifier that appends each message to a file.
 fn telling(setup: Setup, file: &Path) -> Setup {
     let script = "cat >> \"$0\"; echo >> \"$0\"";

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Container, Engine, Executor, Setup, Spec, engine};
+use super::{Container, Engine, Executor, Setup, Spec, engine, eventually_restarted};
 use crate::support::engine::{Options, PrivateEngine, unique_name};
 use crate::support::tools::skipped;
 
@@ -66,14 +66,25 @@ pub(super) fn canary(engine: &Engine) -> Container {
 }
 
 impl Executor {
+    /// Ends by itself now, and is started.
     pub(super) fn eventually_tells_started(&self, container: &Container) {
         let before = container.started_at();
         end(container);
-        container.eventually("a start", |state| {
-            state["Status"] == "running" && state["StartedAt"] != *before
-        });
+        self.eventually_starts(container, &before);
+    }
+
+    pub(super) fn eventually_starts(&self, container: &Container, before: &str) {
+        eventually_restarted(container, before);
         self.eventually_tells(&container.name, "recovered");
     }
+}
+
+/// It is down, and nothing has ever been done about it.
+#[track_caller]
+pub(super) fn assert_left_alone(executor: &Executor, container: &Container) {
+    let name = &container.name;
+    assert_eq!(container.status(), "exited", "{name}");
+    assert_eq!(executor.told(name), [""; 0], "{name}");
 }
 
 #[test]
@@ -93,9 +104,7 @@ fn one_that_ends_by_itself_is_started_again() {
     let pid = i32::try_from(killed.pid()).expect("a process id");
     let pid = rustix::process::Pid::from_raw(pid).expect("not zero");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("root may");
-    killed.eventually("a start", |state| {
-        state["Status"] == "running" && state["StartedAt"] != *before
-    });
+    eventually_restarted(&killed, &before);
     let log = executor.log();
     assert!(log.contains("ended by itself with exit code 137"), "{log}");
 }
@@ -143,13 +152,7 @@ fn what_somebody_stopped_stays_as_it_is() {
     executor.eventually_tells_started(&canary);
 
     for container in [&stopped, &killed, &terminated, &done, &off] {
-        assert_eq!(container.status(), "exited", "{}", container.name);
-        assert_eq!(
-            executor.told(&container.name),
-            [""; 0],
-            "{}",
-            container.name
-        );
+        assert_left_alone(&executor, container);
     }
     assert_eq!(paused.status(), "paused");
     paused.unpause();
@@ -182,8 +185,7 @@ fn a_compose_project_on_its_way_down_is_left_alone() {
     end(&web);
     executor.eventually_tells_started(&canary);
 
-    assert_eq!(web.status(), "exited");
-    assert_eq!(executor.told(&web.name), [""; 0]);
+    assert_left_alone(&executor, &web);
     // Had it only been restarted, its own end would count.
     database.start();
     web.eventually("a start", |state| state["Status"] == "running");
@@ -278,6 +280,5 @@ fn an_engine_that_restarts_has_nothing_started_and_no_unhealthy_container_missed
     assert_eq!(ending.status(), "exited");
     canary.start();
     executor.eventually_tells_started(&canary);
-    assert_eq!(ending.status(), "exited");
-    assert_eq!(executor.told(&ending.name), [""; 0]);
+    assert_left_alone(&executor, &ending);
 }

@@ -82,12 +82,7 @@ fn a_container_without_the_label_is_left_alone() {
             let arguments = [&["drill", &*container.name], how].concat();
             let drill = executor.cli(&arguments);
             assert_eq!(drill.code, Some(2), "{drill:?}");
-            assert!(
-                drill
-                    .stderr
-                    .contains("does not bear the label healer.drill=true"),
-                "{drill:?}"
-            );
+            drill.complains("does not bear the label healer.drill=true");
         }
         assert_started(engine, &container, 1);
         assert!(!log(engine, &container).contains("CUDA"));
@@ -152,10 +147,7 @@ fn a_container_whose_health_check_is_made_to_fail_is_healed() {
         ];
         let drill = executor.cli(&[&arguments[..], &["touch", "/dev/shm/sick"]].concat());
         assert_eq!(drill.code, Some(0), "{drill:?}");
-        assert!(
-            drill.stdout.contains("restarting: called for by unhealthy"),
-            "{drill:?}"
-        );
+        drill.says("restarting: called for by unhealthy");
         assert_started(engine, &container, starts);
     }
 }
@@ -202,7 +194,7 @@ fn a_container_that_is_made_to_hang_is_restarted() {
         "restarting: called for by unhealthy",
         "healed: healed and verified within ",
     ] {
-        assert!(drill.stdout.contains(words), "{words}: {drill:?}");
+        drill.says(words);
     }
     assert_started(engine, &container, 2);
 }
@@ -267,7 +259,7 @@ fn a_container_that_is_killed_is_started() {
         "restarting: called for by died",
         "healed: healed and verified within ",
     ] {
-        assert!(drill.stdout.contains(words), "{words}: {drill:?}");
+        drill.says(words);
     }
     assert_started(engine, &container, 2);
 }
@@ -359,7 +351,7 @@ fn what_nobody_would_heal_is_neither_killed_nor_stopped() {
     ] {
         let drill = executor.cli(&["drill", &container.name, "--how", how]);
         assert_eq!(drill.code, Some(2), "{how}: {drill:?}");
-        assert!(drill.stderr.contains(words), "{words}: {drill:?}");
+        drill.complains(words);
         assert_started(engine, container, 1);
         assert_eq!(container.status(), "running");
     }
@@ -406,16 +398,11 @@ fn what_is_refused_or_waits_is_said() {
     let paused = executor.cli(&["drill", name, "--how", "intent"]);
     assert_eq!(paused.code, Some(3), "{paused:?}");
     let why = "Paused until `healer resume`: new driver (gate maintenance)";
-    assert!(paused.stdout.contains(why), "{paused:?}");
+    paused.says(why);
     let held_back = executor.status()["held_back"].clone();
     assert_eq!(held_back[0]["target"], name, "{held_back}");
     assert_eq!(held_back[0]["rule"], "cuda-oom", "{held_back}");
-    assert!(
-        executor
-            .cli(&["status"])
-            .stdout
-            .contains("held back by maintenance:")
-    );
+    executor.cli(&["status"]).says("held back by maintenance:");
     assert_eq!(executor.cli(&["resume", name]).code, Some(0));
     assert_eq!(
         executor.status()["held_back"].as_array().map(Vec::len),
@@ -426,14 +413,8 @@ fn what_is_refused_or_waits_is_said() {
     assert_eq!(drill.code, Some(0), "{drill:?}");
     let again = executor.cli(&["drill", name, "--how", "intent", "--timeout", "1s"]);
     assert_eq!(again.code, Some(1), "{again:?}");
-    assert!(
-        again.stdout.contains("waits: cooldown for rule cuda-oom"),
-        "{again:?}"
-    );
-    assert!(
-        again.stdout.contains("not healed: still waiting after 1s"),
-        "{again:?}"
-    );
+    again.says("waits: cooldown for rule cuda-oom");
+    again.says("not healed: still waiting after 1s");
     let target = executor.target(name);
     assert_eq!(target["blocked_by"], "cooldown", "{target}");
     assert!(target["next_possible"].is_u64(), "{target}");
@@ -480,11 +461,11 @@ fn wrong_use_of_a_drill_is_said_before_anything_is_done() {
     ] {
         let drill = executor.cli(arguments);
         assert_eq!(drill.code, Some(2), "{arguments:?}: {drill:?}");
-        assert!(drill.stderr.contains(words), "{arguments:?}: {drill:?}");
+        drill.complains(words);
     }
     let fails = executor.cli(&["drill", name, "--how", "exec", "--", "cat", "/nothing"]);
     assert_eq!(fails.code, Some(1), "{fails:?}");
-    assert!(fails.stderr.contains("exited with 1"), "{fails:?}");
+    fails.complains("exited with 1");
     assert_started(engine, &container, 1);
 }
 
@@ -496,10 +477,7 @@ fn a_drill_with_nobody_to_heal_fails_and_harms_nothing() {
     stop(&mut executor);
     let drill = executor.cli(&["drill", &container.name]);
     assert_eq!(drill.code, Some(1), "{drill:?}");
-    assert!(
-        drill.stderr.contains("is `healer run` running?"),
-        "{drill:?}"
-    );
+    drill.complains("is `healer run` running?");
     assert!(!log(engine, &container).contains("CUDA"));
 }
 

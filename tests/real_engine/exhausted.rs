@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::died::{end, ends_with, until_followed};
-use super::{assert_started, charge, eventually_restarted, side_by_side};
+use super::{assert_started, charge, eventually_restarted, messages, side_by_side, telling};
 use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup};
 
@@ -31,15 +31,12 @@ impl Exhausted {
         let mount = json!([{"Type": "bind", "Source": at("weights"), "Target": "/weights"}]);
         let spec = spec.clone().stop_timeout(1).host_config("Mounts", mount);
         let container = engine.run(&format!("exhausted-{hint}"), &spec);
-        let page = format!("cat >> {0}; echo >> {0}", at("told"));
-        let pager =
-            json!({"type": "command", "command": ["/bin/sh", "-c", page], "cooldown": "0s"});
         let setup = Setup::new(engine.socket())
             .target(&container.name)
             .set("defaults.max_attempts", 3)
             .set("defaults.backoff", 2)
-            .set("notify.pager", pager)
             .with_http();
+        let setup = telling(setup, &dir.path().join("told"));
         let executor = Executor::start(configure(setup));
         Some(Self {
             engine,
@@ -61,18 +58,36 @@ impl Exhausted {
         std::fs::write(self.weights(), "weights").expect("written");
     }
 
+    /// A person frees what was used up, starts it, and says so.
+    fn is_freed(&self) {
+        self.is_mended();
+        self.container.start();
+        let resumed = self.executor.cli(&["resume", &self.container.name]);
+        assert_eq!(resumed.code, Some(0), "{resumed:?}");
+    }
+
+    /// The next time it falls sick it is restarted, and recovers.
+    fn heals_again(&self, falls_sick: impl FnOnce(&Self)) {
+        let before = self.container.started_at();
+        falls_sick(self);
+        eventually_restarted(&self.container, &before);
+        self.executor
+            .eventually_tells(&self.container.name, "recovered");
+    }
+
+    fn is_charged(&self) {
+        charge(&self.executor, &self.container.id);
+    }
+
     /// What people were told, each message's step and detail.
     fn told(&self) -> Vec<(String, String)> {
-        let told = std::fs::read_to_string(self.dir.path().join("told")).unwrap_or_default();
         let text =
             |message: &Value, key: &str| message[key].as_str().unwrap_or_default().to_owned();
-        // The last one may be on its way.
-        let messages = told
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        messages
-            .map(|one| (text(&one, "step"), text(&one, "detail")))
-            .collect()
+        let messages = messages(&self.dir.path().join("told"));
+        let told = messages
+            .iter()
+            .map(|one| (text(one, "step"), text(one, "detail")));
+        told.collect()
     }
 
     fn eventually_told(&self, step: &str) -> String {
@@ -106,7 +121,7 @@ fn a_container_that_its_restart_leaves_down_is_held() {
     };
     let (name, words) = (&*it.container.name, "bind source path does not exist");
     it.is_gone();
-    charge(&it.executor, &it.container.id);
+    it.is_charged();
     let failed = it.executor.eventually_tells(name, "failed");
     let detail = failed["detail"].as_str().expect("words");
     assert!(
@@ -130,14 +145,8 @@ fn a_container_that_its_restart_leaves_down_is_held() {
     );
     assert_started(it.engine, &it.container, 1);
 
-    // A person frees what was used up, starts it, and says so.
-    it.is_mended();
-    it.container.start();
-    assert_eq!(it.executor.cli(&["resume", name]).code, Some(0));
-    let before = it.container.started_at();
-    charge(&it.executor, &it.container.id);
-    eventually_restarted(&it.container, &before);
-    it.executor.eventually_tells(name, "recovered");
+    it.is_freed();
+    it.heals_again(Exhausted::is_charged);
     assert_started(it.engine, &it.container, 3);
 }
 
@@ -147,7 +156,7 @@ fn what_is_mended_meanwhile_is_started() {
     };
     it.is_gone();
     let before = it.container.started_at();
-    charge(&it.executor, &it.container.id);
+    it.is_charged();
     it.executor
         .eventually_logs("the engine refused the call (500)");
     assert_eq!(it.container.status(), "exited");
@@ -181,17 +190,12 @@ fn what_has_ended_and_cannot_be_started_is_held() {
         let detail = it.eventually_told(step);
         assert!(detail.contains(words), "{step}: {detail}");
     }
-    it.is_mended();
-    it.container.start();
-    assert_eq!(it.executor.cli(&["resume", name]).code, Some(0));
+    it.is_freed();
     it.executor
         .eventually("it is seen to run again", |executor| {
             (executor.state(name) == "idle").then_some(())
         });
-    let before = it.container.started_at();
-    end(&it.container);
-    eventually_restarted(&it.container, &before);
-    it.executor.eventually_tells(name, "recovered");
+    it.heals_again(|it| end(&it.container));
 }
 
 /// It can be started, and ends at once for want of what it needs, again and again: the time
@@ -234,11 +238,6 @@ fn what_starts_and_falls_is_tried_with_growing_pauses_and_held() {
     assert_eq!(it.container.status(), "exited");
     assert_started(it.engine, &it.container, 4);
 
-    it.is_mended();
-    it.container.start();
-    assert_eq!(it.executor.cli(&["resume", name]).code, Some(0));
-    let before = it.container.started_at();
-    charge(&it.executor, &it.container.id);
-    eventually_restarted(&it.container, &before);
-    it.executor.eventually_tells(name, "recovered");
+    it.is_freed();
+    it.heals_again(Exhausted::is_charged);
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    assert_answer, assert_started, charge, eventually_restarted, healing, messages, metric,
-    side_by_side, telling,
+    assert_answer, assert_started, charge, eventually_restarted, healing, messages, side_by_side,
+    telling,
 };
 use crate::support::engine::{Container, Engine, Spec, eventually};
 use crate::support::healer::{Executor, Setup, by_id, oom};
@@ -181,24 +181,15 @@ fn what_commands_print_is_for_evidence_and_people_with_secrets_masked_and_never_
         assert!(!text.contains("OUTPUT"), "what it prints is opaque: {text}");
     }
     assert_eq!(
-        metric(
-            &executor,
-            r#"healer_measures_total{measure="exec",result="failed"}"#
-        ),
+        executor.metric(r#"healer_measures_total{measure="exec",result="failed"}"#),
         2
     );
     assert_eq!(
-        metric(
-            &executor,
-            r#"healer_measures_total{measure="restart",result="done"}"#
-        ),
+        executor.metric(r#"healer_measures_total{measure="restart",result="done"}"#),
         1
     );
     assert_eq!(
-        metric(
-            &executor,
-            r#"healer_incident_seconds_count{end="recovered"}"#
-        ),
+        executor.metric(r#"healer_incident_seconds_count{end="recovered"}"#),
         1
     );
 }

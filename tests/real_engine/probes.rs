@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{assert_started, eventually_restarted, messages, metric, telling};
+use super::{assert_started, eventually_restarted, messages, telling};
 use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup};
 
@@ -218,16 +218,16 @@ fn a_command_that_never_ends_is_one_and_stays_one() {
         return;
     };
     two_more_rounds(&executor, "failed");
-    assert_eq!(metric(&executor, "healer_execs_outlived_total"), 1);
+    assert_eq!(executor.metric("healer_execs_outlived_total"), 1);
     assert_eq!(processes(&container, "sleep 7200"), 1);
 }
 
 /// Waits until the probe of a command has been tried twice more, with this result.
 fn two_more_rounds(executor: &Executor, result: &str) {
     let series = format!(r#"healer_probes_total{{kind="exec",result="{result}"}}"#);
-    let before = metric(executor, &series);
+    let before = executor.metric(&series);
     executor.eventually(&series, |executor| {
-        (metric(executor, &series) >= before + 2).then_some(())
+        (executor.metric(&series) >= before + 2).then_some(())
     });
 }
 
@@ -328,8 +328,8 @@ fn a_probe_that_hangs_delays_no_other() {
         .eventually_logs("http probe 'hangs' failed 2 times in a row: no answer within 1000 ms");
     let series = |result| format!("healer_probes_total{{kind=\"http\",result=\"{result}\"}}");
     let (passed, failed) = (
-        metric(&executor, &series("passed")),
-        metric(&executor, &series("failed")),
+        executor.metric(&series("passed")),
+        executor.metric(&series("failed")),
     );
     assert!(
         passed + 1 >= failed && passed >= 2,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{assert_started, eventually_restarted, metric};
+use super::{assert_started, eventually_restarted};
 use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup, now};
 
@@ -120,7 +120,7 @@ fn nothing_is_silent_while_the_engine_cannot_be_asked() {
     std::thread::sleep(Duration::from_secs(4));
     let log = executor.log();
     assert!(!log.contains("no progress"), "{log}");
-    assert_eq!(metric(&executor, "healer_silence_suppressed_total"), 1);
+    assert_eq!(executor.metric("healer_silence_suppressed_total"), 1);
 
     let started_before = container.started_at();
     appear();
@@ -222,7 +222,7 @@ fn a_missing_beat_restarts_and_beats_by_socket_and_http_keep_it_well() {
     }
     assert_eq!(by_http("wrong"), "401");
     assert_eq!(executor.cli(&["beat", "no-such"]).code, Some(2));
-    assert_eq!(metric(&executor, "healer_beats_total"), 12);
+    assert_eq!(executor.metric("healer_beats_total"), 12);
     assert_started(engine, &container, 1);
 
     let started_before = container.started_at();

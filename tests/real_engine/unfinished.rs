@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::died::{end, ends_with, start, until_followed, watching};
-use super::{Container, Engine, EngineProxy, Executor, Setup, engine};
+use super::died::{assert_left_alone, end, ends_with, start, until_followed, watching};
+use super::{Container, Engine, EngineProxy, Setup, engine};
 
 const FILE: &str = "/progress.json";
 
@@ -32,21 +32,6 @@ fn ended(container: &Container) {
     container.eventually("its end", |state| state["Status"] == "exited");
 }
 
-/// Its start, by the executor; what had ended before it has been judged by then.
-fn eventually_started(executor: &Executor, container: &Container, before: &str) {
-    container.eventually("a start", |state| {
-        state["Status"] == "running" && state["StartedAt"] != *before
-    });
-    executor.eventually_tells(&container.name, "recovered");
-}
-
-/// Ends by itself now, with its work undone, and is started.
-fn is_started_again(executor: &Executor, container: &Container) {
-    let before = container.started_at();
-    end(container);
-    eventually_started(executor, container, &before);
-}
-
 #[test]
 fn one_that_ends_with_0_and_leaves_its_file_is_started_and_one_that_is_done_is_not() {
     let Some(engine) = engine() else { return };
@@ -65,10 +50,9 @@ fn one_that_ends_with_0_and_leaves_its_file_is_started_and_one_that_is_done_is_n
         let asked = proxy.requests("HEAD ");
         asked.iter().any(|ask| ask.contains(&done.id)).then_some(())
     });
-    is_started_again(&executor, &unfinished);
+    executor.eventually_tells_started(&unfinished);
 
-    assert_eq!(done.status(), "exited");
-    assert_eq!(executor.told(&done.name), [""; 0]);
+    assert_left_alone(&executor, &done);
     let log = executor.log();
     let words = "ended by itself with exit code 0, and it has left /progress.json (0 bytes)";
     assert!(log.contains(words), "{log}");
@@ -98,16 +82,10 @@ fn what_somebody_stopped_stays_down_though_its_work_is_not_done() {
     for container in [&stopped, &killed, &labelled] {
         ended(container);
     }
-    is_started_again(&executor, &canary);
+    executor.eventually_tells_started(&canary);
 
     for container in [&stopped, &killed, &labelled] {
-        assert_eq!(container.status(), "exited", "{}", container.name);
-        assert_eq!(
-            executor.told(&container.name),
-            [""; 0],
-            "{}",
-            container.name
-        );
+        assert_left_alone(&executor, container);
     }
 }
 
@@ -131,7 +109,7 @@ fn of_one_that_ended_while_the_executor_was_away_a_person_is_told() {
 
     // A person starts it; how it ends after that is seen.
     container.start();
-    is_started_again(&executor, &container);
+    executor.eventually_tells_started(&container);
 }
 
 #[test]
@@ -144,7 +122,7 @@ fn where_the_owner_says_so_it_is_started_though_nobody_saw_how_it_ended() {
     end(&container);
     ended(&container);
     executor.start_again();
-    eventually_started(&executor, &container, &before);
+    executor.eventually_starts(&container, &before);
 }
 
 #[test]
@@ -164,7 +142,6 @@ fn a_file_that_cannot_be_looked_for_is_told_and_is_no_reason_to_act() {
     executor.eventually_logs("does the path lead in a circle of links");
     executor.eventually_logs("/progress.json is no file there");
     for container in [&container, &directory] {
-        assert_eq!(container.status(), "exited");
-        assert_eq!(executor.told(&container.name), [""; 0]);
+        assert_left_alone(&executor, container);
     }
 }

@@ -275,6 +275,13 @@ impl Executor {
         (status.expect("a status"), body.to_owned())
     }
 
+    /// The figure of a metric's series, 0 where there is none.
+    pub(crate) fn metric(&self, series: &str) -> u64 {
+        let metrics = self.http("/metrics").1;
+        let figure = |line: &str| line.strip_prefix(series)?.trim().parse().ok();
+        metrics.lines().find_map(figure).unwrap_or(0)
+    }
+
     // ---- what it leaves behind ---------------------------------------------------
 
     /// A path in the executor's own directory.
@@ -399,6 +406,18 @@ impl From<Output> for Cli {
 }
 
 impl Cli {
+    /// Checks that it printed these words.
+    #[track_caller]
+    pub(crate) fn says(&self, words: &str) {
+        assert!(self.stdout.contains(words), "{words:?}: {self:?}");
+    }
+
+    /// The same of what it printed to its standard error.
+    #[track_caller]
+    pub(crate) fn complains(&self, words: &str) {
+        assert!(self.stderr.contains(words), "{words:?}: {self:?}");
+    }
+
     /// What it printed, as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("no JSON ({e}): {self:?}"))
