@@ -19,6 +19,25 @@ fn well() -> Parent {
     parent(ContainerState::Running, None)
 }
 
+/// The parent, listed, with its first attempt charged.
+fn sick_db(bench: &mut Bench, sign: Sign) -> Facts {
+    bench.config.targets.insert("db".into(), target_config());
+    bench.policy.configure(bench.config.clone());
+    let db = Facts {
+        name: "db".into(),
+        id: "b".repeat(64),
+        ..facts()
+    };
+    let mut intent = bench.new_intent("oom");
+    intent.wire_id = Some(db.id.clone());
+    intent.known = Some(RuleFacts {
+        sign,
+        ..RuleFacts::default()
+    });
+    bench.decide(&intent, &found(&db));
+    db
+}
+
 #[test]
 fn what_a_parent_shows_decides_whether_its_child_waits() {
     use ContainerState::*;
@@ -90,16 +109,7 @@ fn a_parent_that_is_gone_is_no_reason_to_wait_but_its_network_cannot_come_back()
 #[test]
 fn it_waits_while_the_parent_is_being_healed_and_is_restarted_once_after() {
     let mut bench = Bench::new();
-    bench.config.targets.insert("db".into(), target_config());
-    bench.policy.configure(bench.config.clone());
-    let mut db = Facts {
-        name: "db".into(),
-        ..facts()
-    };
-    db.id = "b".repeat(64);
-    let mut intent = bench.new_intent("oom");
-    intent.wire_id = Some(db.id.clone());
-    bench.decide(&intent, &found(&db));
+    let mut db = sick_db(&mut bench, Sign::Line);
     let web = child(vec![well()]);
     let waits = |bench: &mut Bench, words: &str| {
         let answer = bench.matched(&web);
@@ -134,22 +144,8 @@ fn it_waits_while_the_parent_is_being_healed_and_is_restarted_once_after() {
 #[test]
 fn a_parent_that_has_settled_is_not_waited_for_until_its_all_clear() {
     let mut bench = Bench::new();
-    bench.config.targets.insert("db".into(), target_config());
-    bench.policy.configure(bench.config.clone());
-    let mut db = Facts {
-        name: "db".into(),
-        ..facts()
-    };
-    db.id = "b".repeat(64);
-    let mut intent = bench.new_intent("oom");
-    intent.wire_id = Some(db.id.clone());
-    intent.known = Some(RuleFacts {
-        sign: Sign::Watched {
-            clear_within_ms: 24 * 3_600_000,
-        },
-        ..RuleFacts::default()
-    });
-    bench.decide(&intent, &found(&db));
+    let clear_within_ms = 24 * 3_600_000;
+    let mut db = sick_db(&mut bench, Sign::Watched { clear_within_ms });
     bench.restart(1, &mut db);
     bench.pass(59_999);
     let web = child(vec![well()]);
