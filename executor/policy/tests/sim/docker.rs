@@ -44,6 +44,10 @@ pub(crate) struct Container {
     stop_ms: u64,
     job: Option<Job>,
     commands: Vec<Command>,
+    /// A signal that ends processes was sent to it since its start, and the executor was told.
+    asked_to_end_at: Option<Timestamp>,
+    /// A person's stop that takes its time is over then.
+    ends_at: Option<u64>,
     /// Names and ids of what it depends on, as they were when it was created.
     parents: Vec<(String, Relation, String)>,
 }
@@ -77,6 +81,14 @@ pub(crate) struct Outer {
     pub(crate) id: String,
     pub(crate) state: ContainerState,
     pub(crate) health: Option<HealthStatus>,
+    /// It runs once: where it has exited its work is done.
+    pub(crate) is_done: bool,
+}
+
+impl Outer {
+    fn has_done(&self) -> bool {
+        self.is_done && self.state == ContainerState::Exited
+    }
 }
 
 /// A restart or start that the engine works on.
@@ -121,10 +133,11 @@ pub(crate) struct Docker {
     made: u64,
 }
 
-/// Both clocks as the engine sees them.
+/// Both clocks as the engine sees them, and the executor's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     pub(crate) t: u64,
+    pub(crate) at: Timestamp,
     pub(crate) wall_ms: u64,
 }
 
@@ -190,6 +203,8 @@ impl Docker {
         let container = Container {
             parents: parents.collect(),
             commands: Vec::new(),
+            asked_to_end_at: None,
+            ends_at: None,
             is_down_for_good: false,
             name: name.into(),
             id: format!("{:064x}", self.made),
@@ -250,15 +265,21 @@ impl Docker {
         let seen = match (own, outer) {
             (Some(container), _) => {
                 let facts = container.facts(clock, read_at);
-                Some((facts.state, facts.health.map(|h| h.status)))
+                let (state, health) = (facts.state, facts.health.map(|h| h.status));
+                Seen::Found { state, health }
             }
-            (None, Some(outer)) => Some((outer.state, outer.health)),
-            (None, None) => None,
+            (None, Some(outer)) if outer.has_done() && *relation == Relation::Needs => Seen::Done,
+            (None, Some(outer)) => {
+                let (state, health) = (outer.state, outer.health);
+                Seen::Found { state, health }
+            }
+            (None, None) => Seen::Gone,
         };
+        let is_there = seen != Seen::Gone;
         Parent {
-            name: if seen.is_some() { name } else { id }.clone(),
+            name: if is_there { name } else { id }.clone(),
             relation: *relation,
-            seen: seen.map_or(Seen::Gone, |(state, health)| Seen::Found { state, health }),
+            seen,
         }
     }
 
@@ -271,6 +292,7 @@ impl Docker {
             id: format!("{:064x}", self.made),
             state: ContainerState::Running,
             health: None,
+            is_done: false,
         });
     }
 
@@ -356,6 +378,10 @@ impl Docker {
         };
         let stops_at = (call != Call::Start && container.state == ContainerState::Running)
             .then(|| clock.t + delay_ms + container.stopping_ms());
+        if stops_at.is_some() && options.means.asks > 0 {
+            // The engine tells of our signals, too.
+            container.asked_to_end_at = Some(clock.at);
+        }
         container.job = Some(Job {
             call,
             attempt,
@@ -389,7 +415,9 @@ impl Docker {
     pub(crate) fn next(&self) -> Option<u64> {
         let jobs = self.containers.values().filter_map(|c| c.job.as_ref());
         let commands = self.containers.values().flat_map(|c| &c.commands);
+        let ends = self.containers.values().filter_map(|c| c.ends_at);
         jobs.map(|j| j.stops_at.unwrap_or(j.starts_at))
+            .chain(ends)
             .chain(commands.filter_map(|c| c.acts_at.or(c.ends_at)))
             .min()
     }
@@ -398,6 +426,9 @@ impl Docker {
     pub(crate) fn run(&mut self, rng: &mut Rng, options: &Options, clock: Clock) -> Vec<Answer> {
         let mut answers = Vec::new();
         for container in self.containers.values_mut() {
+            if container.ends_at.is_some_and(|at| at <= clock.t) {
+                container.stop(clock, StoppedBy::Person);
+            }
             answers.extend(container.end_commands(clock));
             let Some(mut job) = container.job.take() else {
                 continue;
@@ -476,6 +507,13 @@ impl Docker {
         cut
     }
 
+    /// Nobody who was told of signals is there any more.
+    pub(crate) fn forget_signals(&mut self) {
+        for container in self.containers.values_mut() {
+            container.asked_to_end_at = None;
+        }
+    }
+
     /// Attempts' numbers begin anew: what was done under the old ones has no name.
     pub(crate) fn forget_attempts(&mut self) {
         for container in self.containers.values_mut() {
@@ -535,7 +573,7 @@ impl Container {
             stop_timeout_s: self.stop_timeout_s,
             is_self_or_peer: false,
             parents: Vec::new(),
-            asked_to_end_at: None,
+            asked_to_end_at: self.asked_to_end_at,
             read_at,
         }
     }
@@ -546,7 +584,14 @@ impl Container {
         self.stop_ms.min(timeout_ms)
     }
 
+    /// A person asks it to end; one that does not hear of it goes on.
+    pub(crate) fn ask_to_end(&mut self, clock: Clock, does_end: bool) {
+        self.asked_to_end_at = Some(clock.at);
+        self.ends_at = does_end.then(|| clock.t + self.stopping_ms());
+    }
+
     pub(crate) fn stop(&mut self, clock: Clock, by: StoppedBy) {
+        self.ends_at = None;
         self.state = ContainerState::Exited;
         self.finished_at = Some(clock.wall());
         self.stopped_by = by;
@@ -558,6 +603,7 @@ impl Container {
         self.started_at = clock.wall();
         self.stopped_by = StoppedBy::Nobody;
         self.is_down_for_good = false;
+        (self.asked_to_end_at, self.ends_at) = (None, None);
         self.kill_commands(clock);
     }
 

@@ -28,6 +28,13 @@ pub(crate) struct Means {
     pub(crate) parents: BTreeMap<String, Vec<(String, Relation)>>,
     /// That nothing can be learnt of a parent in time.
     pub(crate) blind: u64,
+    /// That a person's stop takes its time and the executor is told of it; 0 = it is told of
+    /// no signals.
+    pub(crate) asks: u64,
+    /// That the end of a container is told of though nobody saw how it came.
+    pub(crate) unseen: u64,
+    /// That what others depend on is one that runs once.
+    pub(crate) done: u64,
 }
 
 impl Means {
@@ -61,6 +68,34 @@ impl Means {
                 BTreeMap::new()
             },
             blind,
+            asks: 0,
+            unseen: 0,
+            done: 0,
+        }
+    }
+
+    /// What came later still, from a stream of its own.
+    pub(crate) fn draw_later(&mut self, rng: &mut Rng) {
+        let mut sometimes = |high: u64| {
+            if rng.chance(500) {
+                0
+            } else {
+                rng.range(100, high)
+            }
+        };
+        (self.asks, self.unseen, self.done) = (sometimes(900), sometimes(900), sometimes(900));
+    }
+
+    /// What the owner has set for work that is left undone.
+    pub(crate) fn set_unfinished(&self, rng: &mut Rng, config: &mut Config) {
+        if self.remedies == 0 {
+            return;
+        }
+        for target in config.targets.values_mut().chain([&mut config.defaults]) {
+            if rng.chance(450) {
+                let by_rule = &mut target.remedies.by_rule;
+                by_rule.insert("unfinished".to_owned(), remedy(rng));
+            }
         }
     }
 

@@ -109,6 +109,12 @@ impl Totals {
             "next measure",
             "waits for a parent",
             "reload",
+            "parent unseen",
+            "parent done",
+            "end unseen",
+            "told of an unseen end",
+            "asked to end",
+            "waits for a stop",
         ];
         for what in all {
             assert!(self.seen.contains_key(what), "never seen: {what}: {self:?}");

@@ -109,6 +109,13 @@ impl Past<'_> {
             (None, Some(other), RuleRemedy::Restart) => Some(other.clone()),
             _ => None,
         };
+        if sign == Sign::EndedUnseen {
+            // Nobody knows whether somebody stopped it: a person is told at most.
+            return match set {
+                Some(Remedy::Note) => Remedy::Note,
+                _ => Remedy::Escalate,
+            };
+        }
         let Some(set) = set else {
             return match own {
                 RuleRemedy::Restart => Remedy::Heal(vec![Measure::Restart]),
@@ -131,12 +138,12 @@ impl Past<'_> {
     }
 
     /// Whether a restart or anything like it may come of it, at any target.
-    pub(super) fn may_heal(self, rule: &str, own: RuleRemedy) -> bool {
+    pub(super) fn may_heal(self, rule: &str, own: RuleRemedy, sign: Sign) -> bool {
         let mut heals = own == RuleRemedy::Restart;
         for target in self.config.targets.values().chain([&self.config.defaults]) {
             heals |= matches!(target.remedies.by_rule.get(rule), Some(Remedy::Heal(_)));
         }
-        heals
+        heals && sign != Sign::EndedUnseen
     }
 
     /// Whether that is so at every target.

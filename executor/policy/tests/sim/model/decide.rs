@@ -8,7 +8,7 @@ use policy::{
 
 use super::Model;
 use super::course::{kind_of, longest_ms, next_of, plan_of};
-use super::gates::{Match, Question, Refusal, grown, is_before, is_too_old};
+use super::gates::{Match, Question, Refusal, grown, is_an_end, is_before, is_too_old};
 use crate::check::wall_ms;
 
 /// What a question to all gates comes to.
@@ -86,7 +86,7 @@ impl Model<'_> {
         match look {
             Look::Gone => answered(step, Verdict::Refused, Some(Gate::UnknownTarget)),
             Look::Unavailable { .. } => {
-                let heals = self.past.may_heal(&intent.rule, rule.remedy);
+                let heals = self.past.may_heal(&intent.rule, rule.remedy, rule.sign);
                 self.check_unseen(intent, rule, line, heals, step);
             }
             Look::Found(facts) => {
@@ -102,7 +102,7 @@ impl Model<'_> {
                 let question = self.question(intent, rule, remedy, line, facts);
                 let refusal = question.told_refusal();
                 self.check_told(remedy, refusal, step);
-                self.check_escalated(facts, remedy, refusal, step);
+                self.check_escalated(facts, (remedy, rule.sign), refusal, step);
             }
         }
     }
@@ -111,13 +111,15 @@ impl Model<'_> {
     pub(super) fn check_escalated(
         &self,
         facts: &Facts,
-        remedy: RuleRemedy,
+        (remedy, sign): (RuleRemedy, Sign),
         refusal: Option<Refusal>,
         step: Option<&Step>,
     ) {
         let escalates = refusal.is_none() && remedy == RuleRemedy::Escalate;
         let is_dry_run = self.past.settings(facts).is_dry_run;
-        let holds = escalates && !is_dry_run && !self.past.is_held(&facts.name);
+        // Somebody may have stopped it.
+        let is_unseen = sign == Sign::EndedUnseen;
+        let holds = escalates && !is_dry_run && !is_unseen && !self.past.is_held(&facts.name);
         let is_hold = |entry: &Entry| matches!(entry, Entry::Held { .. });
         let got = step.is_some_and(|step| step.entries.iter().any(is_hold));
         assert_eq!(got, holds, "model: held by an escalation");
@@ -142,7 +144,7 @@ impl Model<'_> {
         heals: bool,
         step: Option<&Step>,
     ) {
-        if rule.sign != Sign::Ended && is_too_old(line, self.now, self.past.config.max_age_ms) {
+        if !is_an_end(rule.sign) && is_too_old(line, self.now, self.past.config.max_age_ms) {
             return answered(step, Verdict::Refused, Some(Gate::Stale));
         }
         if !heals {

@@ -14,6 +14,9 @@ use crate::check::wall_ms;
 /// What waits for a parent is looked at so often, ms.
 const PARENT_LOOK_MS: u64 = 5_000;
 
+/// What was not seen in time is looked at for longer so soon, ms.
+const LONGER_LOOK_MS: u64 = 1_000;
+
 /// Configuration and labels of one container.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Settings {
@@ -123,6 +126,11 @@ pub(super) fn is_too_old(line: WallTime, now: Now, max_age_ms: u64) -> bool {
     age_ms > max_age_ms
 }
 
+/// The match's time is the container's end, which is true until its next start.
+pub(super) fn is_an_end(sign: Sign) -> bool {
+    matches!(sign, Sign::Ended | Sign::EndedUnseen)
+}
+
 pub(super) fn is_before(line: WallTime, start: WallTime) -> bool {
     match (line.nanos, start.nanos) {
         (Some(l), Some(s)) => (line.secs, l) < (start.secs, s),
@@ -148,7 +156,7 @@ impl Question<'_> {
         if let Some(matched) = &self.matched {
             let max_age_ms = self.past.config.max_age_ms;
             if matched.is_arrival
-                && matched.sign != Sign::Ended
+                && !is_an_end(matched.sign)
                 && is_too_old(matched.line, self.now, max_age_ms)
             {
                 return Some((Gate::Stale, None));
@@ -165,20 +173,35 @@ impl Question<'_> {
             .matched
             .as_ref()
             .map(|matched| (matched.sign, matched.line));
-        if let Some((Sign::Ended, ended_at)) = sign {
-            let is_so =
-                facts.state == ContainerState::Exited && facts.finished_at == Some(ended_at);
-            return match (is_another, is_so) {
-                (true, _) => Some((Gate::NotRunning, None)),
-                (false, true) => None,
-                (false, false) => Some((Gate::NotEnded, None)),
-            };
-        }
-        let is_down = facts.state != ContainerState::Running && !self.is_told_of_watch();
-        if is_another || is_down {
+        if is_another {
             return Some((Gate::NotRunning, None));
         }
-        None
+        if let Some(until) = self.stopped_until() {
+            return Some((Gate::NotRunning, Some(until)));
+        }
+        if let Some((sign, ended_at)) = sign
+            && is_an_end(sign)
+        {
+            let is_so =
+                facts.state == ContainerState::Exited && facts.finished_at == Some(ended_at);
+            return (!is_so).then_some((Gate::NotEnded, None));
+        }
+        let is_down = facts.state != ContainerState::Running && !self.is_told_of_watch();
+        is_down.then_some((Gate::NotRunning, None))
+    }
+
+    /// Until when what runs is taken for being stopped, by somebody else: a match that would
+    /// restart it waits for that.
+    fn stopped_until(&self) -> Option<Timestamp> {
+        let facts = self.facts;
+        let asked_at = facts.asked_to_end_at?;
+        let timeout_s = facts.stop_timeout_s.unwrap_or(10);
+        let until = asked_at.plus(u64::try_from(timeout_s).unwrap_or(600) * 1_000 + 10_000);
+        let would_restart = self.matched.as_ref()?.remedy == RuleRemedy::Restart;
+        let has_called = |attempt| !self.past.course(attempt).sent.is_empty();
+        let is_ours = self.past.in_progress(&facts.name).is_some_and(has_called);
+        let is_so = facts.state == ContainerState::Running && would_restart && !is_ours;
+        (is_so && self.now.at < until).then_some(until)
     }
 
     /// What is watched is told to people whatever has become of the container since.
@@ -275,18 +298,28 @@ impl Question<'_> {
     /// What it needs and has not; a person knows what they ask for.
     pub(super) fn by_parents(&self) -> Option<Refusal> {
         self.matched.as_ref()?;
-        let mut has_to_wait = false;
+        let (mut has_to_wait, mut is_unknown) = (false, false);
         for parent in &self.facts.parents {
             if (parent.relation, parent.seen) == (Relation::Network, Seen::Gone) {
                 return Some((Gate::Dependency, None));
             }
             has_to_wait |= self.past.is_being_healed(&parent.name, self.now.at);
-            if let Seen::Found { state, health } = parent.seen {
-                has_to_wait |= state != ContainerState::Running;
-                has_to_wait |= health.is_some_and(|health| health != HealthStatus::Healthy);
+            match parent.seen {
+                Seen::Found { state, health } => {
+                    has_to_wait |= state != ContainerState::Running;
+                    has_to_wait |= health.is_some_and(|health| health != HealthStatus::Healthy);
+                }
+                Seen::Unknown => is_unknown = true,
+                // What has done its work, and what is not there, is not waited for.
+                Seen::Done | Seen::Gone => {}
             }
         }
-        has_to_wait.then_some((Gate::Dependency, Some(self.now.at.plus(PARENT_LOOK_MS))))
+        let wait_ms = match (has_to_wait, is_unknown) {
+            (true, _) => PARENT_LOOK_MS,
+            (false, true) => LONGER_LOOK_MS,
+            (false, false) => return None,
+        };
+        Some((Gate::Dependency, Some(self.now.at.plus(wait_ms))))
     }
 
     /// Parents, storm, cooldown, window, host, by the limits in force.

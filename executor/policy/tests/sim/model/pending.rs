@@ -104,7 +104,7 @@ impl Model<'_> {
             RuleRemedy::Restart => self.rule(&question, Some(step)),
             _ => {
                 let refusal = question.told_refusal();
-                self.check_escalated(facts, kind, refusal, Some(step));
+                self.check_escalated(facts, (kind, newest.sign), refusal, Some(step));
                 match refusal {
                     // As on its arrival: no time is waited for.
                     Some((gate, _)) => Ruling::No((gate, None)),

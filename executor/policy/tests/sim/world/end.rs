@@ -65,6 +65,9 @@ impl World {
                 Entry::Pending(pending) if pending.gate == Gate::Dependency => {
                     self.totals.count("waits for a parent");
                 }
+                Entry::Pending(pending) if pending.gate == Gate::NotRunning => {
+                    self.totals.count("waits for a stop");
+                }
                 Entry::Pending(_) if step.durable => self.totals.count("pending"),
                 Entry::Pending(_) => self.totals.count("renewed"),
                 Entry::PendingEnded { .. } => self.totals.count("ended"),
@@ -82,8 +85,12 @@ impl World {
                 Entry::StormEnded { by } if by == "all clear" => self.totals.count("all clear"),
                 Entry::Decided {
                     decision: Verdict::Escalated,
+                    rule,
                     ..
-                } => self.totals.count("escalated"),
+                } => self.totals.count(match &**rule {
+                    "unfinished" => "told of an unseen end",
+                    _ => "escalated",
+                }),
                 Entry::Decided {
                     decision: Verdict::Noted,
                     ..

@@ -40,6 +40,9 @@ enum Event {
     Died {
         name: String,
     },
+    Unseen {
+        name: String,
+    },
     Deliver {
         intent: usize,
     },
@@ -96,6 +99,8 @@ enum What {
 #[derive(Debug)]
 pub(crate) struct World {
     rng: Rng,
+    /// For what came later, so that a seed without it is what it was.
+    later: Rng,
     options: Options,
     t: u64,
     /// The wall clock's error, ms.
@@ -143,15 +148,21 @@ impl World {
     pub(crate) fn new(seed: u64, trace: Trace) -> Self {
         let mut rng = Rng::new(seed);
         let mut apart = Rng::new(seed.wrapping_add(1 << 40));
-        let options = Options::draw(&mut rng, &mut apart);
+        let mut later = Rng::new(seed.wrapping_add(2 << 40));
+        let mut options = Options::draw(&mut rng, &mut apart);
+        options.means.draw_later(&mut later);
+        let means = &options.means;
+        means.set_unfinished(&mut later, &mut options.config);
         let clock = Clock {
             t: 0,
+            at: Timestamp(AT0),
             wall_ms: WALL0,
         };
         let docker = Docker::new(&mut rng, &options, clock);
         let exec = Exec::new(options.config.clone());
         Self {
             rng,
+            later,
             options,
             t: 0,
             skew_ms: 0,
@@ -314,6 +325,7 @@ impl World {
             Event::Print { name } => self.print(&name),
             Event::Watch { name } => self.watch(&name),
             Event::Died { name } => self.died(&name),
+            Event::Unseen { name } => self.ended_unseen(&name),
             Event::Deliver { intent } => self.deliver(intent),
             Event::Read(look) => self.read(look),
             Event::Arrive(ask, look) => self.arrive(&ask, &look),
@@ -364,6 +376,7 @@ impl World {
             Event::EngineAway => {
                 let until = self.t + self.rng.range(100, 120_000);
                 let cut = self.docker.go_away(self.clock(), until);
+                self.docker.forget_signals();
                 self.called_soon(cut);
                 let wait = self.rng.range(1, self.options.engine_away_every_ms * 2);
                 self.after(wait, Event::EngineAway);
@@ -385,6 +398,7 @@ impl World {
     fn clock(&self) -> Clock {
         Clock {
             t: self.t,
+            at: Timestamp(AT0 + self.t - self.off_ms),
             wall_ms: (WALL0 + self.t).saturating_add_signed(self.skew_ms + self.drifted_ms()),
         }
     }
@@ -400,10 +414,8 @@ impl World {
     }
 
     fn now(&self) -> Now {
-        Now {
-            at: Timestamp(AT0 + self.t - self.off_ms),
-            wall_ms: self.clock().wall_ms,
-        }
+        let Clock { at, wall_ms, .. } = self.clock();
+        Now { at, wall_ms }
     }
 
     fn note(&mut self, what: &dyn std::fmt::Display) {

@@ -25,6 +25,7 @@ impl World {
         container.stop(clock, StoppedBy::Nobody);
         container.state = state;
         self.totals.count("crash");
+        self.end_is_told_of(name);
         let name = name.to_owned();
         if self.rng.chance(500) {
             let wait = self.rng.range(100, 60_000);
@@ -64,8 +65,10 @@ impl World {
                     Some(HealthStatus::Unhealthy),
                     Some(HealthStatus::Starting),
                 ]);
+                let is_done = self.later.chance(self.options.means.done);
                 if let Some(outer) = &mut self.docker.outer {
                     (outer.state, outer.health) = (state, health);
+                    outer.is_done = is_done;
                 }
             }
         }

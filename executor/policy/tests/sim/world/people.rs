@@ -23,7 +23,15 @@ impl World {
         self.note(&format_args!("people {deed} {name}"));
         let container = self.docker.containers.get_mut(&name).expect("named");
         match (deed, container.state) {
-            (0, ContainerState::Running) => container.stop(clock, StoppedBy::Person),
+            (0, ContainerState::Running) => {
+                if self.later.chance(self.options.means.asks) {
+                    container.ask_to_end(clock, self.later.chance(700));
+                    self.totals.count("asked to end");
+                } else {
+                    container.stop(clock, StoppedBy::Person);
+                }
+                self.end_is_told_of(&name);
+            }
             (1, ContainerState::Exited) => container.start(clock),
             (2, ContainerState::Running) => container.state = ContainerState::Paused,
             (2, ContainerState::Paused) => container.state = ContainerState::Running,
@@ -78,6 +86,7 @@ impl World {
     fn reload(&mut self) {
         let means = self.options.means.clone();
         means.set_remedies(&mut self.rng, &mut self.exec.config);
+        means.set_unfinished(&mut self.later, &mut self.exec.config);
         self.totals.count("reload");
         if let Some(policy) = &mut self.exec.policy {
             policy.configure(self.exec.config.clone());

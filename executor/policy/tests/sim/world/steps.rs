@@ -1,7 +1,7 @@
 //! The executor's loop: looks and calls on their way, and each step in the real
 //! order.
 
-use policy::{Action, AttemptId, Call, Called, Exec, Look, Step, Timestamp};
+use policy::{Action, AttemptId, Call, Called, Exec, Facts, Look, Seen, Step, Timestamp};
 
 use super::{Event, FACTS_MAX_MS, Look2, What, World};
 use crate::check::Made;
@@ -77,6 +77,10 @@ impl World {
             };
         } else if matches!(look, Look::Found(_)) {
             self.overlook_parents(&mut look);
+            let is_done = |facts: &Facts| facts.parents.iter().any(|p| p.seen == Seen::Done);
+            if matches!(&look, Look::Found(facts) if is_done(facts)) {
+                self.totals.count("parent done");
+            }
             self.recent.insert(reference, (self.t, look.clone()));
         }
         if matches!(
@@ -231,6 +235,7 @@ impl World {
             return;
         }
         self.totals.count("died");
+        self.docker.forget_signals();
         let is_power_cut = self.rng.chance(self.options.power);
         if is_power_cut {
             self.totals.count("power cut");
@@ -347,8 +352,19 @@ impl World {
             && !facts.parents.is_empty()
             && self.rng.chance(self.options.means.blind)
         {
-            let rng = &mut self.rng;
-            facts.parents.retain(|_| rng.chance(500));
+            // First looks have little time; what longer ones do not show is given up.
+            let (rng, later) = (&mut self.rng, &mut self.later);
+            let mut unseen = 0;
+            facts.parents.retain_mut(|parent| {
+                let is_seen = rng.chance(500);
+                let is_known = is_seen || later.chance(700);
+                if is_known && !is_seen {
+                    parent.seen = Seen::Unknown;
+                    unseen += 1;
+                }
+                is_known
+            });
+            self.totals.count_many("parent unseen", unseen);
         }
     }
 

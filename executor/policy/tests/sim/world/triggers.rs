@@ -2,7 +2,7 @@
 //! end by themselves and stay down. A watch may be late, and sees nothing while the engine
 //! is away or the executor is.
 
-use policy::{ContainerState, IntentInput, RuleFacts, Sign, WallTime};
+use policy::{ContainerState, IntentInput, RuleFacts, RuleRemedy, Sign, WallTime};
 
 use super::{Event, Sent, World};
 use crate::docker::StoppedBy;
@@ -31,7 +31,7 @@ impl World {
             let sign = Sign::Watched {
                 clear_within_ms: CLEAR_WITHIN_MS,
             };
-            self.fire(id, HUNG, sign, found);
+            self.fire(id, HUNG, (RuleRemedy::Restart, sign), found);
         } else {
             self.all_clear(&id, found);
         }
@@ -46,10 +46,37 @@ impl World {
             return;
         };
         let id = container.id.clone();
-        self.fire(id, "died", Sign::Ended, finished_at);
+        self.fire(id, "died", (RuleRemedy::Restart, Sign::Ended), finished_at);
     }
 
-    fn fire(&mut self, id: String, rule: &str, sign: Sign, found: WallTime) {
+    /// It may be told of an end that nobody sees, by whomever.
+    pub(super) fn end_is_told_of(&mut self, name: &str) {
+        while self.later.chance(self.options.means.unseen) {
+            let wait = self.later.range(0, 20_000);
+            self.after(wait, Event::Unseen { name: name.into() });
+        }
+    }
+
+    /// It is down and its work is not done; nobody saw how it ended.
+    pub(super) fn ended_unseen(&mut self, name: &str) {
+        let container = &self.docker.containers[name];
+        let is_down = container.state == ContainerState::Exited;
+        let Some(finished_at) = container.finished_at.filter(|_| is_down) else {
+            return;
+        };
+        self.totals.count("end unseen");
+        let id = container.id.clone();
+        let what = (RuleRemedy::Escalate, Sign::EndedUnseen);
+        self.fire(id, "unfinished", what, finished_at);
+    }
+
+    fn fire(
+        &mut self,
+        id: String,
+        rule: &str,
+        (remedy, sign): (RuleRemedy, Sign),
+        found: WallTime,
+    ) {
         let index = self.intents.len();
         self.intents.push(Sent {
             input: IntentInput {
@@ -58,6 +85,7 @@ impl World {
                 wire_id: Some(id),
                 rule: rule.into(),
                 known: Some(RuleFacts {
+                    remedy,
                     sign,
                     ..RuleFacts::default()
                 }),
@@ -68,7 +96,11 @@ impl World {
             tries: 0,
         });
         self.totals.count("fired");
-        let wait = self.rng.range(0, 3_000);
+        let rng = match sign {
+            Sign::EndedUnseen => &mut self.later,
+            _ => &mut self.rng,
+        };
+        let wait = rng.range(0, 3_000);
         self.after(wait, Event::Deliver { intent: index });
     }
 
