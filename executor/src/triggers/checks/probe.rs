@@ -207,7 +207,11 @@ impl Watch {
             (Some(_), _) => Finding::Cleared,
         };
         let container_id = start.container_id.clone();
-        if !self.teller.tell(container_id, began, finding, next).await {
+        if !self
+            .teller
+            .tell(container_id, began.wall(), finding, next)
+            .await
+        {
             self.state.untold();
         }
     }

@@ -256,11 +256,8 @@ impl Quiet {
 
     async fn hear(&mut self, at: Timestamp, now: Now, patience: Duration) {
         if let Some(verdict) = self.state.hear(at) {
-            let found = Now {
-                at,
-                wall_ms: wall_ms_of(now, at),
-            };
-            self.tell(verdict, found, patience).await;
+            let found = WallTime::from_ms(wall_ms_of(now, at));
+            self.tell(verdict, at, found, patience).await;
         }
     }
 
@@ -271,18 +268,18 @@ impl Quiet {
             return;
         }
         if let Some(verdict) = self.state.poll(now.at) {
-            self.tell(verdict, now, patience).await;
+            self.tell(verdict, now.at, now.wall(), patience).await;
         }
     }
 
-    async fn tell(&mut self, verdict: Verdict, found: Now, patience: Duration) {
+    async fn tell(&mut self, verdict: Verdict, at: Timestamp, found: WallTime, patience: Duration) {
         let Some(start) = self.state.listens_to() else {
             return;
         };
         let container_id = start.container_id.clone();
         let finding = match verdict {
             Verdict::Cleared => Finding::Cleared,
-            Verdict::Fired => self.fired(found),
+            Verdict::Fired => self.fired(at),
         };
         let (name, rule) = (&self.subject.name, self.teller.rule());
         let metrics = &self.context.metrics;
@@ -297,8 +294,8 @@ impl Quiet {
         }
     }
 
-    fn fired(&self, now: Now) -> Finding {
-        let (silent_ms, limit_ms) = self.state.figures(now.at);
+    fn fired(&self, now: Timestamp) -> Finding {
+        let (silent_ms, limit_ms) = self.state.figures(now);
         let whole = |ms: u64| show_duration_ms(ms / 1_000 * 1_000);
         let (silent, limit) = (whole(silent_ms), show_duration_ms(limit_ms));
         let since = match self.state.has_heard() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Now, RuleRemedy, Sign};
+use policy::{RuleRemedy, Sign, WallTime};
 use tokio::time::Instant;
 
 use super::Context;
@@ -51,7 +51,7 @@ impl Teller {
     pub(super) async fn tell(
         &self,
         container_id: String,
-        found: Now,
+        found: WallTime,
         finding: Finding,
         until: Instant,
     ) -> bool {
@@ -67,8 +67,8 @@ impl Teller {
         }
     }
 
-    fn signal(&self, container_id: String, found: Now, finding: Finding) -> Signal {
-        let (rule, found) = (self.rule.clone(), found.wall());
+    fn signal(&self, container_id: String, found: WallTime, finding: Finding) -> Signal {
+        let rule = self.rule.clone();
         match finding {
             Finding::Cleared => Signal::Cleared(Cleared {
                 container_id,

@@ -134,13 +134,18 @@ impl Quiet {
             return;
         }
         if let Some(verdict) = self.state.hear(now.at) {
-            let printed_ms = time.secs * 1_000 + u64::from(time.nanos.unwrap_or(0) / 1_000_000);
-            let found = Now {
-                at: now.at,
-                wall_ms: printed_ms.min(now.wall_ms),
-            };
-            self.tell(verdict, found, PATIENCE).await;
+            self.tell(verdict, now.at, found_at(time, now), PATIENCE)
+                .await;
         }
+    }
+}
+
+/// When a line was printed, to the nanosecond as it says itself: the first may be of the very
+/// millisecond of the start that it belongs to. Never later than now.
+fn found_at(line: WallTime, now: Now) -> WallTime {
+    match WallTime::from_ms(now.wall_ms + 1).is_before(line) {
+        true => now.wall(),
+        false => line,
     }
 }
 
@@ -155,5 +160,27 @@ fn later(a: WallTime, b: WallTime) -> WallTime {
     match a.is_before(b) {
         true => b,
         false => a,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_found_when_it_was_printed_to_the_nanosecond_and_no_later_than_now() {
+        let line = |secs, nanos| WallTime {
+            secs,
+            nanos: Some(nanos),
+        };
+        let now = Now {
+            at: policy::Timestamp(7),
+            wall_ms: 100_500,
+        };
+        for past in [line(99, 1), line(100, 500_000_001), line(100, 500_999_999)] {
+            assert_eq!(found_at(past, now), past);
+        }
+        assert_eq!(found_at(line(100, 501_000_001), now), now.wall());
+        assert_eq!(found_at(line(900, 0), now), now.wall());
     }
 }
