@@ -11,10 +11,12 @@
 //! Not here: what the settings do, and opening what they name.
 
 mod beats;
+mod bounds;
 mod checks;
 mod error;
 mod file;
 mod keys;
+mod limits;
 mod load;
 mod maintenance;
 mod notify;

@@ -9,13 +9,14 @@
 //!   to whom and when; pure;
 //! - `queue`, `worker`: what has not gone out, on disk, and one task for each
 //!   notifier that sends it;
-//! - `kinds`, `http`, `tls`, `secret`: how a message goes out.
+//! - `kinds`, `http`, `endpoint`, `tls`, `secret`: how a message goes out.
 //!
 //! Deliberately not here: anything that a decision could depend on. Nobody but
 //! the journal knows what has happened; a message may be lost (see
 //! `docs/notifications.md`) or arrive twice, with the same id.
 
 mod dial;
+mod endpoint;
 mod failure;
 mod files;
 mod http;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::resolve::{Fault, fault};
+use super::bounds::{Fault, fault};
 
 /// Where the token is; never the token itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 
 use policy::RuleRemedy;
 
+use super::bounds::Fault;
 use super::file::TargetSection;
-use super::resolve::Fault;
 use crate::pattern::Pattern;
 pub use probe::from_url;
 pub(super) use written::{ActivitySection, ProbeSection, SilenceSection};

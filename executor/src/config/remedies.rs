@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy::{Exec, MEASURES_MAX, Measure, Remedies, Remedy, TargetConfig};
 use serde::Deserialize;
 
+use super::bounds::{Fault, check_name, duration, fault};
 use super::file::TargetSection;
-use super::resolve::{Fault, check_name, duration, fault};
 use super::values::Millis;
 use crate::dependencies::cycle;
 use crate::triggers::{CRASH_LOOP, DIED, OOM_KILLED, UNFINISHED};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::bounds::{DAY, Fault, MINUTE, SECOND, duration, fault};
 use super::file::TargetSection;
-use super::resolve::{DAY, Fault, MINUTE, SECOND, duration, fault};
 use super::values::{Millis, text};
 
 /// Longest path, bytes: the kernel's `PATH_MAX` with its NUL is 4,096.

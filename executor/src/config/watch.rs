@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::{DAY, Fault, MINUTE, SECOND, duration, fault, number};
 use super::file::{ConfigFile, DefaultsSection};
-use super::resolve::{DAY, Fault, MINUTE, SECOND, duration, fault, number};
 use super::unfinished::{self, Unfinished};
 
 /// Most failed checks or starts in a row that can be asked for.

@@ -13,11 +13,12 @@ use std::time::{Duration, SystemTime};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::pki_types::ServerName;
 
+use super::endpoint::Endpoint;
 use super::failure::{Failure, FailureKind};
 use super::message::one_line;
 use super::{dial, tls};
@@ -30,94 +31,6 @@ const HEAD_BYTES_MAX: usize = 64 * 1_024;
 const BODY_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Longest wait that a receiver may ask for.
 const RETRY_AFTER_MS_MAX: u64 = 3_600_000;
-
-/// Where to.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
-    is_tls: bool,
-    host: String,
-    port: u16,
-    /// Path and query; may hold a token.
-    path: String,
-}
-
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.shown())
-    }
-}
-
-impl Endpoint {
-    /// Takes a URL apart.
-    ///
-    /// # Errors
-    /// What is wrong with it, without repeating it.
-    pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|_| "is no URL such as https://host/path".to_owned())?;
-        let is_tls = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => false,
-            _ => return Err("does not begin with https:// or http://".to_owned()),
-        };
-        let authority = uri.authority().map_or("", |a| a.as_str());
-        if authority.contains('@') {
-            return Err("has a user name in it; give a token instead".to_owned());
-        }
-        let host = uri.host().unwrap_or_default();
-        if host.is_empty() {
-            return Err("names no host".to_owned());
-        }
-        let default = if is_tls { 443 } else { 80 };
-        let port = match authority.len() == host.len() {
-            true => default,
-            // What follows a host is its port; 0 is none.
-            false => uri
-                .port_u16()
-                .filter(|port| *port > 0)
-                .ok_or_else(|| "has a port that is none; there are 1 to 65535".to_owned())?,
-        };
-        Ok(Self {
-            is_tls,
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            path: uri.path_and_query().map_or("/", |p| p.as_str()).to_owned(),
-        })
-    }
-
-    pub(super) fn path(&self) -> &str {
-        &self.path
-    }
-
-    pub(super) fn with_path(mut self, path: String) -> Self {
-        self.path = path;
-        self
-    }
-
-    /// Scheme, host and port: what may be shown.
-    pub(super) fn shown(&self) -> String {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        format!("{scheme}://{}", self.authority())
-    }
-
-    pub(super) fn is_loopback(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    }
-
-    fn authority(&self) -> String {
-        let default = if self.is_tls { 443 } else { 80 };
-        let host = match self.host.contains(':') {
-            true => format!("[{}]", self.host),
-            false => self.host.clone(),
-        };
-        match self.port == default {
-            true => host,
-            false => format!("{host}:{}", self.port),
-        }
-    }
-}
 
 /// What is sent.
 #[derive(Debug)]
@@ -226,7 +139,7 @@ pub(super) fn check(post: &Post) -> Result<(), Failure> {
 
 fn request(post: &Post) -> Result<Request<Full<Bytes>>, Failure> {
     let to = &post.endpoint;
-    let mut request = Request::post(to.path.as_str())
+    let mut request = Request::post(to.path())
         .header(HOST, to.authority())
         .header(
             USER_AGENT,
@@ -339,33 +252,6 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_is_taken_apart_and_never_repeated() {
-        let shown = |url: &str| Endpoint::parse(url).map(|e| e.shown());
-        assert_eq!(shown("https://h/a?b").unwrap(), "https://h");
-        assert_eq!(shown("http://h:81").unwrap(), "http://h:81");
-        assert_eq!(shown("http://[::1]:8080/x").unwrap(), "http://[::1]:8080");
-        let endpoint = Endpoint::parse("https://h/secret?token").unwrap();
-        assert_eq!(endpoint.path(), "/secret?token");
-        assert_eq!(format!("{endpoint:?}"), "https://h");
-        for url in [
-            "",
-            "h",
-            "ftp://h",
-            "/x",
-            "https://",
-            "https://u:secret@h/",
-            "https://h /secret",
-            "https://h:99999/secret",
-            "https://h:/secret",
-            "https://h:0/secret",
-            "https://[::1]:99999/secret",
-        ] {
-            let why = Endpoint::parse(url).unwrap_err();
-            assert!(!why.contains("secret"), "{why}");
-        }
-    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date_and_bounded() {

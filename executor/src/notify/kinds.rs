@@ -18,8 +18,9 @@ use std::time::Duration;
 
 use crate::config::{Notifier, NotifierKind};
 
+use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::http::{self, Answer, Endpoint, Post};
+use super::http::{self, Answer, Post};
 use super::message::{Message, Severity, cut, one_line};
 use super::secret::{Secret, SecretSource, scrub};
 

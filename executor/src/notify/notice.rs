@@ -1,6 +1,8 @@
 //! From what the policy says has happened to what people are told: which step
 //! it is, in which words, with which figures, and what comes next. Pure.
 
+mod words;
+
 use std::path::PathBuf;
 
 use policy::{
@@ -10,7 +12,7 @@ use policy::{
 
 use super::message::{FIELD_BYTES_MAX, Step, cut, one_line};
 use crate::config::show_duration_ms;
-use crate::report::iso_utc;
+use words::{after, figures, held_until, matches, pending_next, plan_in_words, sentence};
 
 /// What the engine knows beside the event.
 #[derive(Debug)]
@@ -296,30 +298,6 @@ impl Told {
     }
 }
 
-fn matches(rule: &str, facts: &Facts) -> String {
-    match &facts.why {
-        Some(why) => format!("Rule {rule} matches: {why}"),
-        None => format!("Rule {rule} matches"),
-    }
-}
-
-/// What will be done: `exec 'reload' at once, then restart if that does not cure`.
-fn plan_in_words(decided: &Decided, facts: &Facts) -> String {
-    let is_its = |a: &&AttemptView| Some(a.attempt) == decided.attempt;
-    let attempt = facts.attempt.as_ref().filter(is_its);
-    let Some((first, rest)) = attempt.and_then(|a| a.measures.split_first()) else {
-        return "a restart at once".to_owned();
-    };
-    match rest {
-        [] => format!("{first} at once"),
-        rest => {
-            let rest: Vec<String> = rest.iter().map(MeasureView::to_string).collect();
-            let rest = rest.join(", then ");
-            format!("{first} at once, then {rest} if that does not cure")
-        }
-    }
-}
-
 /// Whether an attempt is being made or watched.
 fn is_under_way(facts: &Facts) -> bool {
     let status = facts.status.as_ref();
@@ -334,100 +312,6 @@ fn step_of(outcome: Outcome) -> Step {
         Outcome::Aborted => Step::Aborted,
         Outcome::Unknown => Step::Unknown,
         Outcome::Stopped => Step::Held,
-    }
-}
-
-/// What comes after an attempt.
-fn after(step: Step, facts: &Facts) -> String {
-    let Some(status) = &facts.status else {
-        return String::new();
-    };
-    if status.held.is_some() {
-        return held_until(&status.target, facts);
-    }
-    if status.pending.is_some() {
-        return pending_next(facts);
-    }
-    match step {
-        Step::Recovered => "nothing to do".to_owned(),
-        Step::Aborted => "nothing: it is left as it is".to_owned(),
-        _ => match status.possible.left_ms {
-            Some(0) => "restarted at the next match".to_owned(),
-            Some(left) => format!("next possible restart {}", in_and_at(facts.now, left)),
-            None => "no restart until somebody says so: see `healer status`".to_owned(),
-        },
-    }
-}
-
-fn pending_next(facts: &Facts) -> String {
-    let pending = facts.status.as_ref().and_then(|s| s.pending.as_ref());
-    let Some(pending) = pending else {
-        return "decided again as soon as it may be".to_owned();
-    };
-    let due = match pending.due_ms {
-        0 => "at once".to_owned(),
-        due => in_and_at(facts.now, due),
-    };
-    format!(
-        "decided again {due}, given up {}",
-        in_and_at(facts.now, pending.expires_ms)
-    )
-}
-
-/// How it gets free again.
-fn held_until(target: &str, facts: &Facts) -> String {
-    let by_itself = match facts.recovery.release_after_ms {
-        0 => String::new(),
-        ms => format!(", or well for {}", show_duration_ms(ms)),
-    };
-    format!("no restarts until `healer resume {target}`{by_itself}")
-}
-
-/// `in 45s (at 2026-11-22T12:00:45Z)`.
-fn in_and_at(now: Now, ms: u64) -> String {
-    let seconds = ms.div_ceil(1_000);
-    let at = iso_utc(now.wall_ms.saturating_add(ms).div_ceil(1_000));
-    format!("in {} (at {at})", show_duration_ms(seconds * 1_000))
-}
-
-fn figures(
-    step: Step,
-    attempt: Option<&AttemptView>,
-    status: Option<&TargetStatus>,
-    recovery: Recovery,
-) -> Vec<String> {
-    let mut figures = Vec::new();
-    if let Some(status) = status {
-        // Those before the one that is being made.
-        let uncured = status.uncured + u32::from(step == Step::Restarting);
-        let is_counted = matches!(
-            step,
-            Step::Restarting | Step::Relapsed | Step::Failed | Step::Unknown | Step::Held
-        );
-        if is_counted && uncured > 0 {
-            figures.push(format!("attempt {uncured} of {}", recovery.max_attempts));
-        }
-    }
-    if let Some(attempt) = attempt {
-        figures.push(format!(
-            "restart {} of {} within {}",
-            attempt.window_count,
-            attempt.limits.max_per_window,
-            show_duration_ms(attempt.limits.window_ms)
-        ));
-        if let Some(ms) = attempt.duration_ms {
-            figures.push(format!("done within {}", show_duration_ms(ms)));
-        }
-    }
-    figures
-}
-
-/// With a capital.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
     }
 }
 

@@ -13,6 +13,7 @@
 //! start has its age then by the wall clock.
 
 mod digest;
+mod entry;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,10 @@ use std::path::{Path, PathBuf};
 use policy::Now;
 use serde::{Deserialize, Serialize};
 
-use super::message::{Message, Severity};
+use super::message::Message;
 use super::plan::Waiting;
 use crate::report::{ReportDir, ReportError};
+use entry::{Entry, born, name_of, parse_name};
 
 /// Most bytes of one queue.
 const QUEUE_BYTES_MAX: u64 = 4 << 20;
@@ -32,8 +34,6 @@ const MEMORY_BYTES_MAX: u64 = 256 << 10;
 const MESSAGE_BYTES_MAX: u64 = 64 << 10;
 /// Nothing is written with less room than this on the disk: it is the journal's.
 const FREE_BYTES_MIN: u64 = 16 << 20;
-/// Numbers of messages end before this; they sort as text does.
-const SEQ_END: u64 = 10_u64.pow(16);
 /// Answers by which a receiver says that it cannot take a message; after so many
 /// of them it is put behind the others.
 const ANSWERS_MAX: u32 = 5;
@@ -46,24 +46,6 @@ pub(super) struct Queue {
     next_seq: u64,
     bytes: u64,
     count_max: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    severity: Severity,
-    at_ms: u64,
-    is_digest: bool,
-    bytes: u64,
-    /// When it came, by the policy's clock, ms; negative where that is younger.
-    born_ms: i64,
-    /// See [`ANSWERS_MAX`].
-    answers: u32,
-    /// Not tried before, by the policy's clock, ms.
-    not_before_ms: u64,
-    /// Where the disk has not taken it.
-    in_memory: Option<Box<Message>>,
-    /// Files that go with it: of a digest that is not durable, what it is made of.
-    standing: Vec<String>,
 }
 
 /// What a file holds.
@@ -418,57 +400,6 @@ pub(super) fn sweep(parent: &Path, keep: &[String], now: Now) -> Vec<(String, us
         }
     }
     removed
-}
-
-impl Entry {
-    fn new(severity: Severity, at_ms: u64, is_digest: bool, born_ms: i64) -> Self {
-        Self {
-            severity,
-            at_ms,
-            is_digest,
-            bytes: 0,
-            born_ms,
-            answers: 0,
-            not_before_ms: 0,
-            in_memory: None,
-            standing: Vec::new(),
-        }
-    }
-}
-
-/// When something that is so old now came, by the policy's clock.
-fn born(now_ms: u64, age_ms: u64) -> i64 {
-    let ms = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    ms(now_ms).saturating_sub(ms(age_ms))
-}
-
-/// What has to be known without reading it is in the name.
-fn name_of(seq: u64, entry: &Entry) -> String {
-    let severity = Severity::ALL.iter().position(|s| *s == entry.severity);
-    let kind = if entry.is_digest { 'd' } else { 'm' };
-    format!(
-        "{seq:016}-{}-{}-{kind}.json",
-        severity.unwrap_or(0),
-        entry.at_ms
-    )
-}
-
-fn parse_name(name: &str, now: Now) -> Option<(u64, Entry)> {
-    let mut parts = name.strip_suffix(".json")?.split('-');
-    let seq = parts.next()?.parse().ok()?;
-    let severity: usize = parts.next()?.parse().ok()?;
-    let at_ms = parts.next()?.parse().ok()?;
-    let is_digest = match parts.next()? {
-        "d" => true,
-        "m" => false,
-        _ => return None,
-    };
-    let severity = *Severity::ALL.get(severity)?;
-    let born_ms = born(now.at.0, now.wall_ms.saturating_sub(at_ms));
-    let entry = Entry::new(severity, at_ms, is_digest, born_ms);
-    // As we write it, and no other way.
-    let is_ours = seq < SEQ_END && name_of(seq, &entry) == name;
-    is_ours.then_some((seq, entry))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use policy::RuleRemedy;
 
 use super::written::ProbeSection;
 use super::{Endpoint, HttpProbe, Outside, PROBES_MAX, Pace, Probe, ProbeKind};
+use crate::config::bounds::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
 use crate::config::keys::nearest;
-use crate::config::resolve::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
 use crate::config::values::Millis;
 use crate::pattern::Pattern;
 

@@ -5,7 +5,7 @@ use executor_api::STRING_BYTES_MAX;
 use super::probe::{long, pattern, remedy};
 use super::written::{ActivitySection, SilenceSection};
 use super::{Activity, OutputSource, Silence};
-use crate::config::resolve::{Fault, HOUR, MINUTE, fault};
+use crate::config::bounds::{Fault, HOUR, MINUTE, fault};
 use crate::config::values::show_duration_ms;
 
 /// Shortest silence that a plugin can tell of, milliseconds: a Fluent Bit that starts anew is not

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::resolve::{Fault, fault};
+use super::super::bounds::{Fault, fault};
 use super::file::{ChatId, NotifierSection};
 use super::{Email, MailTls, NotifierKind};
 use crate::notify::{SecretSource, Template, check_mailbox, check_topic, check_url};

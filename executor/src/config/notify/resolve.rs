@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::resolve::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
+use super::super::bounds::{DAY, Fault, HOUR, MINUTE, SECOND, duration, fault, number};
 use super::super::values::Millis;
 use super::file::NotifierSection;
 use super::kinds::kind;

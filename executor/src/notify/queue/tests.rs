@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::message::Step;
+use super::super::message::{Severity, Step};
 use super::super::plan::DIGEST_MAX;
 use super::super::testing::message;
 use super::*;
