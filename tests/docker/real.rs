@@ -374,7 +374,12 @@ fn permission_denied_names_the_group_to_join() {
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(dir.path(), open).unwrap();
     let program = dir.path().join("tests");
-    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what this one has open for writing another test's child may have, too,
+    // for a moment, and nobody may run it then.
+    let copied = Command::new("cp")
+        .args([&std::env::current_exe().unwrap(), &program])
+        .status();
+    assert!(copied.unwrap().success());
     let output = Command::new(&program)
         .args([
             "--exact",
