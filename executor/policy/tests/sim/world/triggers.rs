@@ -66,6 +66,11 @@ impl World {
         };
         self.totals.count("end unseen");
         let id = container.id.clone();
+        if self.later.chance(150) {
+            // Somebody removes it, and the engine cannot: it has not just ended any more.
+            let container = self.docker.containers.get_mut(name).expect("named");
+            container.state = ContainerState::Dead;
+        }
         let what = (RuleRemedy::Escalate, Sign::EndedUnseen);
         self.fire(id, "unfinished", what, finished_at);
     }
