@@ -38,6 +38,7 @@ impl<D: Docker + 'static> Engine<D> {
             evidence: attempt.as_ref().and_then(|view| self.evidence.path(view)),
             sample: self.sample(event, target, attempt.as_ref()),
             status,
+            is_being_healed: self.policy.is_being_healed(target),
             attempt,
             why,
         };

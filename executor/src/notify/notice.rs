@@ -6,8 +6,7 @@ mod words;
 use std::path::PathBuf;
 
 use policy::{
-    AttemptView, Decided, Event, Gate, MeasureView, Now, Outcome, Recovery, TargetState,
-    TargetStatus, Verdict,
+    AttemptView, Decided, Event, Gate, MeasureView, Now, Outcome, Recovery, TargetStatus, Verdict,
 };
 
 use super::message::{FIELD_BYTES_MAX, Step, cut, one_line};
@@ -21,6 +20,8 @@ pub struct Facts {
     pub now: Now,
     /// The target, after the event.
     pub status: Option<TargetStatus>,
+    /// Whether something is still being done about it: what comes of that is told, too.
+    pub is_being_healed: bool,
     /// How its attempts are judged.
     pub recovery: Recovery,
     /// The attempt that the event is about, else the target's newest.
@@ -83,7 +84,11 @@ pub fn target_of(event: &Event) -> &str {
 /// Whether an event is told to people at all; what is not needs no facts.
 pub fn is_told(event: &Event) -> bool {
     match event {
-        Event::Decided { rule, decided, .. } => !rule.is_empty() && decision(decided).is_some(),
+        Event::Decided {
+            rule, decided, dry, ..
+        } => !rule.is_empty() && decision(decided, *dry).is_some(),
+        // That it waited was not told either.
+        Event::PendingEnded { dry: true, .. } => false,
         Event::Restarted { .. } | Event::LabelIgnored { .. } => false,
         // What follows from them is told.
         Event::Executed { .. } => false,
@@ -102,6 +107,7 @@ pub fn notice(event: &Event, facts: Facts) -> Option<Notice> {
     let Facts {
         now,
         status,
+        is_being_healed: _,
         recovery,
         attempt,
         evidence,
@@ -158,10 +164,12 @@ fn short(container_id: &str) -> Option<String> {
     container_id.get(..12).map(str::to_owned)
 }
 
-/// What a decision is worth telling; none: nothing.
-fn decision(decided: &Decided) -> Option<Step> {
+/// What a decision is worth telling; none: nothing. Of what is only run dry that is what would
+/// have been done, once it would have been.
+fn decision(decided: &Decided, is_dry: bool) -> Option<Step> {
     match (decided.verdict, decided.gate) {
         (Verdict::Restart, _) => Some(Step::Detected),
+        (Verdict::Pending, _) if is_dry => None,
         (Verdict::Pending, _) => Some(Step::Pending),
         (Verdict::Refused, Some(Gate::DryRun)) => Some(Step::DryRun),
         // Nobody waits for what no restart can cure: a person has to see to it.
@@ -182,7 +190,9 @@ impl Told {
     fn of(event: &Event, facts: &Facts) -> Option<Self> {
         let told = |step, detail: String, next: String| Some(Self { step, detail, next });
         match event {
-            Event::Decided { rule, decided, .. } => Self::decided(rule, decided, facts),
+            Event::Decided {
+                rule, decided, dry, ..
+            } => Self::decided(rule, decided, *dry, facts),
             Event::Restarting { .. } => Some(Self::restarting(facts)),
             Event::Healing { measure, .. } => Some(Self::healing(measure, facts)),
             Event::NextMeasure { measure, why, .. } => told(
@@ -200,7 +210,7 @@ impl Told {
                 told(step, sentence(detail), after(step, facts))
             }
             // Its end is told, and will say more.
-            Event::PendingEnded { expired: false, .. } if is_under_way(facts) => None,
+            Event::PendingEnded { expired: false, .. } if facts.is_being_healed => None,
             Event::PendingEnded { why, expired, .. } => match expired {
                 true => told(
                     Step::Expired,
@@ -276,8 +286,8 @@ impl Told {
         }
     }
 
-    fn decided(rule: &str, decided: &Decided, facts: &Facts) -> Option<Self> {
-        let step = decision(decided)?;
+    fn decided(rule: &str, decided: &Decided, is_dry: bool, facts: &Facts) -> Option<Self> {
+        let step = decision(decided, is_dry)?;
         let matches = matches(rule, facts);
         let (detail, next) = match step {
             Step::Detected => (matches, plan_in_words(decided, facts)),
@@ -296,12 +306,6 @@ impl Told {
         };
         Some(Self { step, detail, next })
     }
-}
-
-/// Whether an attempt is being made or watched.
-fn is_under_way(facts: &Facts) -> bool {
-    let status = facts.status.as_ref();
-    status.is_some_and(|s| matches!(s.state, TargetState::Restarting | TargetState::Watched))
 }
 
 fn step_of(outcome: Outcome) -> Step {

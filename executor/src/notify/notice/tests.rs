@@ -73,6 +73,7 @@ fn facts() -> Facts {
             wall_ms: 1_760_978_900_000,
         },
         status: Some(status()),
+        is_being_healed: false,
         recovery: Recovery {
             stable_for_ms: 60_000,
             backoff: 2_000,

@@ -4,11 +4,10 @@ use super::*;
 
 #[test]
 fn what_waited_while_an_attempt_is_watched_ends_unsaid_unless_it_was_given_up() {
-    for (state, is_expired, is_said) in [
-        (TargetState::Watched, false, false),
-        (TargetState::Restarting, false, false),
-        (TargetState::Watched, true, true),
-        (TargetState::Idle, false, true),
+    for (is_being_healed, is_expired, is_said) in [
+        (true, false, false),
+        (true, true, true),
+        (false, false, true),
     ] {
         let event = Event::PendingEnded {
             target: "app".into(),
@@ -16,9 +15,46 @@ fn what_waited_while_an_attempt_is_watched_ends_unsaid_unless_it_was_given_up() 
             expired: is_expired,
             dry: false,
         };
-        let mut facts = facts();
-        facts.status.as_mut().unwrap().state = state;
-        assert_eq!(notice(&event, facts).is_some(), is_said, "{state:?}");
+        let facts = Facts {
+            is_being_healed,
+            ..facts()
+        };
+        let said = notice(&event, facts).is_some();
+        assert_eq!(said, is_said, "{is_being_healed} {is_expired}");
+    }
+}
+
+#[test]
+fn what_is_run_dry_is_told_once_it_would_have_been_done_and_not_while_it_waits() {
+    let Event::Decided {
+        target,
+        rule,
+        decided,
+        ..
+    } = decided(Verdict::Pending, Some(Gate::Cooldown), "x")
+    else {
+        unreachable!();
+    };
+    let waits = |dry| Event::Decided {
+        target: target.clone(),
+        rule: rule.clone(),
+        decided: decided.clone(),
+        dry,
+    };
+    let ended = |dry| Event::PendingEnded {
+        target: target.clone(),
+        why: "recovered by itself".into(),
+        expired: true,
+        dry,
+    };
+    for (event, is_said) in [
+        (waits(false), true),
+        (waits(true), false),
+        (ended(false), true),
+        (ended(true), false),
+    ] {
+        assert_eq!(is_told(&event), is_said, "{event:?}");
+        assert_eq!(notice(&event, facts()).is_some(), is_said, "{event:?}");
     }
 }
 
