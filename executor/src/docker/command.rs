@@ -109,6 +109,7 @@ impl Client {
             Ok(Some(ExecState {
                 is_running: false,
                 exit_code: Some(code),
+                ..
             })) => return Ended::Exited(code),
             Ok(Some(_)) => "it has closed its output, and may still run".to_owned(),
             Ok(None) => "the engine has forgotten it".to_owned(),

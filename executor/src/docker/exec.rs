@@ -51,6 +51,9 @@ pub struct ExecState {
     pub is_running: bool,
     /// Its exit code, none while it runs.
     pub exit_code: Option<i64>,
+    /// False where the engine has given it no process: it could not be begun, whatever the
+    /// exit code.
+    pub has_begun: bool,
 }
 
 /// A container's processes, as the engine's `ps` shows them.
@@ -137,6 +140,7 @@ impl Client {
         struct State {
             running: bool,
             exit_code: Option<i64>,
+            pid: Option<i64>,
         }
         let ask = Ask::exec_inspect(exec_id);
         let reply = self.ask(&ask, Deadline::after(deadline)).await?;
@@ -147,6 +151,7 @@ impl Client {
         Ok(Some(ExecState {
             is_running: state.running,
             exit_code: state.exit_code.filter(|_| !state.running),
+            has_begun: state.pid != Some(0),
         }))
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Tried;
-use crate::docker::{Client, DockerError, ExecEnd};
+use crate::docker::{Client, DockerError, ExecEnd, ExecState};
 use crate::metrics::CheckMetrics;
 
 /// Most bytes of its output that are kept for people.
@@ -75,27 +75,42 @@ impl Exec {
                 let why = format!("{why}; it goes on, as the engine cannot end it");
                 Tried::Failed { why, sample }
             }
-            Ok(Some(0)) => Tried::Passed,
-            Ok(Some(code)) if sample.starts_with("OCI runtime exec failed") => {
-                cannot_begin(&sample, &format!("exit code {code}"))
-            }
-            Ok(Some(code)) => Tried::Failed {
-                why: format!("exit code {code}"),
-                sample,
-            },
+            Ok(Some(state)) => judged(state, sample),
             Err(why) => Tried::unable(why),
         }
     }
 }
 
-/// Its exit code; none while it runs.
-async fn ended(docker: &Client, exec_id: &str, patience: Duration) -> Result<Option<i64>, String> {
+/// How it has ended; none while it runs.
+async fn ended(
+    docker: &Client,
+    exec_id: &str,
+    patience: Duration,
+) -> Result<Option<ExecState>, String> {
     match docker.exec_ended(exec_id, patience, ENGINE_MAX).await {
         Err(e) => Err(e.to_string()),
         // With its container, which the next look will say.
         Ok(None) => Err("the engine does not know the command any more".to_owned()),
-        Ok(Some(state)) if state.is_running => Ok(None),
-        Ok(Some(state)) => Ok(Some(state.exit_code.unwrap_or(-1))),
+        Ok(Some(state)) => Ok(Some(state).filter(|state| !state.is_running)),
+    }
+}
+
+/// What its end says. A busy engine loses the words with which it cannot begin a command, and
+/// gives no reason beside the exit code: then the next round tells.
+fn judged(state: ExecState, sample: String) -> Tried {
+    let why = match state.exit_code {
+        Some(code) => format!("exit code {code}"),
+        None => "no exit code".to_owned(),
+    };
+    if sample.starts_with("OCI runtime exec failed") {
+        return cannot_begin(&sample, &why);
+    }
+    match state.exit_code {
+        _ if !state.has_begun => Tried::unable(format!(
+            "the command cannot be run there, and the engine has not said why ({why})"
+        )),
+        Some(0) => Tried::Passed,
+        _ => Tried::Failed { why, sample },
     }
 }
 
@@ -128,5 +143,54 @@ fn cannot_begin(words: &str, otherwise: &str) -> Tried {
             sample: words.to_owned(),
         },
         None => Tried::unable(words.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_command_that_has_begun_can_fail_or_pass() {
+        let state = |exit_code, has_begun| ExecState {
+            is_running: false,
+            exit_code,
+            has_begun,
+        };
+        let failed = |why: &str, sample: &str| Tried::Failed {
+            why: why.to_owned(),
+            sample: sample.to_owned(),
+        };
+        let missing = "OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
+        let starved = "OCI runtime exec failed: cannot allocate memory";
+        let unsaid = "the command cannot be run there, and the engine has not said why";
+        for (state, printed, expected) in [
+            (state(Some(0), true), "well", Tried::Passed),
+            (state(Some(126), true), "", failed("exit code 126", "")),
+            (state(Some(3), true), "sick", failed("exit code 3", "sick")),
+            (state(None, true), "", failed("no exit code", "")),
+            (
+                state(Some(126), false),
+                "",
+                Tried::unable(format!("{unsaid} (exit code 126)")),
+            ),
+            (
+                state(None, false),
+                "",
+                Tried::unable(format!("{unsaid} (no exit code)")),
+            ),
+            (
+                state(Some(126), false),
+                missing,
+                Tried::unable("the command cannot be run there: executable file not found"),
+            ),
+            (
+                state(Some(126), false),
+                starved,
+                failed("exit code 126", starved),
+            ),
+        ] {
+            assert_eq!(judged(state, printed.to_owned()), expected, "{state:?}");
+        }
     }
 }
