@@ -27,10 +27,12 @@ fn a_container_that_was_broken_on_purpose_is_healed() {
     let told = executor.eventually_logs("checks in a row have failed");
     eventually_restarted(&container, &started_before);
     executor.eventually_tells(&container.name, "recovered");
-    assert!(
-        told.contains("unhealthy: 3 checks in a row have failed"),
-        "{told}"
-    );
+    let (before, _) = told.split_once(" checks in a row").expect("it is there");
+    let (_, failed) = before.rsplit_once("unhealthy: ").expect("its word");
+    // No fewer; on a busy machine the next ones may be there before they are asked for. Docker
+    // keeps five.
+    let failed: u32 = failed.parse().expect("a number");
+    assert!((3..=5).contains(&failed), "{told}");
     assert_started(engine, &container, 2);
     let (_, metrics) = executor.http("/metrics");
     for line in [
