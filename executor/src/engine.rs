@@ -26,6 +26,7 @@ mod intents;
 mod looks;
 mod marked;
 mod measures;
+mod naming;
 mod notices;
 mod one_shot;
 mod parts;

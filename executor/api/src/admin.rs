@@ -90,6 +90,19 @@ pub struct AdminAnswer {
     pub data: serde_json::Value,
 }
 
+/// `data` of the answers to [`AdminRequest::Pause`] and [`AdminRequest::Resume`] of one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    /// As it was asked for.
+    pub target: String,
+    /// A target of the configuration, one that something was done for, or a container that is
+    /// watched bears this name now; one that is only paused may be mistyped.
+    pub known: bool,
+    /// The known name that was probably meant, where the name is not known and one is near.
+    pub nearest: Option<String>,
+}
+
 /// `data` of the answer to [`AdminRequest::Status`]. Times are seconds since the epoch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -21,8 +21,8 @@ mod frame;
 mod intent;
 
 pub use admin::{
-    AdminAnswer, AdminRequest, ExitCode, Figures, HeldBack, HistoryEntry, Pause, RestartRequest,
-    Stats, Status, Storm, TargetStatus, Window,
+    AdminAnswer, AdminRequest, ExitCode, Figures, HeldBack, HistoryEntry, Named, Pause,
+    RestartRequest, Stats, Status, Storm, TargetStatus, Window,
 };
 pub use answer::{Answer, Decision};
 pub use frame::{

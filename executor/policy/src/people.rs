@@ -2,7 +2,7 @@
 
 use crate::draft::decided;
 use crate::figures::{limit, with_reason};
-use crate::{Entry, Event, Now, PAUSES_MAX, Policy, Step, Verdict};
+use crate::{Entry, Event, Now, PAUSES_MAX, PendingKey, Policy, Step, Verdict};
 
 /// What `healer resume` names in its answer; the rest is a number.
 const NAMED_MAX: usize = 16;
@@ -103,6 +103,27 @@ impl Policy {
         };
         step.answer = Some(decided(Verdict::Noted, None, detail));
         step
+    }
+
+    /// Names that targets are known by: those of the configuration, and those that something was
+    /// charged, held or waits for. A pause alone makes no name known: it may be mistyped.
+    pub fn known_names(&self) -> impl Iterator<Item = &str> {
+        let is_met = |t: &crate::state::Target| !t.spent.is_empty() || t.held.is_some();
+        let met = self.state.targets.iter().filter(move |(_, t)| is_met(t));
+        let waits = self.state.pendings.keys().filter_map(|key| match key {
+            PendingKey::Target(name) => Some(name),
+            _ => None,
+        });
+        let listed = self.config.targets.keys();
+        let names = listed.chain(met.map(|(name, _)| name)).chain(waits);
+        names.map(String::as_str)
+    }
+
+    /// Names that [`Policy::handle_resume`] ends a pause or a hold of.
+    pub fn resumable_names(&self, now: Now) -> impl Iterator<Item = &str> {
+        let ends = move |t: &crate::state::Target| t.held.is_some() || t.is_paused(now.at);
+        let targets = self.state.targets.iter().filter(move |(_, t)| ends(t));
+        targets.map(|(name, _)| name.as_str())
     }
 
     pub(crate) fn is_closed(&self, now: Now) -> bool {

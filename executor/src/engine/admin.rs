@@ -1,6 +1,6 @@
 //! Requests of people: restart, status, history, pause, resume.
 
-use executor_api::{AdminAnswer, AdminRequest, ExitCode, RestartRequest};
+use executor_api::{AdminAnswer, AdminRequest, ExitCode, Named, RestartRequest};
 use policy::{Decided, Event, Gate, HistoryOf, Look, RequestInput, StatsOf, Verdict};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::Engine;
 use super::inbox::{Completion, QUEUE_MAX};
 use super::looks::{Patience, Reference};
+use super::naming::{Asked, hint};
 use super::stats::stats_view;
 use crate::docker::Docker;
 
@@ -240,6 +241,7 @@ impl<D: Docker + 'static> Engine<D> {
             };
         }
         let now = self.clock.now();
+        let named = target.map(|name| self.named(now, name, Asked::Pause));
         let step = self.policy.handle_pause(
             now,
             target,
@@ -249,26 +251,43 @@ impl<D: Docker + 'static> Engine<D> {
         if let Err(e) = self.commit(now, &step).await {
             return failed(&format!("not paused: {e}"));
         }
-        self.said(step)
+        let hint = named.as_ref().and_then(|named| hint(named, Asked::Pause));
+        self.said(step, named, hint)
     }
 
     async fn resume(&mut self, target: Option<&str>) -> AdminAnswer {
         let now = self.clock.now();
+        let named = target.map(|name| self.named(now, name, Asked::Resume));
         let step = self.policy.handle_resume(now, target, "healer resume");
+        let has_ended = !step.entries.is_empty();
         if let Err(e) = self.commit(now, &step).await {
             return failed(&format!("not resumed: {e}"));
         }
-        self.said(step)
+        let unknown = named.as_ref().filter(|_| !has_ended);
+        let hint = unknown.and_then(|named| hint(named, Asked::Resume));
+        self.said(step, named, hint)
     }
 
-    /// In the policy's words; in the log too, since it changes what happens.
-    fn said(&mut self, step: policy::Step) -> AdminAnswer {
+    /// In the policy's words; in the log too, since it changes what happens. `named` is what is
+    /// known of the name that was given, `hint` what there is to say of it.
+    fn said(
+        &mut self,
+        step: policy::Step,
+        named: Option<Named>,
+        hint: Option<String>,
+    ) -> AdminAnswer {
         if let Some(decided) = &step.answer {
-            tracing::info!("asked by a person: {}", decided.detail);
+            let hint = hint.iter().map(|hint| format!(". {hint}"));
+            let hint = hint.collect::<String>();
+            tracing::info!("asked by a person: {}{hint}", decided.detail);
         }
         let answer = match step.answer {
             Some(decided) if decided.verdict == Verdict::Refused => failed(&decided.detail),
-            Some(decided) => done(format!("{}.", decided.detail), Value::Null),
+            Some(decided) => {
+                let hint = hint.map_or(String::new(), |hint| format!("\n{hint}"));
+                let data = serde_json::to_value(named).unwrap_or(Value::Null);
+                done(format!("{}.{hint}", decided.detail), data)
+            }
             None => failed("nothing was decided: please report this"),
         };
         self.act(step.actions);

@@ -2,6 +2,7 @@
 //! of containers that answers at once and never ends a restart.
 
 mod evidence;
+mod naming;
 mod notices;
 mod sim;
 

@@ -282,3 +282,30 @@ fn resume_says_what_it_ended() {
     assert_eq!(say(&mut bench, None), "Ended the pause of all targets");
     assert_eq!(bench.asked(&facts()).verdict, Verdict::Restart);
 }
+
+#[test]
+fn a_name_that_was_only_paused_is_not_known_and_can_be_resumed() {
+    let mut bench = Bench::new();
+    let known = |bench: &Bench| bench.policy.known_names().any(|name| name == "wbe");
+    let resumable = |bench: &Bench| {
+        let names = bench.policy.resumable_names(bench.now);
+        names.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(bench.policy.known_names().any(|name| name == NAME));
+    let step = bench
+        .policy
+        .handle_pause(bench.now, Some("wbe"), Some(9_000), "");
+    bench.take(step);
+    assert!(!known(&bench));
+    assert_eq!(resumable(&bench), ["wbe"]);
+    bench.pass(9_000);
+    assert_eq!(resumable(&bench), [""; 0], "it is over");
+    bench.write(Entry::Held {
+        target: "wbe".into(),
+        why: "x".into(),
+        container_id: None,
+        started_at: None,
+    });
+    assert!(known(&bench));
+    assert_eq!(resumable(&bench), ["wbe"]);
+}
