@@ -32,9 +32,9 @@ pub(super) async fn check(config: &Config, findings: &mut Findings) {
         Ok(engine) => findings.ok(
             "engine",
             format!(
-                "{}: Docker {}, API {version} agreed",
+                "{}: {}, API {version} agreed",
                 config.docker_socket.display(),
-                engine.version
+                engine.named()
             ),
         ),
         Err(e) => findings.fail("engine", e.to_string(), ""),

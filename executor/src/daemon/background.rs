@@ -43,9 +43,8 @@ pub(super) async fn ask_engine(docker: Rc<Client>, clock: Clock, site: Rc<Site>)
     loop {
         let pause = match docker.version(ENGINE_ANSWER_MAX).await {
             Ok(version) => {
-                let (version, api) = (version.version, version.api_version);
-                site.health
-                    .set_engine_name(format!("Docker {version}, API {api}"));
+                let (name, api) = (version.named(), &version.api_version);
+                site.health.set_engine_name(format!("{name}, API {api}"));
                 site.engine_answered(clock.now().at);
                 Duration::from_millis(ENGINE_MS_MAX / 3)
             }

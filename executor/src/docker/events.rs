@@ -99,6 +99,11 @@ impl Client {
 }
 
 impl Events {
+    /// Whether the engine is Podman, which tells less of health than Docker does.
+    pub fn is_podman(&self) -> bool {
+        self.stream.is_podman()
+    }
+
     /// The next event that means something here; none where the engine ended the stream.
     /// May be dropped and asked again.
     pub async fn next(&mut self) -> Result<Option<Event>, DockerError> {

@@ -13,10 +13,14 @@ use super::error::{DockerError, Phase};
 use super::exchange::{Deadline, Reply, broken, connect, http1, read, request, timed_out};
 use super::version::ApiVersion;
 
+/// The header with which Podman's replies name its version.
+const PODMAN_VERSION: &str = "Libpod-Api-Version";
+
 /// A reply's body, piece by piece. Dropping it closes the connection.
 pub struct Streaming {
     ask: Ask,
     body: Incoming,
+    is_podman: bool,
     /// None once it has ended; what it has read before is still in `body`.
     connection: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -68,6 +72,7 @@ pub(super) async fn open(
     if head.status().as_u16() == 200 {
         return Ok(Opened::Stream(Streaming {
             ask: ask.clone(),
+            is_podman: head.headers().contains_key(PODMAN_VERSION),
             body: head.into_body(),
             connection: (!ended).then_some(connection),
         }));
@@ -84,6 +89,11 @@ pub(super) async fn open(
 }
 
 impl Streaming {
+    /// Whether it comes from Podman, by its head.
+    pub(super) fn is_podman(&self) -> bool {
+        self.is_podman
+    }
+
     /// The next piece, of any length; none at the end. May be dropped and asked again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, DockerError> {
         loop {

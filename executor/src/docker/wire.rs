@@ -104,6 +104,27 @@ pub struct EngineVersion {
     /// Its machine's architecture.
     #[serde(rename = "Arch", default)]
     pub arch: String,
+    #[serde(rename = "Components", default)]
+    components: Option<Vec<Component>>,
+}
+
+/// A part of the engine, as `GET /version` lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Component {
+    #[serde(rename = "Name", default)]
+    name: String,
+}
+
+impl EngineVersion {
+    /// What people call it, with its version: `Docker 20.10.24`, `Podman 4.3.1`.
+    pub fn named(&self) -> String {
+        let is_podman = |part: &Component| part.name.starts_with("Podman");
+        let name = match self.components.iter().flatten().any(is_podman) {
+            true => "Podman",
+            false => "Docker",
+        };
+        format!("{name} {}", self.version)
+    }
 }
 
 /// One line of the list of containers.
@@ -235,6 +256,26 @@ mod tests {
                 why: "reset".to_owned(),
             }),
             ..reply(status, "")
+        }
+    }
+
+    #[test]
+    fn an_engine_is_called_what_it_is() {
+        for (components, named) in [
+            ("", "Docker 4.3.1"),
+            (r#","Components":null"#, "Docker 4.3.1"),
+            (
+                r#","Components":[{"Name":"Engine"},{"Name":"containerd"}]"#,
+                "Docker 4.3.1",
+            ),
+            (
+                r#","Components":[{"Name":"Podman Engine"},{"Name":"Conmon"}]"#,
+                "Podman 4.3.1",
+            ),
+        ] {
+            let body = format!(r#"{{"Version":"4.3.1","ApiVersion":"1.41"{components}}}"#);
+            let read = read_json::<EngineVersion>(&Ask::version(), reply(200, &body));
+            assert_eq!(read.unwrap().named(), named);
         }
     }
 

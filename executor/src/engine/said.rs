@@ -16,12 +16,15 @@ type Key = (String, String);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct SaidLately {
-    said: BTreeMap<Key, Said>,
+    /// Which firing, and what it said.
+    said: BTreeMap<Key, (String, Said)>,
     order: VecDeque<Key>,
 }
 
 impl SaidLately {
-    pub(super) fn remember(&mut self, fired: &Fired) {
+    /// True where this firing, by its id, is not the last that was remembered: one that could
+    /// not be kept is told again.
+    pub(super) fn remember(&mut self, id: &str, fired: &Fired) -> bool {
         let key = (fired.container_id.clone(), fired.rule.clone());
         self.order.retain(|known| *known != key);
         self.order.push_back(key.clone());
@@ -29,18 +32,19 @@ impl SaidLately {
             why: fired.why.clone(),
             output: fired.sample.clone(),
         };
-        self.said.insert(key, said);
+        let before = self.said.insert(key, (id.to_owned(), said));
         if self.order.len() > REMEMBERED_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.said.remove(&oldest);
         }
+        before.is_none_or(|(before, _)| before != id)
     }
 
     /// What has led to this attempt, where that was a trigger.
     pub(super) fn of(&self, attempt: &AttemptView) -> Option<Said> {
         let key = (attempt.container_id.clone(), attempt.rule.clone()?);
-        self.said.get(&key).cloned()
+        self.said.get(&key).map(|(_, said)| said.clone())
     }
 }
 
@@ -71,13 +75,14 @@ mod tests {
     fn the_newest_of_the_last_firings_is_kept() {
         let mut said = SaidLately::default();
         for container in 0..REMEMBERED_MAX {
-            said.remember(&fired(container, "first"));
+            assert!(said.remember("1", &fired(container, "first")));
         }
-        said.remember(&fired(0, "again"));
-        said.remember(&fired(REMEMBERED_MAX, "one more"));
+        assert!(!said.remember("1", &fired(0, "the same, told again")));
+        assert!(said.remember("2", &fired(0, "again")));
+        assert!(said.remember("1", &fired(REMEMBERED_MAX, "one more")));
         let of = |container: usize| {
             let key = (container.to_string(), "probe-api".to_owned());
-            said.said.get(&key).map(|said| said.why.as_str())
+            said.said.get(&key).map(|(_, said)| said.why.as_str())
         };
         assert_eq!(of(0), Some("again"));
         assert_eq!(of(1), None, "told longest ago");

@@ -44,10 +44,11 @@ impl<D: Docker + 'static> Engine<D> {
             return send(vec![reply], retry(&id, "too many intents wait for Docker"));
         }
         let (target, rule) = (&*fired.target, &*fired.rule);
-        self.site.metrics.triggers().fired(rule);
-        tracing::warn!(target, rule, "{}", fired.why);
+        if self.said.remember(&id, &fired) {
+            self.site.metrics.triggers().fired(rule);
+            tracing::warn!(target, rule, "{}", fired.why);
+        }
         self.notifications.remember_why(target, rule, &fired.why);
-        self.said.remember(&fired);
         let reference = match &*fired.container_id {
             "" => Reference::Name(fired.target.clone()),
             id => Reference::Ids(vec![id.to_owned()]),

@@ -290,6 +290,7 @@ impl Watcher {
     }
 
     fn opened(&mut self, stream: Events) {
+        self.fleet.set_health_untold(stream.is_podman());
         self.stream = Some(stream);
         self.opened_at = Instant::now();
         self.site.metrics.triggers().set_stream_up(true);

@@ -77,6 +77,9 @@ pub(super) struct Fleet {
     projects: Projects,
     /// Since when the stream of events is open and nothing has been missed.
     unbroken_since: Option<Timestamp>,
+    /// Neither events nor lists need tell of health: what has a check is looked at with each
+    /// list.
+    is_health_untold: bool,
     /// When the list under way was asked for.
     list_asked: Option<Now>,
     tells: VecDeque<Signal>,
@@ -120,6 +123,7 @@ impl Fleet {
             watched: BTreeMap::new(),
             projects: Projects::default(),
             unbroken_since: None,
+            is_health_untold: false,
             list_asked: None,
             tells: VecDeque::new(),
             tells_out: 0,
@@ -150,6 +154,11 @@ impl Fleet {
     /// How many containers are watched.
     pub(super) fn len(&self) -> usize {
         self.watched.len()
+    }
+
+    /// Whether health may go untold, as Podman 4.3 does it.
+    pub(super) fn set_health_untold(&mut self, is_untold: bool) {
+        self.is_health_untold = is_untold;
     }
 
     /// The stream of events is open: what happens from now on is heard of. A list follows.
@@ -264,6 +273,12 @@ impl Fleet {
             }
             RowHealth::Is(HealthStatus::Healthy) if is_newest => {
                 self.healthy(&row.id, asked.wall());
+            }
+            RowHealth::Unknown if self.is_health_untold => {
+                if watched.wants_checks() && watched.look_at.is_none() {
+                    watched.look_at = Some(asked.at);
+                    self.has_changed = true;
+                }
             }
             RowHealth::Is(_) | RowHealth::Unknown => {}
         }
@@ -434,6 +449,11 @@ impl Watched {
             failures: 0,
             heard_at: Timestamp(0),
         }
+    }
+
+    /// Whether it may have a health check, which is a trigger.
+    fn wants_checks(&self) -> bool {
+        self.settings.unhealthy_checks > 0 && !self.health.has_no_check
     }
 
     /// Any event but those of its start and its health.

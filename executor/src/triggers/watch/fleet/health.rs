@@ -17,6 +17,8 @@ pub(super) struct Health {
     fired_at: Option<Timestamp>,
     /// That it is healthy has been told, and nothing else since.
     pub(super) is_clear: bool,
+    /// It was looked at, and has no health check.
+    pub(super) has_no_check: bool,
 }
 
 pub(super) enum Judged {
@@ -52,6 +54,7 @@ impl Health {
     /// Judges a running container; `wanted` checks have to have failed, 0 = never.
     pub(super) fn judge(&mut self, now: Timestamp, seen: &Seen, wanted: u32) -> Judged {
         let (Some(health), Some(checks)) = (&seen.container.health, &seen.checks) else {
+            self.has_no_check = true;
             return Judged::Nothing;
         };
         if wanted == 0 {

@@ -111,3 +111,37 @@ fn switched_off_nothing_of_its_health_is_looked_at_or_told() {
         .is_quiet();
     assert_eq!(bench.looks, [""; 0]);
 }
+
+#[test]
+fn where_health_goes_untold_what_has_a_check_is_looked_at_with_each_list() {
+    let mut bench = Bench::new();
+    bench.list("running", RowHealth::Unknown);
+    assert_eq!(
+        bench.looks, [""; 0],
+        "Docker tells it, where there is a check"
+    );
+
+    bench.fleet.set_health_untold(true);
+    bench.list("exited", RowHealth::Unknown);
+    bench.event(What::Start).list("running", RowHealth::Unknown);
+    let mut well = sick(&bench, 0);
+    well.container.health.as_mut().unwrap().status = HealthStatus::Healthy;
+    well.checks.as_mut().unwrap().log[0].exit_code = 0;
+    bench.finds(&well).cleared(UNHEALTHY);
+    bench.list("running", RowHealth::Unknown);
+    let sick = sick(&bench, 3);
+    bench.finds(&sick).fired();
+
+    // One without a check is looked at once for each start.
+    let mut without = sick.clone();
+    without.checks = None;
+    bench.event(What::Start).list("running", RowHealth::Unknown);
+    bench.finds(&without).is_quiet();
+    bench.list("running", RowHealth::Unknown);
+    assert_eq!(bench.looks, [""; 0]);
+
+    let mut off = Bench::with(|it| it.unhealthy_checks = 0);
+    off.fleet.set_health_untold(true);
+    off.list("running", RowHealth::Unknown);
+    assert_eq!(off.looks, [""; 0]);
+}
