@@ -32,6 +32,7 @@ mod restart;
 mod states;
 mod storage;
 mod storm;
+mod switched_off;
 mod unfinished;
 mod unhealthy;
 

@@ -163,7 +163,7 @@ fn checks(config: &Config, parts: &Parts<Client>, engine: &Handle) -> Checks {
         Rc::clone(&parts.site),
         parts.procs.own.clone(),
     );
-    checks.configure(&config.checks);
+    checks.configure(config);
     checks
 }
 

@@ -13,7 +13,7 @@ mod health;
 mod tests;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use policy::Timestamp;
+use policy::{Off, Timestamp};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
@@ -66,6 +66,9 @@ pub struct Site {
     pub board: Board,
     /// The names of the containers that are watched: those that may be healed.
     pub watched: RefCell<BTreeSet<String>>,
+    /// Containers that are named or labelled and yet never healed by themselves, as of the
+    /// newest list.
+    pub off: RefCell<BTreeMap<String, Off>>,
     /// Whom somebody is asking to end.
     pub stops: Stops,
     /// `/beat/TARGET`

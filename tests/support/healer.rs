@@ -236,7 +236,7 @@ impl Executor {
             .unwrap_or_default()
     }
 
-    /// Its state: `idle`, `in-progress`, `verifying`, `pending`, `held`, `paused`.
+    /// Its state: `idle`, `in-progress`, `verifying`, `pending`, `held`, `paused`, `off`.
     pub(crate) fn state(&self, name: &str) -> String {
         self.target(name)["state"]
             .as_str()

@@ -193,9 +193,15 @@ pub struct Storm {
 pub struct TargetStatus {
     /// Canonical name.
     pub name: String,
-    /// `idle`, `in-progress`, `verifying`, `pending`, `held`, `paused`.
+    /// `idle`, `in-progress`, `verifying`, `pending`, `held`, `paused`, `off`. `off`: nothing is
+    /// ever done for it by itself; by the configuration, and by its container's labels where
+    /// the executor has seen it.
     pub state: String,
-    /// For people: why it is held, what it waits for.
+    /// The rules of its checks (`probe-NAME`, `silent`, `no-beat`) that have fired and have not
+    /// cleared since, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failing: Vec<String>,
+    /// For people: why it is held or off, what it waits for.
     pub detail: String,
     /// The rule that it waits for, or that its latest restart was for; none for a
     /// person's request.
@@ -217,9 +223,9 @@ pub struct TargetStatus {
     /// Restarts left in the current window.
     pub budget_left: u32,
     /// When the next restart is possible; none = now, or where `blocked_by` says so,
-    /// not by time alone.
+    /// not by time alone, or never (`protected`, `orchestrated`, `not-enabled`).
     pub next_possible: Option<u64>,
-    /// The gate that is in the way for longest.
+    /// The gate that is in the way for longest, or for good.
     pub blocked_by: Option<String>,
 }
 

@@ -41,6 +41,7 @@ mod judge;
 mod labels;
 mod live;
 mod measures;
+mod off;
 mod pending;
 mod people;
 mod policy;
@@ -78,6 +79,7 @@ pub use labels::{
     LABEL_COOLDOWN, LABEL_DIED, LABEL_DRILL, LABEL_DRY_RUN, LABEL_ENABLE, LABEL_MAINTENANCE,
     LABEL_MAX_PER_WINDOW, LABEL_PROTECT, LABEL_WINDOW, LABELS, Standing, is_died_off, standing,
 };
+pub use off::*;
 pub use policy::*;
 pub use possible::*;
 pub use remedy::*;

@@ -9,15 +9,22 @@ use crate::{Gate, Limits, Now, Policy, Timestamp, holding};
 /// What stands between a target and its next restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Possible {
-    /// The gate that would refuse for longest; none = nothing would.
+    /// The gate that would refuse for longest, or for good; none = nothing would.
     pub gate: Option<Gate>,
-    /// For so long, ms; none where only a person or verified health ends it.
+    /// For so long, ms; none where only a person, the configuration or verified health ends it.
     pub left_ms: Option<u64>,
 }
 
 impl Policy {
-    /// By the limits in force, the labels of the container apart.
-    pub(crate) fn possible(&self, now: Now, name: &str, limits: Limits, dry_run: bool) -> Possible {
+    /// By the limits in force, the labels of the container apart; `off` as [`crate::Off::gate`].
+    pub(crate) fn possible(
+        &self,
+        now: Now,
+        name: &str,
+        limits: Limits,
+        dry_run: bool,
+        off: Option<Gate>,
+    ) -> Possible {
         let host: Vec<Timestamp> = times(&self.state.host, dry_run);
         let own = self.state.target(name).map(|target| &*target.spent);
         let own = times(own.unwrap_or_default(), dry_run);
@@ -34,7 +41,7 @@ impl Policy {
                 free(&host, config.host_max, config.host_window_ms, now.at),
             ),
         ];
-        if let Some(gate) = self.refused_for_good(now, name) {
+        if let Some(gate) = off.or_else(|| self.refused_for_good(now, name)) {
             return Possible {
                 gate: Some(gate),
                 left_ms: None,

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use crate::figures::left;
+use crate::off::off_as_known;
 use crate::state::{Spent, Target};
 use crate::{
-    AttemptView, Gate, HeldBack, IDS_FORGOTTEN_MS, IDS_MAX, Limits, Now, Pending, PendingKey,
-    Policy, Possible, Timestamp, UNKNOWN_RULE_MS, WallTime,
+    AttemptView, Gate, HeldBack, IDS_FORGOTTEN_MS, IDS_MAX, Labelled, Limits, Now, Off, Pending,
+    PendingKey, Policy, Possible, Timestamp, UNKNOWN_RULE_MS, WallTime,
 };
 
 /// Everything that `healer status` shows.
@@ -115,6 +116,7 @@ pub enum TargetState {
     Paused,
     Pending,
     Watched,
+    Off,
     Cooldown,
     Idle,
 }
@@ -142,6 +144,8 @@ pub struct TargetStatus {
     pub held: Option<String>,
     /// It is paused by name.
     pub paused: Option<PausedFor>,
+    /// Nothing is ever done for it by itself, and why.
+    pub off: Option<Off>,
     /// The newest attempt that was no dry run.
     pub last: Option<AttemptView>,
 }
@@ -332,8 +336,14 @@ impl Policy {
         self.state.target(name).is_some_and(|t| t.held.is_some())
     }
 
-    /// One target, as in [`Policy::status`].
+    /// One target, as in [`Policy::status`]: by the configuration alone, so that a label that
+    /// has it off (`healer.enable=false`) does not show.
     pub fn target_status(&self, now: Now, name: &str) -> TargetStatus {
+        self.target_status_as(now, name, Labelled::Unseen)
+    }
+
+    /// The same where its container may have been seen: whether it is off is by its labels, too.
+    pub fn target_status_as(&self, now: Now, name: &str, labelled: Labelled<'_>) -> TargetStatus {
         let config = self.config.target(name);
         let empty = Target::default();
         let target = self.state.target(name).unwrap_or(&empty);
@@ -352,13 +362,15 @@ impl Policy {
             .find(|(key, _)| key.as_str() == name);
         let pending = pending.map(|(_, pending)| pending);
         let attempts = spent.iter().rev().filter(|s| !s.shadow);
+        let off = off_as_known(&self.config, name, labelled);
+        let off_gate = off.as_ref().map(|off| off.gate);
         let mut status = TargetStatus {
             target: name.to_owned(),
             state: TargetState::Idle,
             cooldown_left_ms,
             window_count: count(spent.iter().filter(within).count()),
             limits,
-            possible: self.possible(now, name, limits, dry_run),
+            possible: self.possible(now, name, limits, dry_run, off_gate),
             uncured: target.uncured,
             pending: pending.map(|p| PendingStatus {
                 gate: p.gate,
@@ -369,6 +381,7 @@ impl Policy {
             }),
             held: target.held.as_ref().map(|held| held.why.clone()),
             paused: target.pause.as_ref().and_then(|p| paused_for(p, now)),
+            off,
             last: attempts
                 .filter_map(|s| s.attempt)
                 .find_map(|id| self.attempt(id)),
@@ -389,6 +402,8 @@ fn state_of(status: &TargetStatus, target: &Target) -> TargetState {
         TargetState::Pending
     } else if target.verified.is_some() {
         TargetState::Watched
+    } else if status.off.is_some() {
+        TargetState::Off
     } else if status.cooldown_left_ms > 0 {
         TargetState::Cooldown
     } else {

@@ -6,6 +6,7 @@ use clap::Args;
 use executor_api::{
     AdminAnswer, AdminRequest, ExitCode, HeldBack, Status, Storm, TargetStatus, Window,
 };
+use policy::Gate;
 
 use super::Settings;
 use super::admin::{ask_running, show};
@@ -15,8 +16,11 @@ use crate::config::show_duration_ms;
 
 /// Most characters of a detail in a table.
 const DETAIL_CHARS_MAX: usize = 200;
-/// Most targets of a storm, or patterns of a window, that are named.
+/// Most targets of a storm, patterns of a window, or failing checks of a target that are named.
 const NAMED_MAX: usize = 8;
+
+/// No time and no `healer resume` ends these.
+const NEVER: [Gate; 3] = [Gate::Protected, Gate::Orchestrated, Gate::NotEnabled];
 
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
@@ -166,6 +170,9 @@ fn row(target: &TargetStatus, now: u64) -> [String; 8] {
             let gate = gate.map(|gate| format!(" ({gate})"));
             format!("in {left}{}", gate.unwrap_or_default())
         }
+        (None, Some(gate)) if NEVER.iter().any(|never| never.as_str() == gate) => {
+            format!("never ({gate})")
+        }
         (None, Some(gate)) => format!("not now ({gate})"),
         _ => "now".to_owned(),
     };
@@ -173,6 +180,14 @@ fn row(target: &TargetStatus, now: u64) -> [String; 8] {
         true => &target.last_detail,
         false => &target.detail,
     };
+    let failing = match target.failing.is_empty() {
+        true => String::new(),
+        false => format!("failing: {}", names(&target.failing)),
+    };
+    let detail = [failing, shown(detail)]
+        .into_iter()
+        .filter(|part| !part.is_empty());
+    let detail = detail.collect::<Vec<_>>().join("; ");
     [
         shown(&target.name),
         target.state.clone(),
@@ -181,7 +196,7 @@ fn row(target: &TargetStatus, now: u64) -> [String; 8] {
         target.last_restart.map_or("never".to_owned(), utc),
         target.last_outcome.clone().unwrap_or("-".to_owned()),
         next,
-        shown(detail),
+        detail,
     ]
 }
 
@@ -250,6 +265,7 @@ mod tests {
                 TargetStatus {
                     name: "app".into(),
                     state: "pending".into(),
+                    failing: Vec::new(),
                     detail: "Cooldown active (45s < 300s)".into(),
                     last_restart: Some(1_760_978_852),
                     last_outcome: Some("recovered".into()),
@@ -304,5 +320,35 @@ cache   held     -         0 of 0       never                 -          not now
 db      idle     -         4 of 4       never                 -          now
 "
         );
+    }
+
+    #[test]
+    fn what_is_off_is_never_restarted_and_what_fails_is_named() {
+        let off = |gate: &str| TargetStatus {
+            state: "off".into(),
+            blocked_by: Some(gate.into()),
+            ..TargetStatus::default()
+        };
+        let next = |target: &TargetStatus| row(target, 1_000)[6].clone();
+        assert_eq!(next(&off("not-enabled")), "never (not-enabled)");
+        assert_eq!(next(&off("protected")), "never (protected)");
+        assert_eq!(next(&off("orchestrated")), "never (orchestrated)");
+        assert_eq!(next(&off("maintenance")), "not now (maintenance)");
+        let failing = |names: &[&str], detail: &str| TargetStatus {
+            failing: names.iter().map(ToString::to_string).collect(),
+            detail: detail.into(),
+            ..TargetStatus::default()
+        };
+        let detail = |target: &TargetStatus| row(target, 1_000)[7].clone();
+        let all = ["no-beat", "probe-api"];
+        assert_eq!(
+            detail(&failing(&all, "held")),
+            "failing: no-beat, probe-api; held"
+        );
+        assert_eq!(detail(&failing(&all[..1], "")), "failing: no-beat");
+        assert_eq!(detail(&failing(&[], "held")), "held");
+        let many = ["probe-x"; NAMED_MAX + 2];
+        let shown = detail(&failing(&many, "held"));
+        assert!(shown.ends_with("probe-x, and 2 more; held"), "{shown}");
     }
 }

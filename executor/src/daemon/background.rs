@@ -140,7 +140,7 @@ pub(super) async fn reload_on_hangup(mut hangup: Signal, sources: Sources, mut t
             tracing::warn!(key, "changed, but takes effect only at the next start");
         }
         to.site.door.set(token);
-        to.checks.configure(&reloaded.config.checks);
+        to.checks.configure(&reloaded.config);
         to.level.set(reloaded.config.log.level);
         to.in_force.send_replace(Rc::new(reloaded.config));
         tracing::info!("configuration reloaded");

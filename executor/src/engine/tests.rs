@@ -4,6 +4,7 @@
 mod evidence;
 mod naming;
 mod notices;
+mod shown;
 mod sim;
 
 use std::cell::{Cell, RefCell};

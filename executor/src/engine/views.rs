@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use executor_api::{HeldBack, HistoryEntry, Pause, Status, Storm, TargetStatus, Window};
-use policy::{AttemptView, HeldBackStatus, HistoryItem, HistoryOf, Now, TargetState, WindowStatus};
+use policy::{
+    AttemptView, HeldBackStatus, HistoryItem, HistoryOf, Labelled, Now, TargetState, WindowStatus,
+};
 
 use super::Engine;
 use crate::config::show_duration_ms;
@@ -40,13 +42,26 @@ impl<D: Docker + 'static> Engine<D> {
 
     /// Those that the policy knows, and those that it has not met yet.
     fn targets_view(&self, now: Now, known: Vec<policy::TargetStatus>) -> Vec<TargetStatus> {
-        let watched = self.site.watched.borrow();
-        let mut all: BTreeMap<String, policy::TargetStatus> = watched
-            .iter()
-            .map(|name| (name.clone(), self.policy.target_status(now, name)))
+        let (watched, off) = (self.site.watched.borrow(), self.site.off.borrow());
+        let mut all: BTreeMap<String, policy::TargetStatus> = known
+            .into_iter()
+            .map(|one| (one.target.clone(), one))
             .collect();
-        all.extend(known.into_iter().map(|one| (one.target.clone(), one)));
-        let views = all.into_values().map(|target| target_view(now, target));
+        let seen_off = off.iter().filter(|(name, _)| all.contains_key(*name));
+        let seen_off: Vec<_> = seen_off
+            .map(|(name, off)| (name, Labelled::Off(off)))
+            .collect();
+        // The newer word last.
+        let seen_on = watched.iter().map(|name| (name, Labelled::On));
+        for (name, labelled) in seen_off.into_iter().chain(seen_on) {
+            let status = self.policy.target_status_as(now, name, labelled);
+            all.insert(name.clone(), status);
+        }
+        let checks = self.site.metrics.checks();
+        let views = all.into_values().map(|target| TargetStatus {
+            failing: checks.failing(&target.target),
+            ..target_view(now, target)
+        });
         views.collect()
     }
 
@@ -107,6 +122,7 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
         TargetState::Paused => "paused",
         TargetState::Pending => "pending",
         TargetState::Watched => "verifying",
+        TargetState::Off => "off",
         TargetState::Cooldown | TargetState::Idle => "idle",
     };
     let detail = match (&target.held, &target.pending, &target.paused) {
@@ -120,7 +136,10 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
                 pending.rule
             )
         }
-        (None, None, None) => String::new(),
+        (None, None, None) => target
+            .off
+            .as_ref()
+            .map_or(String::new(), |off| off.why.clone()),
     };
     let detail = with_back_off(detail, &target);
     let next_ms = target.possible.left_ms.filter(|ms| *ms > 0);
@@ -129,6 +148,7 @@ fn target_view(now: Now, target: policy::TargetStatus) -> TargetStatus {
     let last_detail = target.last.as_ref().map(|last| last.detail.clone());
     TargetStatus {
         name: target.target,
+        failing: Vec::new(),
         state: state.into(),
         detail,
         rule: waits_for.or(last_rule),

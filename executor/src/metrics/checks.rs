@@ -1,6 +1,9 @@
 //! What is counted of the executor's own checks. Targets and rules in labels are the
 //! configuration's, and go with it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -21,6 +24,8 @@ pub struct CheckMetrics {
     probes: Family<ProbeLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
     failing: Family<CheckLabels, Gauge>,
+    /// (target, rule) of the series that are 1: as many as are configured at most.
+    failing_now: Rc<RefCell<BTreeSet<(String, String)>>>,
     execs_outlived: Counter,
     deaf: Counter,
     beats: Counter,
@@ -50,6 +55,7 @@ impl CheckMetrics {
             probes: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(PROBE_BUCKETS)),
             failing: Family::default(),
+            failing_now: Rc::default(),
             execs_outlived: Counter::default(),
             deaf: Counter::default(),
             beats: Counter::default(),
@@ -114,11 +120,27 @@ impl CheckMetrics {
         self.failing
             .get_or_create(&check(target, rule))
             .set(i64::from(is_failing));
+        let key = (target.to_owned(), rule.to_owned());
+        let mut failing = self.failing_now.borrow_mut();
+        let _is_news = match is_failing {
+            true => failing.insert(key),
+            false => failing.remove(&key),
+        };
+    }
+
+    /// The rules of a target's checks that have fired and not cleared since, by name.
+    pub(crate) fn failing(&self, target: &str) -> Vec<String> {
+        let failing = self.failing_now.borrow();
+        let from = (target.to_owned(), String::new());
+        let its = failing.range(from..).take_while(|(of, _)| of == target);
+        its.map(|(_, rule)| rule.clone()).collect()
     }
 
     /// A check is no more.
     pub(crate) fn forget(&self, target: &str, rule: &str) {
         self.failing.remove(&check(target, rule));
+        let key = (target.to_owned(), rule.to_owned());
+        self.failing_now.borrow_mut().remove(&key);
     }
 
     /// Nothing counts as silence, as nothing would be heard.

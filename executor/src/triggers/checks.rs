@@ -8,6 +8,7 @@ mod subject;
 mod tell;
 mod trial;
 mod verdict;
+mod wanted;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -20,14 +21,14 @@ pub use self::probe::Tried;
 use self::reach::Reach;
 use self::subject::Subject;
 pub use self::trial::Trial;
+use self::wanted::{Wanted, wanted};
 use crate::clock::Clock;
-use crate::config::{self, Activity, OutputSource, Probe, Silence, TargetChecks};
+use crate::config::{self, Activity, Config, OutputSource, Probe, Silence};
 use crate::docker::Client;
 use crate::engine::Handle;
 use crate::http::Site;
 use crate::metrics::CheckMetrics;
 use crate::resolve::OwnContainer;
-use crate::triggers::{NO_BEAT, PROBE_PREFIX, SILENT};
 
 /// What all checks work with.
 #[derive(Debug)]
@@ -96,17 +97,17 @@ impl Checks {
         }
     }
 
-    /// These are wanted from now on. What is wanted as before goes on undisturbed; on a
-    /// `LocalSet`.
-    pub fn configure(&mut self, wanted: &config::Checks) {
-        self.expect(wanted);
-        let wanted: BTreeMap<(String, String), Check> = wanted
-            .iter()
-            .flat_map(|(target, checks)| {
-                let rules = all(checks).into_iter();
-                rules.map(|(rule, check)| ((target.clone(), rule), check))
-            })
-            .collect();
+    /// What is set up for targets that are not off is wanted from now on. What is wanted as
+    /// before goes on undisturbed; on a `LocalSet`.
+    pub fn configure(&mut self, config: &Config) {
+        // Of targets that are off, too: `healer beat` goes on to be taken, and what came counts
+        // when they are switched on.
+        self.expect(&config.checks);
+        let Wanted { checks, off } = wanted(config);
+        if let Some(text) = wanted::told(&off) {
+            tracing::info!("{text}");
+        }
+        let wanted = checks;
         let metrics = self.context.metrics.clone();
         self.tasks.retain(|key, task| {
             let stays = wanted.get(key) == Some(&task.check);
@@ -155,19 +156,6 @@ impl Checks {
         }
         .abort_handle()
     }
-}
-
-/// A target's checks by their rules.
-fn all(checks: &TargetChecks) -> Vec<(String, Check)> {
-    let probes = checks.probes.iter().map(|probe| {
-        let rule = format!("{PROBE_PREFIX}{}", probe.name);
-        (rule, Check::Probe(probe.clone()))
-    });
-    let silence = checks.silence.iter().cloned();
-    let silence = silence.map(|silence| (SILENT.to_owned(), Check::Silence(silence)));
-    let activity = checks.activity.iter();
-    let activity = activity.map(|activity| (NO_BEAT.to_owned(), Check::Activity(*activity)));
-    probes.chain(silence).chain(activity).collect()
 }
 
 /// A target's checks begin together, so that they share looks; targets apart.

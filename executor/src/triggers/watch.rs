@@ -331,6 +331,7 @@ impl Watcher {
         let beyond = self.fleet.list_ended(listed.is_ok());
         self.site.metrics.triggers().listed(listed.is_ok());
         *self.site.watched.borrow_mut() = self.fleet.names().collect();
+        self.site.off.borrow_mut().clone_from(self.fleet.off());
         let pause = if listed.is_ok() {
             LIST_EVERY
         } else {

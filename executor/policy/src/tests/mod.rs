@@ -10,6 +10,7 @@ mod held;
 mod labels;
 mod maintenance;
 mod measures;
+mod off;
 mod owner;
 mod pending;
 mod repeat;

@@ -62,6 +62,7 @@ fn status() -> TargetStatus {
         pending: None,
         held: None,
         paused: None,
+        off: None,
         last: Some(attempt()),
     }
 }

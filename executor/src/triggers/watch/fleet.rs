@@ -24,9 +24,9 @@ mod unfinished;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
-use policy::{HealthStatus, Now, Timestamp, WallTime};
+use policy::{HealthStatus, Now, Off, Timestamp, WallTime};
 
-use self::candidates::may_be_healed;
+use self::candidates::{Candidate, OffNames};
 use self::ending::Ending;
 pub(in crate::triggers) use self::ending::is_ending;
 use self::health::Health;
@@ -74,6 +74,7 @@ pub(super) struct Fleet {
     settings: Rc<Settings>,
     /// By id. Boxed, since a map's nodes have room for more than there are.
     watched: BTreeMap<String, Box<Watched>>,
+    off: OffNames,
     projects: Projects,
     /// Since when the stream of events is open and nothing has been missed.
     unbroken_since: Option<Timestamp>,
@@ -121,6 +122,7 @@ impl Fleet {
         Self {
             settings,
             watched: BTreeMap::new(),
+            off: OffNames::default(),
             projects: Projects::default(),
             unbroken_since: None,
             is_health_untold: false,
@@ -138,6 +140,11 @@ impl Fleet {
     /// Of those that are watched.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.watched.values().map(|watched| watched.name.clone())
+    }
+
+    /// Those that are named or labelled and off, by name; as of the last list.
+    pub(super) fn off(&self) -> &BTreeMap<String, Off> {
+        self.off.all()
     }
 
     /// Takes effect on each container with the next list.
@@ -229,6 +236,7 @@ impl Fleet {
     pub(super) fn list_began(&mut self, asked: Now) {
         self.list_asked = Some(asked);
         self.beyond = 0;
+        self.off.list_began();
     }
 
     pub(super) fn row(&mut self, row: &Row) {
@@ -296,6 +304,7 @@ impl Fleet {
         {
             self.watched
                 .retain(|_, watched| watched.heard_at >= asked.at);
+            self.off.list_ended();
             self.looks_out = self.watched.values().filter(|w| w.look_out).count();
         }
         self.beyond
@@ -402,7 +411,12 @@ impl Fleet {
 
     /// Whether it is watched; it is from now on where it may be healed.
     fn admit(&mut self, id: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        if !may_be_healed(&self.settings.policy, id, name, labels) {
+        let candidate = Candidate::of(&self.settings.policy, id, name, labels);
+        self.off.forget(name);
+        if candidate != Candidate::MayBeHealed {
+            if let Candidate::Off(off) = candidate {
+                self.off.see(name, off);
+            }
             self.remove(id);
             return false;
         }

@@ -1,35 +1,72 @@
-//! Which containers are watched at all.
+//! Which containers are watched at all, and which would be but for what has them off.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use policy::{ContainerState, Facts, Timestamp, standing};
+use policy::{LABEL_ENABLE, Off, off};
 
-/// Judged as the gates judge it: by name and labels.
-pub(super) fn may_be_healed(
-    config: &policy::Config,
-    id: &str,
-    name: &str,
-    labels: &BTreeMap<String, String>,
-) -> bool {
-    let is_candidate = config.targets.contains_key(name)
-        || labels.keys().any(|label| label == policy::LABEL_ENABLE);
-    if !is_candidate || id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return false;
+use super::WATCHED_MAX;
+
+/// How a container stands, judged as the gates judge it: by name and labels.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Candidate {
+    /// Nobody says anything of it.
+    No,
+    /// Named or labelled, and off.
+    Off(Off),
+    MayBeHealed,
+}
+
+impl Candidate {
+    pub(super) fn of(
+        config: &policy::Config,
+        id: &str,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> Self {
+        let is_candidate =
+            config.targets.contains_key(name) || labels.keys().any(|label| label == LABEL_ENABLE);
+        if !is_candidate || id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Self::No;
+        }
+        match off(config, name, labels) {
+            Some(off) => Self::Off(off),
+            None => Self::MayBeHealed,
+        }
     }
-    let facts = Facts {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        state: ContainerState::Running,
-        started_at: None,
-        finished_at: None,
-        health: None,
-        labels: labels.clone(),
-        stop_timeout_s: None,
-        is_self_or_peer: false,
-        parents: Vec::new(),
-        asked_to_end_at: None,
-        read_at: Timestamp(0),
-    };
-    let standing = standing(config, &facts);
-    standing.enabled && !standing.protected && standing.orchestrator.is_none()
+}
+
+/// The containers that are off, for people; at most [`WATCHED_MAX`].
+#[derive(Debug, Default)]
+pub(super) struct OffNames {
+    by_name: BTreeMap<String, Off>,
+    /// Seen since the list under way was asked for.
+    seen: BTreeSet<String>,
+}
+
+impl OffNames {
+    pub(super) fn list_began(&mut self) {
+        self.seen.clear();
+    }
+
+    pub(super) fn see(&mut self, name: &str, off: Off) {
+        if self.by_name.len() < WATCHED_MAX || self.by_name.contains_key(name) {
+            self.by_name.insert(name.to_owned(), off);
+            self.seen.insert(name.to_owned());
+        }
+    }
+
+    /// Something else bears this name now.
+    pub(super) fn forget(&mut self, name: &str) {
+        self.by_name.remove(name);
+    }
+
+    /// All that were not seen are gone.
+    pub(super) fn list_ended(&mut self) {
+        let seen = std::mem::take(&mut self.seen);
+        self.by_name.retain(|name, _| seen.contains(name));
+    }
+
+    pub(super) fn all(&self) -> &BTreeMap<String, Off> {
+        &self.by_name
+    }
 }

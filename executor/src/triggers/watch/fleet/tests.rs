@@ -3,6 +3,7 @@
 mod ending;
 mod health;
 mod network;
+mod off;
 mod starts;
 mod unfinished;
 
