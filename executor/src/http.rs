@@ -66,8 +66,8 @@ pub struct Site {
     pub board: Board,
     /// The names of the containers that are watched: those that may be healed.
     pub watched: RefCell<BTreeSet<String>>,
-    /// Containers that are named or labelled and yet never healed by themselves, as of the
-    /// newest list.
+    /// Containers that are named or labelled and yet never healed by themselves, because of
+    /// their labels; as of the newest list.
     pub off: RefCell<BTreeMap<String, Off>>,
     /// Whom somebody is asking to end.
     pub stops: Stops,

@@ -97,7 +97,7 @@ pub struct Named {
     /// As it was asked for.
     pub target: String,
     /// A target of the configuration, one that something was done for, or a container that is
-    /// watched bears this name now; one that is only paused may be mistyped.
+    /// watched or labelled off bears this name now; one that is only paused may be mistyped.
     pub known: bool,
     /// The known name that was probably meant, where the name is not known and one is near.
     pub nearest: Option<String>,

@@ -1,13 +1,15 @@
 //! What is set up for a target that is never restarted: nothing comes of it. Pure.
 
-use policy::TargetConfig;
+use policy::off_for_good;
 
 use super::finding::Findings;
 use crate::config::Config;
 
 pub(super) fn check(config: &Config, findings: &mut Findings) {
-    for (name, target) in &config.policy.targets {
-        let Some(why) = never(target) else { continue };
+    for name in config.policy.targets.keys() {
+        let Some(why) = never(config, name) else {
+            continue;
+        };
         let set = set_up(config, name);
         if set.is_empty() {
             continue;
@@ -23,12 +25,14 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Whether the configuration itself has a target never restarted.
+/// Whether the configuration itself has a target never restarted, and no label can change that.
 pub(super) fn is_unheeded(config: &Config, name: &str) -> bool {
-    config.policy.targets.get(name).and_then(never).is_some()
+    never(config, name).is_some()
 }
 
-fn never(target: &TargetConfig) -> Option<&'static str> {
+fn never(config: &Config, name: &str) -> Option<&'static str> {
+    off_for_good(&config.policy, name)?;
+    let target = config.policy.targets.get(name)?;
     match (target.enabled, target.protected) {
         (false, _) => Some("is switched off (enabled = false)"),
         (true, true) => Some("is protected (protect = true)"),
@@ -75,7 +79,7 @@ mod tests {
             file: Some(file),
             ..Sources::default()
         };
-        let config = Config::load(&sources).unwrap();
+        let mut config = Config::load(&sources).unwrap();
         let mut findings = Findings::default();
         check(&config, &mut findings);
         let said: Vec<String> = findings
@@ -94,5 +98,12 @@ mod tests {
         );
         let unheeded = ["on", "off", "safe", "none", "nobody"].map(|n| is_unheeded(&config, n));
         assert_eq!(unheeded, [false, true, true, true, false]);
+
+        config.policy.labels_may_loosen = true;
+        let mut findings = Findings::default();
+        check(&config, &mut findings);
+        let texts: Vec<&str> = findings.0.iter().map(|f| &*f.text).collect();
+        assert_eq!(texts, [""; 0], "a label may switch them on");
+        assert!(!is_unheeded(&config, "off"));
     }
 }

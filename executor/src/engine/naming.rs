@@ -22,9 +22,10 @@ pub(super) enum Asked {
 impl<D: Docker + 'static> Engine<D> {
     /// What is known of a name before it is paused or resumed.
     pub(super) fn named(&self, now: Now, target: &str, asked: Asked) -> Named {
-        let watched = self.site.watched.borrow();
-        let watched = watched.iter().map(String::as_str);
-        let known: Vec<&str> = self.policy.known_names().chain(watched).collect();
+        let (watched, off) = (self.site.watched.borrow(), self.site.off.borrow());
+        // What its label has off is not mistyped.
+        let seen = watched.iter().chain(off.keys()).map(String::as_str);
+        let known: Vec<&str> = self.policy.known_names().chain(seen).collect();
         match asked {
             Asked::Pause => look_up(target, &known, &[]),
             Asked::Resume => {

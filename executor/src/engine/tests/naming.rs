@@ -66,5 +66,14 @@ fn resuming_a_name_that_nobody_knows_is_told_unless_its_pause_was_ended() {
         resume(&bench, "gpu-worker").await;
         let known = resume(&bench, "gpu-worker").await;
         assert_eq!(known.message, "'gpu-worker' is neither paused nor held.");
+        // A container that its label has off is known, too.
+        let off = policy::Off {
+            gate: policy::Gate::NotEnabled,
+            why: String::new(),
+        };
+        bench.site.off.borrow_mut().insert("left-alone".into(), off);
+        let off = resume(&bench, "left-alone").await;
+        assert_eq!(off.data["known"], true);
+        assert_eq!(off.message, "'left-alone' is neither paused nor held.");
     });
 }

@@ -142,7 +142,7 @@ impl Fleet {
         self.watched.values().map(|watched| watched.name.clone())
     }
 
-    /// Those that are named or labelled and off, by name; as of the last list.
+    /// Those that are named or labelled and off by their labels, by name; as of the last list.
     pub(super) fn off(&self) -> &BTreeMap<String, Off> {
         self.off.all()
     }

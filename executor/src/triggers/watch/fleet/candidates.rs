@@ -9,9 +9,9 @@ use super::WATCHED_MAX;
 /// How a container stands, judged as the gates judge it: by name and labels.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Candidate {
-    /// Nobody says anything of it.
+    /// Nobody says anything of it, or the configuration itself has it off.
     No,
-    /// Named or labelled, and off.
+    /// Named or labelled, and off by what it is itself, not by the configuration alone.
     Off(Off),
     MayBeHealed,
 }
@@ -28,14 +28,18 @@ impl Candidate {
         if !is_candidate || id.len() != 64 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Self::No;
         }
+        // The configuration's own word would be kept beyond a reload that changes it.
+        let is_named_off =
+            || config.targets.contains_key(name) && off(config, name, &BTreeMap::new()).is_some();
         match off(config, name, labels) {
+            Some(_) if is_named_off() => Self::No,
             Some(off) => Self::Off(off),
             None => Self::MayBeHealed,
         }
     }
 }
 
-/// The containers that are off, for people; at most [`WATCHED_MAX`].
+/// The containers that their labels have off, for people; at most [`WATCHED_MAX`].
 #[derive(Debug, Default)]
 pub(super) struct OffNames {
     by_name: BTreeMap<String, Off>,

@@ -55,6 +55,27 @@ fn what_its_labels_have_off_is_known_by_name_until_a_list_shows_it_no_more() {
 }
 
 #[test]
+fn what_the_configuration_itself_has_off_is_not_kept_beyond_a_reload() {
+    let mut config = Config::default();
+    for (name, enabled) in [("c1", false), ("c2", true)] {
+        let target = policy::TargetConfig {
+            enabled,
+            ..config.policy.defaults.clone()
+        };
+        config.policy.targets.insert(name.to_owned(), target);
+    }
+    let stands = |n: u8, labels: &[(&str, &str)]| {
+        let row = row(n, labels);
+        Candidate::of(&config.policy, &row.id, &row.name, &row.labels)
+    };
+    let label = [("healer.enable", "false")];
+    assert_eq!(stands(1, &[]), Candidate::No);
+    assert_eq!(stands(1, &label), Candidate::No);
+    assert!(matches!(stands(2, &label), Candidate::Off(_)));
+    assert_eq!(stands(2, &[]), Candidate::MayBeHealed);
+}
+
+#[test]
 fn no_more_are_kept_than_are_watched_at_most() {
     let mut names = OffNames::default();
     let off = || Off {
