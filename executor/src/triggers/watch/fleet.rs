@@ -5,10 +5,10 @@
 //! [`WATCHED_MAX`]; a fire or clear that could not be handed on is told again; nothing is asked
 //! of Docker but what an event or a list gives reason for.
 //!
-//! What is where: `candidates` says which; `judging` asks all that follow; `health` judges
-//! checks, `ending` deaths, `unfinished` what is down with its work undone, `starts` crash
-//! loops, `network` what shares a network that is gone, `projects` knows what of a compose
-//! project is being taken down.
+//! What is where: `candidates` says which, and admits them; `judging` asks all that follow;
+//! `health` judges checks, `ending` deaths, `unfinished` what is down with its work undone,
+//! `starts` crash loops, `network` what shares a network that is gone, `projects` knows what of a
+//! compose project is being taken down.
 
 mod candidates;
 mod ending;
@@ -26,7 +26,7 @@ use std::rc::Rc;
 
 use policy::{HealthStatus, Now, Off, Timestamp, WallTime};
 
-use self::candidates::{Candidate, OffNames};
+use self::candidates::OffNames;
 use self::ending::Ending;
 pub(in crate::triggers) use self::ending::is_ending;
 use self::health::Health;
@@ -407,33 +407,6 @@ impl Fleet {
         let finds = finds.filter_map(|watched| watched.unfinished.due());
         let finds = finds.filter(|_| self.looks_out < LOOKS_MAX);
         looks.chain(finds).chain(loops).min()
-    }
-
-    /// Whether it is watched; it is from now on where it may be healed.
-    fn admit(&mut self, id: &str, name: &str, labels: &BTreeMap<String, String>) -> bool {
-        let candidate = Candidate::of(&self.settings.policy, id, name, labels);
-        self.off.forget(name);
-        if candidate != Candidate::MayBeHealed {
-            if let Candidate::Off(off) = candidate {
-                self.off.see(name, off);
-            }
-            self.remove(id);
-            return false;
-        }
-        if self.watched.len() >= WATCHED_MAX && !self.watched.contains_key(id) {
-            self.beyond += 1;
-            return false;
-        }
-        let settings = *self.settings.watch.of(name);
-        let watched = self
-            .watched
-            .entry(id.to_owned())
-            .or_insert_with(|| Box::new(Watched::new(Place::of(id, labels), settings)));
-        if watched.name != name {
-            name.clone_into(&mut watched.name);
-        }
-        watched.settings = settings;
-        true
     }
 
     fn remove(&mut self, id: &str) {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{LABEL_ENABLE, Off, off};
 
-use super::WATCHED_MAX;
+use super::projects::Place;
+use super::{Fleet, WATCHED_MAX, Watched};
 
 /// How a container stands, judged as the gates judge it: by name and labels.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +37,40 @@ impl Candidate {
             Some(off) => Self::Off(off),
             None => Self::MayBeHealed,
         }
+    }
+}
+
+impl Fleet {
+    /// Whether it is watched; it is from now on where it may be healed.
+    pub(super) fn admit(
+        &mut self,
+        id: &str,
+        name: &str,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        let candidate = Candidate::of(&self.settings.policy, id, name, labels);
+        self.off.forget(name);
+        if candidate != Candidate::MayBeHealed {
+            if let Candidate::Off(off) = candidate {
+                self.off.see(name, off);
+            }
+            self.remove(id);
+            return false;
+        }
+        if self.watched.len() >= WATCHED_MAX && !self.watched.contains_key(id) {
+            self.beyond += 1;
+            return false;
+        }
+        let settings = *self.settings.watch.of(name);
+        let watched = self
+            .watched
+            .entry(id.to_owned())
+            .or_insert_with(|| Box::new(Watched::new(Place::of(id, labels), settings)));
+        if watched.name != name {
+            name.clone_into(&mut watched.name);
+        }
+        watched.settings = settings;
+        true
     }
 }
 

@@ -2,6 +2,7 @@
 
 use policy::Gate;
 
+use super::super::candidates::Candidate;
 use super::*;
 
 fn row(n: u8, labels: &[(&str, &str)]) -> Row {
