@@ -181,6 +181,28 @@ fn what_sighup_switches_on_is_found_at_once() {
     assert_counts(&executor, "healer_containers_watched 0");
 }
 
+/// Neither its events nor its lists tell of health.
+#[test]
+fn podmans_unhealthy_containers_are_found_by_looking_at_them() {
+    let fake = FakeEngine::start();
+    fake.as_podman();
+    let id = fake.add("web");
+    health(&fake, &id, "healthy", 0);
+    let setup = Setup::new(&fake.socket()).target("web").with_http();
+    let executor = Executor::start(setup.set("defaults.unhealthy_checks", 3));
+    assert_counts(&executor, "healer_containers_watched 1");
+    health(&fake, &id, "unhealthy", 3);
+    // The next list would be asked for within a minute.
+    executor.reload();
+    eventually_restarted(&fake, &id);
+    executor.eventually("the engine's name", |it| {
+        it.status()["engine"]
+            .as_str()?
+            .starts_with("Podman 29.")
+            .then_some(())
+    });
+}
+
 #[test]
 fn a_rule_file_that_bears_a_triggers_name_is_refused() {
     let fake = FakeEngine::start();

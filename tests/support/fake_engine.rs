@@ -73,10 +73,14 @@ struct Rule {
     fault: Fault,
 }
 
+/// In all of Podman's replies.
+const PODMANS_HEADER: &str = "Libpod-Api-Version: 4.3.1\r\n";
+
 struct World {
     api_min: (u16, u16),
     api_max: (u16, u16),
     api_header: bool,
+    is_podman: bool,
     containers: Vec<FakeContainer>,
     rules: Vec<Rule>,
     requests: Vec<String>,
@@ -112,6 +116,7 @@ impl FakeEngine {
                 api_min,
                 api_max,
                 api_header: true,
+                is_podman: false,
                 containers: Vec::new(),
                 rules: Vec::new(),
                 requests: Vec::new(),
@@ -141,6 +146,11 @@ impl FakeEngine {
     /// As behind a proxy that drops the header `Api-Version`.
     pub(crate) fn without_api_header(&self) {
         self.shared.world().api_header = false;
+    }
+
+    /// As Podman 4.3.1 answers: by its own name, and without health in lists.
+    pub(crate) fn as_podman(&self) {
+        self.shared.world().is_podman = true;
     }
 
     /// A running container under this name; its id.
@@ -350,8 +360,14 @@ fn has_gone(mut stream: &UnixStream) -> bool {
 
 /// A stream of events, for as long as the engine lives or somebody reads it.
 fn follow(mut stream: UnixStream, shared: &Shared) {
-    let head = "HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Type: application/json\r\n\
-                Transfer-Encoding: chunked\r\n\r\n";
+    let podmans = match shared.world().is_podman {
+        true => PODMANS_HEADER,
+        false => "",
+    };
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nApi-Version: 1.44\r\nContent-Type: application/json\r\n{podmans}\
+         Transfer-Encoding: chunked\r\n\r\n"
+    );
     if stream.write_all(head.as_bytes()).is_ok() {
         shared.world().streams.push(stream);
     }
@@ -539,6 +555,7 @@ fn version_json(world: &World) -> Value {
     json!({
         "Version": "29.0.0-fake", "ApiVersion": show(world.api_max),
         "MinAPIVersion": show(world.api_min), "Os": "linux", "Arch": "amd64",
+        "Components": [{"Name": if world.is_podman { "Podman Engine" } else { "Engine" }}],
     })
 }
 
@@ -547,6 +564,7 @@ fn list_json(world: &World) -> Value {
         let health = c
             .health
             .as_ref()
+            .filter(|_| !world.is_podman)
             .and_then(|health| health["Status"].as_str());
         let status = health.map_or("Up 1 minute".to_owned(), |it| format!("Up 1 minute ({it})"));
         json!({
@@ -593,6 +611,9 @@ fn reply(shared: &Shared, status: u16, content_type: &str, body: &str) -> Vec<u8
     if world.api_header {
         let (major, minor) = world.api_max;
         head.push_str(&format!("Api-Version: {major}.{minor}\r\n"));
+    }
+    if world.is_podman {
+        head.push_str(PODMANS_HEADER);
     }
     if status != 204 && status != 304 {
         head.push_str(&format!("Content-Type: {content_type}\r\n"));
