@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::engine::{Container, eventually};
 use crate::support::healer::tell;
+use crate::support::ports::free_port;
 use crate::support::tools::{plugin_so, repository_file};
 
 /// Ends with the test.
@@ -21,9 +22,7 @@ impl FluentBit {
     /// The shipped configuration, with places of its own.
     pub(super) fn start(program: &Path, socket: &Path, container: &Container) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let free = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-        let port = free.local_addr().expect("it is bound").port();
-        drop(free);
+        let port = free_port();
         let log: PathBuf = container.log_path();
         let log_dir = log.parent().expect("it lies in a directory");
         let state = dir.path().join("state");

@@ -2,7 +2,7 @@
 //! conf/plugins.conf, conf/parsers.conf, and conf/fluentd.conf.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::support::healer;
+use crate::support::ports::free_port;
 use crate::support::tools::{fluent_bit, plugin_so, repository_file, run, skipped};
 
 /// Longest wait for anything that Fluent Bit does on a slow machine.
@@ -141,8 +142,7 @@ fn fluentd_answers_where_the_original_did() {
 
 /// Copies the files to `dir` with places of their own. Gives the HTTP port.
 fn install(dir: &Path) -> u16 {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("bound").port();
+    let port = free_port();
     let at = |name: &str| dir.join(name).display().to_string();
     let places = [
         ("/etc/healer", dir.display().to_string()),

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::lines::{Follower, epoch};
 use super::support::events::{self, Chunk, Stamp};
 use super::support::host::{FLB_RETRY, Output, Plugin};
+use super::support::ports::free_port;
 use super::support::tools::{fluent_bit, repository_file};
 
 /// When Fluent Bit, with scheduler.base 1, would try a chunk again.
@@ -191,10 +192,7 @@ fn event(line: &str, path: &str) -> Option<(Stamp, events::Value)> {
 /// The files of conf/, with places in the demo's directory.
 fn install(dir: &Path, plugin: &Path, socket: &Path) -> Result<(), String> {
     let plugin = fs::canonicalize(plugin).map_err(|e| format!("{}: {e}", plugin.display()))?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|free| free.local_addr())
-        .map_err(|e| format!("no free port: {e}"))?
-        .port();
+    let port = free_port();
     let demo = format!(
         "@INCLUDE fluent-bit.conf\n@SET HEALER_CONF={0}\n\
          @SET HEALER_CONTAINERS={0}/containers\n\

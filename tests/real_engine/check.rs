@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::engine::{Container, Spec, engine};
 use crate::support::healer::{Executor, Setup, by_id, oom};
+use crate::support::ports::free_port;
 
 /// Level, text and advice of what is said about something.
 fn about(executor: &Executor, about: &str) -> Vec<(String, String, String)> {
@@ -145,11 +146,9 @@ fn probe(executor: &Executor, name: &str, container: &Container) -> (String, Str
 #[test]
 fn each_probe_is_tried_once_and_no_command_is_run() {
     let Some(engine) = engine() else { return };
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    let closed = gone.local_addr().expect("bound").port();
+    let closed = free_port();
     let listening = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
     let open = listening.local_addr().expect("bound").port();
-    drop(gone);
     let host = engine.run(
         "doctor-host",
         &Spec::app().host_config("NetworkMode", json!("host")),

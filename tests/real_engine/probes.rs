@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{assert_started, eventually_restarted, messages, telling};
 use crate::support::engine::{Container, Engine, Spec, engine, eventually};
 use crate::support::healer::{Executor, Setup};
+use crate::support::ports::free_port;
 
 /// Prints `started`, serves `/tmp/www` on this port of loopback until its server is killed.
 fn web(port: u16) -> Spec {
@@ -22,12 +23,6 @@ fn web(port: u16) -> Spec {
 
 /// Its server is no more, its main process is.
 const KILL: &str = "kill $(cat /tmp/pid)";
-
-/// A port of loopback that nobody had just now.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    listener.local_addr().expect("it is bound").port()
-}
 
 /// Tries every second; two failures act.
 fn probe(mut keys: Value) -> Value {

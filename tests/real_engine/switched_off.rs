@@ -5,12 +5,7 @@ use serde_json::json;
 
 use crate::support::engine::{Spec, engine};
 use crate::support::healer::{Executor, Setup};
-
-/// A port of loopback that nobody listens on.
-fn closed_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-    listener.local_addr().expect("it is bound").port()
-}
+use crate::support::ports::free_port;
 
 fn failing(executor: &Executor, name: &str) -> Option<()> {
     (executor.target(name)["failing"] == json!(["probe-port"])).then_some(())
@@ -26,7 +21,7 @@ fn a_target_that_is_switched_off_says_so_and_is_checked_only_while_it_is_on() {
     let spec = Spec::app().label("healer.enable", "false");
     let by_label = engine.run("switched-label", &spec);
     let (name, by_label) = (container.name.as_str(), by_label.name.as_str());
-    let probe = json!([{"name": "port", "type": "tcp", "host": "127.0.0.1", "port": closed_port(),
+    let probe = json!([{"name": "port", "type": "tcp", "host": "127.0.0.1", "port": free_port(),
         "interval": "1s", "timeout": "500ms", "failures": 2, "start_period": "1s",
         "remedy": "note"}]);
     let setup = Setup::new(engine.socket()).target(name).target(by_label);

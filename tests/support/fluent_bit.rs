@@ -4,12 +4,13 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::ports::free_port;
 use super::tools;
 
 /// Longest wait for anything that Fluent Bit is to do.
@@ -210,9 +211,4 @@ fn command(program: &Path, dir: &Path) -> Command {
         .stdout(log.try_clone().expect("duplicated"))
         .stderr(log);
     command
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
 }

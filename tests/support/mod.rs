@@ -10,6 +10,7 @@ pub(crate) mod fake_engine;
 pub(crate) mod fluent_bit;
 pub(crate) mod healer;
 pub(crate) mod host;
+pub(crate) mod ports;
 pub(crate) mod random;
 pub(crate) mod recorder;
 pub(crate) mod shipped;

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::support::ports::free_port;
+
 /// What to configure. Every key of `conf/healer.toml` can be set.
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
@@ -74,8 +76,7 @@ impl Setup {
 
     /// With the HTTP endpoint, on a port that was free just now.
     pub(crate) fn with_http(mut self) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
-        let port = free.local_addr().expect("it is bound").port();
+        let port = free_port();
         self.http_port = Some(port);
         self.set("http.listen", format!("127.0.0.1:{port}"))
     }

@@ -2,9 +2,9 @@
 //! their places replaced, and what a test changes or adds.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
+use crate::support::ports::free_port;
 use crate::support::tools::{plugin_so, repository_file};
 
 /// What to configure.
@@ -21,10 +21,9 @@ pub(crate) struct Setup {
 impl Setup {
     /// `conf/fluent-bit.conf` with this intent socket.
     pub(crate) fn new(socket: &Path) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
         Self {
             socket: socket.into(),
-            port: free.local_addr().expect("it is bound").port(),
+            port: free_port(),
             edits: Vec::new(),
             sections: String::new(),
             parsers: String::new(),
