@@ -51,9 +51,9 @@ pub struct ExecState {
     pub is_running: bool,
     /// Its exit code, none while it runs.
     pub exit_code: Option<i64>,
-    /// False where the engine has given it no process: it could not be begun, whatever the
-    /// exit code.
-    pub has_begun: bool,
+    /// Whether the engine names a process of it. Docker names none of what it could not begin;
+    /// Podman none of what has ended, either.
+    pub has_process: bool,
 }
 
 /// A container's processes, as the engine's `ps` shows them.
@@ -151,7 +151,7 @@ impl Client {
         Ok(Some(ExecState {
             is_running: state.running,
             exit_code: state.exit_code.filter(|_| !state.running),
-            has_begun: state.pid != Some(0),
+            has_process: state.pid != Some(0),
         }))
     }
 

@@ -19,6 +19,11 @@ const ENGINE_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the engine to notice the end of a command whose output has ended.
 const END_MAX: Duration = Duration::from_secs(1);
 
+/// Exit codes that engines give to what they cannot begin, as shells do.
+const CANNOT_RUN: i64 = 126;
+/// See [`CANNOT_RUN`].
+const NOT_FOUND: i64 = 127;
+
 /// Of one probe, over its rounds.
 #[derive(Debug, Default)]
 pub(super) struct Exec {
@@ -96,20 +101,20 @@ async fn ended(
 }
 
 /// What its end says. A busy engine loses the words with which it cannot begin a command, and
-/// gives no reason beside the exit code: then the next round tells.
+/// gives no reason beside an exit code of its own: then the next round tells.
 fn judged(state: ExecState, sample: String) -> Tried {
     let why = match state.exit_code {
         Some(code) => format!("exit code {code}"),
         None => "no exit code".to_owned(),
     };
-    if sample.starts_with("OCI runtime exec failed") {
-        return cannot_begin(&sample, &why);
-    }
     match state.exit_code {
-        _ if !state.has_begun => Tried::unable(format!(
-            "the command cannot be run there, and the engine has not said why ({why})"
-        )),
         Some(0) => Tried::Passed,
+        _ if sample.starts_with("OCI runtime exec failed") => cannot_begin(&sample, &why),
+        None | Some(CANNOT_RUN | NOT_FOUND) if !state.has_process && sample.is_empty() => {
+            Tried::unable(format!(
+                "the command cannot be run there, and the engine has not said why ({why})"
+            ))
+        }
         _ => Tried::Failed { why, sample },
     }
 }
@@ -151,34 +156,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_command_that_has_begun_can_fail_or_pass() {
-        let state = |exit_code, has_begun| ExecState {
+    fn what_the_engine_could_not_begin_and_says_nothing_of_is_no_failure() {
+        let state = |exit_code, has_process| ExecState {
             is_running: false,
             exit_code,
-            has_begun,
+            has_process,
         };
         let failed = |why: &str, sample: &str| Tried::Failed {
             why: why.to_owned(),
             sample: sample.to_owned(),
         };
+        let unsaid = |why: &str| {
+            let words = "the command cannot be run there, and the engine has not said why";
+            Tried::unable(format!("{words} ({why})"))
+        };
         let missing = "OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
         let starved = "OCI runtime exec failed: cannot allocate memory";
-        let unsaid = "the command cannot be run there, and the engine has not said why";
         for (state, printed, expected) in [
             (state(Some(0), true), "well", Tried::Passed),
             (state(Some(126), true), "", failed("exit code 126", "")),
             (state(Some(3), true), "sick", failed("exit code 3", "sick")),
             (state(None, true), "", failed("no exit code", "")),
-            (
-                state(Some(126), false),
-                "",
-                Tried::unable(format!("{unsaid} (exit code 126)")),
-            ),
-            (
-                state(None, false),
-                "",
-                Tried::unable(format!("{unsaid} (no exit code)")),
-            ),
+            (state(Some(126), false), "", unsaid("exit code 126")),
+            (state(Some(127), false), "", unsaid("exit code 127")),
+            (state(None, false), "", unsaid("no exit code")),
             (
                 state(Some(126), false),
                 missing,
@@ -188,6 +189,14 @@ mod tests {
                 state(Some(126), false),
                 starved,
                 failed("exit code 126", starved),
+            ),
+            // Podman's, once they have ended.
+            (state(Some(0), false), "", Tried::Passed),
+            (state(Some(3), false), "", failed("exit code 3", "")),
+            (
+                state(Some(127), false),
+                "sh: x",
+                failed("exit code 127", "sh: x"),
             ),
         ] {
             assert_eq!(judged(state, printed.to_owned()), expected, "{state:?}");
