@@ -19,6 +19,8 @@ const ENGINE_MAX: Duration = Duration::from_secs(5);
 /// Longest wait for the engine to notice the end of a command whose output has ended.
 const END_MAX: Duration = Duration::from_secs(1);
 
+/// With which Docker says in a command's output that it cannot begin it.
+const DOCKERS_WORDS: &str = "OCI runtime exec failed";
 /// Exit codes that engines give to what they cannot begin, as shells do.
 const CANNOT_RUN: i64 = 126;
 /// See [`CANNOT_RUN`].
@@ -109,7 +111,8 @@ fn judged(state: ExecState, sample: String) -> Tried {
     };
     match state.exit_code {
         Some(0) => Tried::Passed,
-        _ if sample.starts_with("OCI runtime exec failed") => cannot_begin(&sample, &why),
+        _ if sample.starts_with(DOCKERS_WORDS) => cannot_begin(&sample, &why),
+        _ if !state.has_process && is_podmans(&sample) => cannot_begin(&sample, &why),
         None | Some(CANNOT_RUN | NOT_FOUND) if !state.has_process && sample.is_empty() => {
             Tried::unable(format!(
                 "the command cannot be run there, and the engine has not said why ({why})"
@@ -131,6 +134,12 @@ fn refused(error: &DockerError) -> Tried {
     }
 }
 
+/// Podman puts the runtime's words first, and its own at the end of the line.
+fn is_podmans(words: &str) -> bool {
+    let first = words.lines().next().unwrap_or_default();
+    first.starts_with("Error: ") && first.contains(": OCI ")
+}
+
 /// A command that is not there is the configuration's fault; a container that has no memory
 /// or process left for it is sick.
 fn cannot_begin(words: &str, otherwise: &str) -> Tried {
@@ -143,7 +152,7 @@ fn cannot_begin(words: &str, otherwise: &str) -> Tried {
     let lower = words.to_ascii_lowercase();
     match is_missing.iter().find(|missing| lower.contains(**missing)) {
         Some(missing) => Tried::unable(format!("the command cannot be run there: {missing}")),
-        None if words.contains("OCI runtime exec failed") => Tried::Failed {
+        None if words.contains(DOCKERS_WORDS) || is_podmans(words) => Tried::Failed {
             why: otherwise.to_owned(),
             sample: words.to_owned(),
         },
@@ -172,6 +181,9 @@ mod tests {
         };
         let missing = "OCI runtime exec failed: exec: \"x\": executable file not found in $PATH";
         let starved = "OCI runtime exec failed: cannot allocate memory";
+        let podmans_missing = "Error: /usr/sbin/runc: exec failed: exec: \"/x\": stat /x: no such \
+            file or directory: OCI runtime attempted to invoke a command that was not found\n";
+        let podmans_starved = "Error: runc: exec failed: cannot fork: OCI runtime error\n";
         for (state, printed, expected) in [
             (state(Some(0), true), "well", Tried::Passed),
             (state(Some(126), true), "", failed("exit code 126", "")),
@@ -190,7 +202,17 @@ mod tests {
                 starved,
                 failed("exit code 126", starved),
             ),
-            // Podman's, once they have ended.
+            // Podman's, once they have ended: 4.3.1.
+            (
+                state(Some(127), false),
+                podmans_missing,
+                Tried::unable("the command cannot be run there: no such file or directory"),
+            ),
+            (
+                state(Some(1), false),
+                podmans_starved,
+                failed("exit code 1", podmans_starved),
+            ),
             (state(Some(0), false), "", Tried::Passed),
             (state(Some(3), false), "", failed("exit code 3", "")),
             (
